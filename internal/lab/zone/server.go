@@ -1,0 +1,109 @@
+package zone
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+
+	"github.com/miekg/dns"
+)
+
+// Server answers from a Zone over UDP and TCP on one loopback port.
+type Server struct {
+	addr     netip.AddrPort
+	udp, tcp *dns.Server
+	running  sync.WaitGroup
+
+	mu      sync.Mutex
+	zone    Zone           // guarded by mu
+	queries map[string]int // guarded by mu; "name TYPE" -> how often it was asked
+}
+
+// Serve starts a server on 127.0.0.1 with a port of its own choice. The maps of z
+// are copied; change the data of a running server with Set.
+func Serve(z Zone) (*Server, error) {
+	pc, ln, err := listen()
+	if err != nil {
+		return nil, err
+	}
+	z.fill()
+	s := &Server{addr: ln.Addr().(*net.TCPAddr).AddrPort(), zone: z, queries: make(map[string]int)}
+	s.udp = &dns.Server{PacketConn: pc, Handler: s.handler(true)}
+	s.tcp = &dns.Server{Listener: ln, Handler: s.handler(false)}
+	s.start(s.udp)
+	s.start(s.tcp)
+	return s, nil
+}
+
+// listen finds a port that is free for both transports. The system picks it for
+// TCP; that somebody has the same one for UDP is rare but happens.
+func listen() (net.PacketConn, net.Listener, error) {
+	var errs []error
+	for range 16 {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, nil, fmt.Errorf("zone: %w", err)
+		}
+		pc, err := net.ListenPacket("udp", ln.Addr().String())
+		if err == nil {
+			return pc, ln, nil
+		}
+		errs = append(errs, err, ln.Close())
+	}
+	return nil, nil, fmt.Errorf("zone: no port is free for UDP and TCP: %w", errors.Join(errs...))
+}
+
+// start returns once the server is ready, because one that is not yet running
+// cannot be shut down.
+func (s *Server) start(srv *dns.Server) {
+	ready := make(chan struct{})
+	srv.NotifyStartedFunc = func() { close(ready) }
+	s.running.Go(func() { _ = srv.ActivateAndServe() })
+	<-ready
+}
+
+func (s *Server) handler(udp bool) dns.Handler {
+	return dns.HandlerFunc(func(w dns.ResponseWriter, query *dns.Msg) {
+		if resp := s.respond(query, udp); resp != nil {
+			_ = w.WriteMsg(resp) // an asker that has gone away is no news
+		}
+	})
+}
+
+func (s *Server) respond(query *dns.Msg, udp bool) *dns.Msg {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, q := range query.Question {
+		s.queries[plain(q.Name)+" "+dns.TypeToString[q.Qtype]]++
+	}
+	return s.zone.answer(query, udp)
+}
+
+// Addr is where the server listens, as host:port, for UDP and TCP alike.
+func (s *Server) Addr() string { return s.addr.String() }
+
+// Queries tells how many queries came in for the name and type, such as "SRV",
+// over both transports: an answer cut off over UDP is asked for twice.
+func (s *Server) Queries(name, rrtype string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.queries[plain(name)+" "+rrtype]
+}
+
+// Set changes the data between two answers. No map of the Zone is nil; f must not
+// keep it.
+func (s *Server) Set(f func(*Zone)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(&s.zone)
+	s.zone.fill()
+}
+
+// Close stops the server and returns when its goroutines have ended.
+func (s *Server) Close() error {
+	err := errors.Join(s.udp.Shutdown(), s.tcp.Shutdown())
+	s.running.Wait()
+	return err
+}
