@@ -1,0 +1,133 @@
+package limit
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync"
+)
+
+// Error says which bound was reached.
+type Error struct {
+	Bound string // its name in the `limits:` section, such as "connections_per_address"
+	Limit int    // its value at that moment
+	Err   error  // why waiting for a place ended; nil where nothing waits
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	text := fmt.Sprintf("limit %s of %d reached", e.Bound, e.Limit)
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+// Unwrap returns what ended the wait.
+func (e *Error) Unwrap() error { return e.Err }
+
+// AcceptConfig are the bounds of an Accept. A bound below 1 admits nobody.
+type AcceptConfig struct {
+	Connections int // connections in all
+	PerAddress  int // connections from one address; an IPv6 address stands for its /64
+	Handshakes  int // TLS handshakes under way; more of them wait
+}
+
+// Accept counts the connections of one side. All methods may be used by many
+// goroutines at once; only Handshake waits.
+type Accept struct {
+	mu         sync.Mutex
+	limits     AcceptConfig
+	total      int
+	addresses  map[netip.Addr]int // never holds a zero count, so total bounds it
+	handshakes gate
+}
+
+// NewAccept returns an Accept without connections.
+func NewAccept(c AcceptConfig) *Accept {
+	a := &Accept{addresses: make(map[netip.Addr]int)}
+	a.SetLimits(c)
+	return a
+}
+
+// SetLimits replaces the bounds. Connections above a lowered bound stay until
+// their owner closes them: ask Excess.
+func (a *Accept) SetLimits(c AcceptConfig) {
+	a.mu.Lock()
+	a.limits = c
+	a.mu.Unlock()
+	a.handshakes.resize(c.Handshakes)
+}
+
+// Admit counts one more connection from the address, or fails with an *Error
+// that names the bound. The owner calls release once the connection is closed;
+// calling it again does nothing.
+func (a *Accept) Admit(addr netip.Addr) (release func(), err error) {
+	addr = counted(addr)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.total >= a.limits.Connections {
+		return nil, &Error{Bound: "connections", Limit: a.limits.Connections}
+	}
+	if a.addresses[addr] >= a.limits.PerAddress {
+		return nil, &Error{Bound: "connections_per_address", Limit: a.limits.PerAddress}
+	}
+	a.total++
+	a.addresses[addr]++
+	released := false
+	return func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if !released {
+			released = true
+			a.forget(addr)
+		}
+	}, nil
+}
+
+// forget takes back what Admit counted. The caller holds mu.
+func (a *Accept) forget(addr netip.Addr) {
+	a.total--
+	if a.addresses[addr]--; a.addresses[addr] == 0 {
+		delete(a.addresses, addr)
+	}
+}
+
+// Excess returns how many connections of this address must be closed for both
+// bounds to hold again: 0 unless SetLimits lowered one. Where the bound in all is
+// exceeded, every address is told the whole excess, as far as it goes, and the
+// answer shrinks with each release: ask again between one close and the next.
+func (a *Accept) Excess(addr netip.Addr) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	n := a.addresses[counted(addr)]
+	return max(0, n-a.limits.PerAddress, min(n, a.total-a.limits.Connections))
+}
+
+// Handshake waits for a place among the handshakes, in order of arrival, until
+// ctx ends; it then fails with an *Error that wraps the context's. The owner
+// calls release when its handshake is over; calling it again does nothing. Only
+// admitted connections should ask, which bounds how many wait.
+func (a *Accept) Handshake(ctx context.Context) (release func(), err error) {
+	if err := a.handshakes.enter(ctx); err != nil {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return nil, &Error{Bound: "handshakes", Limit: a.limits.Handshakes, Err: err}
+	}
+	return sync.OnceFunc(a.handshakes.leave), nil
+}
+
+// counted returns what an address is counted as: IPv6 by its /64, since one
+// subscriber commonly holds that many, and a v4-mapped address as the IPv4
+// address it is.
+func counted(addr netip.Addr) netip.Addr {
+	addr = addr.Unmap()
+	if !addr.Is6() {
+		return addr
+	}
+	prefix, err := addr.Prefix(64)
+	if err != nil { // cannot be: 64 bits fit every IPv6 address
+		return addr
+	}
+	return prefix.Addr()
+}

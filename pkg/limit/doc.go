@@ -1,0 +1,10 @@
+// Package limit bounds what others may take from this edge.
+//
+//   - Bounds names every bound an operator may move, with its default and range.
+//   - Accept counts connections, per address and in all, and TLS handshakes
+//     under way.
+//   - Rates gives each key of a bounded table its own token bucket.
+//
+// What reaches a bound gets an *Error with the bound's name, which is also its
+// name in the configuration and in metrics.
+package limit
