@@ -1,0 +1,28 @@
+package interop
+
+import "testing"
+
+// TestPeersWithoutEdge plays every scenario between two Kamailios that talk to
+// each other directly. It proves the bed: when it fails, no other failure here
+// says anything about edged.
+func TestPeersWithoutEdge(t *testing.T) {
+	w := newWorld(t)
+	w.startDNS(t)
+	fabrikam := w.startServer(t, serverSpec{
+		host: "sip.fabrikam.com", domain: "fabrikam.com", user: "bob",
+		signer: w.roots, trusts: w.roots, next: "fe1.corp.contoso.com", nextName: "fe1.corp.contoso.com",
+	})
+	front := w.startServer(t, serverSpec{
+		host: "fe1.corp.contoso.com", domain: "contoso.com", user: "carol",
+		signer: w.roots, trusts: w.roots, next: "sip.fabrikam.com", nextName: "sip.fabrikam.com",
+	})
+	w.playAll(t, fabrikam, front)
+}
+
+// playAll plays every scenario in both directions.
+func (w *world) playAll(t *testing.T, one, other *server) {
+	for _, p := range plays() {
+		t.Run(one.domain+" to "+other.domain+"/"+p.name(), func(t *testing.T) { p.run(t, w, one, other) })
+		t.Run(other.domain+" to "+one.domain+"/"+p.name(), func(t *testing.T) { p.run(t, w, other, one) })
+	}
+}

@@ -1,0 +1,52 @@
+package interop
+
+import (
+	"testing"
+
+	"edged/internal/lab/ca"
+)
+
+// server is a Kamailio that stands at an organisation's border or in its pool,
+// with users behind it.
+type server struct {
+	host   string // its name in the zone, where it listens for TLS
+	users  string // the name of the place where it listens for its users, TCP
+	domain string // what its users are called
+	user   string // the user that scenarios play
+}
+
+// serverSpec says which server to start.
+type serverSpec struct {
+	host, domain, user string
+	names              []string // in its certificate; host if empty
+	signer             *ca.Authority
+	trusts             *ca.Authority
+	next               string // the place of the edge it sends to
+	nextName           string // SNI towards it
+}
+
+// startServer runs a Kamailio and waits until it listens.
+func (w *world) startServer(t *testing.T, s serverSpec) *server {
+	t.Helper()
+	bin := findBinary(t, "kamailio")
+	names := s.names
+	if len(names) == 0 {
+		names = []string{s.host}
+	}
+	cred := w.issue(t, s.signer, names...)
+	srv := &server{host: s.host, users: "users." + s.host, domain: s.domain, user: s.user + "@" + s.domain}
+	tlsConfig := w.render(t, "kamailio-tls.cfg", s.host+"-tls.cfg", map[string]string{
+		"Cert": cred.certFile, "Key": cred.keyFile, "Roots": w.rootsFile(t, s.trusts), "ServerName": s.nextName,
+	})
+	config := w.render(t, "kamailio.cfg", s.host+".cfg", map[string]string{
+		"Host": srv.host, "Users": srv.users, "Domain": s.domain,
+		"NextHop": w.place(s.next).String(), "TLSConfig": tlsConfig,
+	})
+	// In the foreground, logging to standard error, with little memory and the
+	// allocator that checks less.
+	p := w.start(t, "kamailio-"+s.host, bin, "-DD", "-E", "-m", "64", "-M", "8", "-x", "fm", "-X", "fm",
+		"-w", w.dir, "-Y", w.dir, "-f", config)
+	p.awaitListening(t, w.place(srv.host))
+	p.awaitListening(t, w.place(srv.users))
+	return srv
+}

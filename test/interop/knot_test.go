@@ -1,0 +1,33 @@
+package interop
+
+import (
+	"os"
+	"testing"
+
+	"github.com/miekg/dns"
+)
+
+// startDNS runs knot with the zone of the whole world.
+func (w *world) startDNS(t *testing.T) {
+	t.Helper()
+	bin := findBinary(t, "knotd")
+	// Knot's control socket needs a short path.
+	run, err := os.MkdirTemp("", "knot")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(run) })
+	w.render(t, "world.zone", "world.zone", nil)
+	conf := w.render(t, "knot.conf", "knot.conf", map[string]string{"Dir": w.dir, "RunDir": run})
+	p := w.start(t, "knot", bin, "-c", conf)
+
+	question := new(dns.Msg)
+	question.SetQuestion("_sipfederationtls._tcp.fabrikam.com.", dns.TypeSRV)
+	await(t, "knot to answer", func() bool {
+		if p.ended() {
+			t.Fatalf("knot ended: %v", p.err)
+		}
+		answer, err := dns.Exchange(question, w.place("ns.test").String())
+		return err == nil && len(answer.Answer) == 1
+	})
+}
