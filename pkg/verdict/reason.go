@@ -14,39 +14,39 @@ const (
 
 	// Found by pkg/policy.
 
-	FederationOff        // the organisation's switch is off
-	NotOurs              // the local side of the message is not one of our domains
-	DomainBlocked        // the domain, or one above it, is on the block list
-	DomainUnlisted       // nothing lists the domain and discovery does not cover it
-	ProviderUnlisted     // a hosting provider speaks for the domain, but the domain is not listed
-	ProviderDisabled     // the provider that serves the domain is switched off
-	IdentityMismatch     // the certificate does not prove the domain
-	TargetOutsideDomain  // SRV answers, but no target lies directly in the domain
-	UserNotFederated     // the local user's access policy says no to federation
-	UserNotXMPP          // ... no to XMPP
-	UserNotPublic        // ... no to public providers
-	UserNotPublicAV      // ... no to audio and video with public providers
-	UserUnreadable       // a spelling of a user that has no canonical form
-	NoConsent            // the local user has not written to this contact first
-	BudgetExhausted      // the partner has used up its budget
+	FederationOff       // the organisation's switch is off
+	NotOurs             // the local side of the message is not one of our domains
+	DomainBlocked       // the domain, or one above it, is on the block list
+	DomainUnlisted      // nothing lists the domain and discovery does not cover it
+	ProviderUnlisted    // a hosting provider speaks for the domain, but the domain is not listed
+	ProviderDisabled    // the provider that serves the domain is switched off
+	IdentityMismatch    // the certificate does not prove the domain
+	TargetOutsideDomain // SRV answers, but no target lies directly in the domain
+	UserNotFederated    // the local user's access policy says no to federation
+	UserNotXMPP         // ... no to XMPP
+	UserNotPublic       // ... no to public providers
+	UserNotPublicAV     // ... no to audio and video with public providers
+	UserUnreadable      // a spelling of a user that has no canonical form
+	NoConsent           // the local user has not written to this contact first
+	BudgetExhausted     // the partner has used up its budget
 
 	// Found on the way to a partner or a pool.
 
-	DNSNoRecord          // the domain does not publish the record
-	DNSFailed            // the DNS did not answer, or answered with a failure
-	DNSNoAddress         // a target has neither A nor AAAA
-	DNSLimited           // a stranger caused too many look-ups
-	TargetPrivate        // every address of the target is private
-	ConnectFailed        // no target accepted a TCP connection
-	TLSFailed            // the TLS handshake failed
-	CertificateRefused   // the peer's certificate is untrusted, expired, revoked or has the wrong names
-	ConnectionLost       // the connection went away with the request on it
-	NoAnswer             // the next hop accepted the request and stayed silent
-	PoolDown             // no member of the pool can be reached
-	QueueFull            // the next hop does not take what is queued for it
-	PeerRefused          // the next hop answered with an error of its own
-	Overloaded           // a bound of this edge is reached
-	ShuttingDown         // this edge is stopping
+	DNSNoRecord        // the domain does not publish the record
+	DNSFailed          // the DNS did not answer, or answered with a failure
+	DNSNoAddress       // a target has neither A nor AAAA
+	DNSLimited         // a stranger caused too many look-ups
+	TargetPrivate      // every address of the target is private
+	ConnectFailed      // no target accepted a TCP connection
+	TLSFailed          // the TLS handshake failed
+	CertificateRefused // the peer's certificate is untrusted, expired, revoked or has the wrong names
+	ConnectionLost     // the connection went away with the request on it
+	NoAnswer           // the next hop accepted the request and stayed silent
+	PoolDown           // no member of the pool can be reached
+	QueueFull          // the next hop does not take what is queued for it
+	PeerRefused        // the next hop answered with an error of its own
+	Overloaded         // a bound of this edge is reached
+	ShuttingDown       // this edge is stopping
 
 	// Found in the message itself.
 
