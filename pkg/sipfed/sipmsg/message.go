@@ -1,0 +1,190 @@
+package sipmsg
+
+// Message is one SIP message and the index of its rows. Read it from any number
+// of goroutines, change it never: a Splice makes the changed copy.
+type Message struct {
+	// Raw is everything from the start line to the end of the body, as read. It
+	// is valid until Release.
+	Raw []byte
+	// Body is the tail of Raw that Content-Length counts.
+	Body []byte
+	// Method is the request's method as written, case kept; empty for responses.
+	// A broken request line keeps it as long as its first word is a token.
+	Method string
+	// Status is the status code of a response, 0 for requests and for a status
+	// line that could not be read.
+	Status int
+
+	response bool
+	started  bool // the start line is complete
+	line     span // start line without its CRLF
+	uri      span // Request-URI, or reason phrase
+	headers  int  // where the empty line starts; 0 while unknown
+	fields   []Field
+	inline   [20]Field
+
+	// What validation has read; zero where it failed.
+	requestURI  URI
+	via         ViaValue
+	from, to    Address
+	callID      []byte
+	cseqMethod  string
+	cseqNumber  uint32
+	maxForwards int // -1 when absent
+
+	pool *Pool
+}
+
+// span is a stretch of Raw.
+type span struct{ start, end int }
+
+func (s span) of(b []byte) []byte { return b[s.start:s.end:s.end] }
+
+// Field is one row: a header field with all its continuation lines. The rows of a
+// message cover its header section without gaps.
+type Field struct {
+	Header             Header
+	start, end         uint32 // the row, CRLF included
+	nameEnd            uint32
+	valueStart, valEnd uint32
+}
+
+// Start is the offset of the row's name in Raw.
+func (f Field) Start() int { return int(f.start) }
+
+// End is the offset after the row's CRLF.
+func (f Field) End() int { return int(f.end) }
+
+// ValueStart is the offset of the trimmed value in Raw.
+func (f Field) ValueStart() int { return int(f.valueStart) }
+
+// ValueEnd is the offset after the trimmed value in Raw.
+func (f Field) ValueEnd() int { return int(f.valEnd) }
+
+// IsRequest reports whether the message is a request.
+func (m *Message) IsRequest() bool { return !m.response }
+
+// StartLine returns the span of the start line in Raw, without its CRLF.
+func (m *Message) StartLine() (start, end int) { return m.line.start, m.line.end }
+
+// RequestURI returns the Request-URI as written; nil for responses and for a
+// request line that could not be read.
+func (m *Message) RequestURI() []byte {
+	if m.response || m.uri.end == 0 {
+		return nil
+	}
+	return m.uri.of(m.Raw)
+}
+
+// RequestURISpan returns where the Request-URI stands in Raw; 0, 0 if there is none.
+func (m *Message) RequestURISpan() (start, end int) {
+	if m.response {
+		return 0, 0
+	}
+	return m.uri.start, m.uri.end
+}
+
+// URI returns the parsed Request-URI. Only the scheme is set for schemes other
+// than sip and sips, which the caller answers with 416.
+func (m *Message) URI() URI { return m.requestURI }
+
+// ReasonPhrase returns the text after the status code; it may be empty and holds
+// any UTF-8.
+func (m *Message) ReasonPhrase() []byte {
+	if !m.response || m.uri.end == 0 {
+		return nil
+	}
+	return m.uri.of(m.Raw)
+}
+
+// HeadersEnd is the offset of the empty line after the header section.
+func (m *Message) HeadersEnd() int { return m.headers }
+
+// Fields returns the rows in order. Do not modify it.
+func (m *Message) Fields() []Field { return m.fields }
+
+// Name returns the row's name as written.
+func (m *Message) Name(f Field) []byte { return m.Raw[f.start:f.nameEnd:f.nameEnd] }
+
+// Value returns the row's value without the white space around it; folds inside
+// are still there.
+func (m *Message) Value(f Field) []byte { return m.Raw[f.valueStart:f.valEnd:f.valEnd] }
+
+// Row returns the first row of h.
+func (m *Message) Row(h Header) (Field, bool) {
+	for i := range m.fields {
+		if m.fields[i].Header == h {
+			return m.fields[i], true
+		}
+	}
+	return Field{}, false
+}
+
+// Get returns the value of the first row of h.
+func (m *Message) Get(h Header) ([]byte, bool) {
+	f, ok := m.Row(h)
+	if !ok {
+		return nil, false
+	}
+	return m.Value(f), true
+}
+
+// Count returns the number of rows of h.
+func (m *Message) Count(h Header) int {
+	n := 0
+	for i := range m.fields {
+		if m.fields[i].Header == h {
+			n++
+		}
+	}
+	return n
+}
+
+// CSeq returns the sequence number and its method.
+func (m *Message) CSeq() (number uint32, method string) { return m.cseqNumber, m.cseqMethod }
+
+// CallID returns the Call-ID as written.
+func (m *Message) CallID() []byte { return m.callID }
+
+// From returns the parsed From field; zero if it could not be parsed.
+func (m *Message) From() Address { return m.from }
+
+// To returns the parsed To field; zero if it could not be parsed.
+func (m *Message) To() Address { return m.to }
+
+// Via returns the parsed topmost Via value; zero if it could not be parsed.
+func (m *Message) Via() ViaValue { return m.via }
+
+// MaxForwards returns the hops left, 0 to 255; false if the request has no
+// Max-Forwards (§16.3 step 3 lets it pass, §16.6 step 3 adds one).
+func (m *Message) MaxForwards() (hops int, ok bool) {
+	if m.maxForwards < 0 {
+		return 0, false
+	}
+	return m.maxForwards, true
+}
+
+// Answerable reports whether the message is a request with a row of each field
+// that a response copies (§8.2.6.2): Via, From, To, Call-ID, CSeq. Whether the
+// method may be answered at all (ACK never is) is up to the caller.
+func (m *Message) Answerable() bool {
+	if m.response {
+		return false
+	}
+	var seen uint8
+	for i := range m.fields {
+		switch m.fields[i].Header {
+		case Via:
+			seen |= 1
+		case From:
+			seen |= 2
+		case To:
+			seen |= 4
+		case CallID:
+			seen |= 8
+		case CSeq:
+			seen |= 16
+		}
+	}
+	return seen == 31
+}

@@ -1,0 +1,75 @@
+package sipmsg
+
+// param is one parameter of a header field: `;name`, `;name=token` or
+// `;name="quoted"` with white space anywhere between (RFC 3261 §25.1,
+// generic-param).
+type param struct {
+	name, value []byte // value is nil without an equals sign, quotes included
+	valueEnd    int
+}
+
+// nextParam reads the parameter whose semicolon is at or after i. It returns the
+// offset after it and its trailing white space.
+func nextParam(b []byte, i int) (p param, next int, err error) {
+	i = skipLWS(b, i)
+	if i >= len(b) || b[i] != ';' {
+		return p, i, grammarError("a parameter starts with a semicolon")
+	}
+	i = skipLWS(b, i+1)
+	end := run(b, i, classToken)
+	if end == i {
+		return p, i, grammarError("a parameter without a name")
+	}
+	p.name = b[i:end:end]
+	i = skipLWS(b, end)
+	if i >= len(b) || b[i] != '=' {
+		return p, i, nil
+	}
+	i = skipLWS(b, i+1)
+	if i < len(b) && b[i] == '"' {
+		if end = quotedEnd(b, i); end < 0 {
+			return p, i, grammarError("a quoted parameter value that does not close")
+		}
+	} else {
+		end = run(b, i, classParam)
+	}
+	p.value, p.valueEnd = b[i:end:end], end
+	return p, skipLWS(b, end), nil
+}
+
+// checkParams reads all of b as parameters. The one called once must not occur
+// twice or without a value: it identifies a dialog or a transaction, and two
+// readers could choose differently (§7.3.1).
+func checkParams(b []byte, once string) error {
+	seen := false
+	for i := 0; i < len(b); {
+		p, next, err := nextParam(b, i)
+		if err != nil {
+			return err
+		}
+		if equalFold(p.name, once) {
+			if seen || len(p.value) == 0 {
+				return grammarError("the parameter " + once + " must have a value and occur once")
+			}
+			seen = true
+		}
+		i = next
+	}
+	return nil
+}
+
+// findParam returns the value of the first parameter called name, in lower case.
+// A quoted value keeps its quotes.
+func findParam(b []byte, name string) (value []byte, ok bool) {
+	for i := 0; i < len(b); {
+		p, next, err := nextParam(b, i)
+		if err != nil {
+			return nil, false
+		}
+		if equalFold(p.name, name) {
+			return p.value, true
+		}
+		i = next
+	}
+	return nil, false
+}

@@ -1,0 +1,252 @@
+package sipmsg
+
+import (
+	"errors"
+	"io"
+	"sync"
+)
+
+const (
+	idleBuffer = 4 << 10  // bytes a Reader holds while nothing arrives
+	bodyStep   = 64 << 10 // bytes allocated ahead of what has arrived
+	emptyReads = 100      // reads without bytes and error before giving up, as in bufio
+)
+
+// Reader cuts the messages out of a stream. It is owned by one goroutine.
+type Reader struct {
+	// OnPing is called for each CRLF CRLF between messages, which the peer wants
+	// answered with CRLF (RFC 5626 §4.4.1). It may be nil.
+	OnPing func()
+	// OnStart is called when a message has begun and the Reader has to wait for
+	// the rest of it, at most once per message: the moment to set the deadline of
+	// a slow message. A message that arrives whole never causes it. It may be nil.
+	OnStart func()
+	// Pool provides the messages; without one each is allocated.
+	Pool *Pool
+
+	src        io.Reader
+	lim        Limits
+	buf        []byte
+	start, end int // what of buf has not been consumed
+	breaks     int // bytes of CRLF CRLF seen between messages, 0 to 3
+	waiting    bool
+	msg        *Message // the message under way
+	section    section
+	body       int // bytes of msg.Raw still missing; only once the headers are complete
+	headed     bool
+	err        error // of the framing: nothing can be read any more
+}
+
+// Pool recycles the memory of messages. The zero value is ready; share one between
+// the connections of a server.
+type Pool struct{ p sync.Pool }
+
+// maxPooled is the largest Raw, in bytes, that a released message keeps.
+const maxPooled = 8 << 10
+
+func (p *Pool) get() *Message {
+	var m *Message
+	if p != nil {
+		m, _ = p.p.Get().(*Message)
+	}
+	if m == nil {
+		m = &Message{pool: p}
+	}
+	m.reset()
+	return m
+}
+
+// Release gives the message's memory back to the pool it came from. Raw and all
+// slices of it are invalid afterwards. It does nothing for a message that came
+// from no pool; nil is allowed.
+func (m *Message) Release() {
+	if m == nil || m.pool == nil {
+		return
+	}
+	if cap(m.Raw) > maxPooled {
+		m.Raw = nil
+	}
+	if cap(m.fields) > 4*len(m.inline) {
+		m.fields = nil
+	}
+	m.pool.p.Put(m)
+}
+
+// NewReader returns a Reader on src.
+func NewReader(src io.Reader, lim Limits) *Reader {
+	return &Reader{src: src, lim: lim, buf: make([]byte, idleBuffer)}
+}
+
+// Next returns the next message.
+//
+// With a *SyntaxError it returns the message too, and can be called again. With a
+// *FramingError it returns the message if it is Answerable, else nil, and the
+// stream is lost. Errors of the stream come as they are, io.EOF inside a message
+// as io.ErrUnexpectedEOF; after a temporary one, such as a passed deadline, Next
+// goes on where it stopped.
+func (r *Reader) Next() (*Message, error) {
+	for {
+		if r.err != nil {
+			return nil, r.err
+		}
+		m, err := r.advance()
+		if m != nil || err != nil {
+			return m, err
+		}
+		if err := r.fill(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// advance makes what it can of the bytes at hand; nil, nil means that more are
+// needed.
+func (r *Reader) advance() (*Message, error) {
+	if r.msg == nil && !r.begin() {
+		return nil, r.err
+	}
+	if !r.headed {
+		done, err := r.section.scan(r.msg, r.buf[r.start:r.end], &r.lim)
+		if err != nil {
+			return r.lose(err)
+		}
+		if !done {
+			return nil, nil
+		}
+		if err := r.head(); err != nil {
+			return r.lose(err)
+		}
+	}
+	if r.body > 0 {
+		return nil, nil
+	}
+	m := r.msg
+	r.msg = nil
+	if bad := m.finish(&r.lim); bad != nil {
+		return m, bad
+	}
+	return m, nil
+}
+
+// begin skips the line breaks between messages and starts one at the first other
+// byte.
+func (r *Reader) begin() bool {
+	for ; r.start < r.end; r.start++ {
+		c := r.buf[r.start]
+		if c != "\r\n\r\n"[r.breaks] {
+			break
+		}
+		if r.breaks++; r.breaks == 4 {
+			r.breaks = 0
+			if r.OnPing != nil {
+				r.OnPing()
+			}
+		}
+	}
+	if r.start == r.end {
+		return false
+	}
+	if r.breaks%2 == 1 {
+		r.err = &FramingError{Detail: "CR without LF between messages"}
+		return false
+	}
+	r.breaks = 0
+	r.msg, r.section, r.headed, r.waiting = r.Pool.get(), section{}, false, false
+	return true
+}
+
+// lose ends the stream with err.
+func (r *Reader) lose(err *FramingError) (*Message, error) {
+	r.err = err
+	m := r.msg
+	r.msg = nil
+	return m.broken(r.buf[r.start:r.end], &r.lim), err
+}
+
+// head moves a complete header section, and what has arrived of the body, from
+// the buffer into the message.
+func (r *Reader) head() *FramingError {
+	b := r.buf[r.start:r.end]
+	r.msg.index(b)
+	body, err := r.msg.bodyLength(b, &r.lim)
+	if err != nil {
+		return err
+	}
+	total := r.msg.headers + 2 + body
+	have := min(total, len(b))
+	if room := min(total, have+bodyStep); cap(r.msg.Raw) < room {
+		r.msg.Raw = make([]byte, 0, room)
+	}
+	r.msg.Raw = append(r.msg.Raw[:0], b[:have]...)
+	r.start += have
+	r.body = total - have
+	r.headed = true
+	return nil
+}
+
+// fill reads once, into the message's body or else into the buffer.
+func (r *Reader) fill() error {
+	if r.msg != nil && !r.waiting {
+		r.waiting = true
+		if r.OnStart != nil {
+			r.OnStart()
+		}
+	}
+	if r.msg != nil && r.headed {
+		n, err := r.read(r.bodyRoom())
+		r.msg.Raw = r.msg.Raw[:len(r.msg.Raw)+n]
+		r.body -= n
+		return err
+	}
+	r.makeRoom()
+	n, err := r.read(r.buf[r.end:])
+	r.end += n
+	return err
+}
+
+// bodyRoom returns the free part of the message's bytes, doubling them when they
+// are full, so that memory follows what has arrived, not what was announced.
+func (r *Reader) bodyRoom() []byte {
+	raw := r.msg.Raw
+	if len(raw) == cap(raw) {
+		grown := make([]byte, len(raw), len(raw)+min(r.body, len(raw)))
+		copy(grown, raw)
+		r.msg.Raw, raw = grown, grown
+	}
+	return raw[len(raw):min(cap(raw), len(raw)+r.body)]
+}
+
+// makeRoom makes a free byte at the end of the buffer, and the buffer small again
+// when it is empty.
+func (r *Reader) makeRoom() {
+	if r.start == r.end {
+		r.start, r.end = 0, 0
+		if len(r.buf) > idleBuffer {
+			r.buf = make([]byte, idleBuffer)
+		}
+	}
+	if r.end < len(r.buf) {
+		return
+	}
+	old := r.buf[r.start:r.end]
+	if r.start == 0 {
+		r.buf = make([]byte, 2*len(r.buf))
+	}
+	r.end = copy(r.buf, old)
+	r.start = 0
+}
+
+func (r *Reader) read(b []byte) (int, error) {
+	for range emptyReads {
+		n, err := r.src.Read(b)
+		switch {
+		case n > 0:
+			return n, nil // an error comes again with the next read
+		case errors.Is(err, io.EOF) && r.msg != nil:
+			return 0, io.ErrUnexpectedEOF
+		case err != nil:
+			return 0, err
+		}
+	}
+	return 0, io.ErrNoProgress
+}

@@ -1,0 +1,125 @@
+package sipmsg
+
+import "slices"
+
+// Splice makes a changed copy of a message. Edits are noted in any order and may
+// not overlap; if they do, the one that starts first wins. Everything else of the
+// message is copied as it is. A Splice is reused with Reset and does not allocate
+// in steady state.
+type Splice struct {
+	m     *Message
+	edits []edit
+	drops []Value
+	text  []byte
+}
+
+// edit replaces Raw[start:end] with text[from:to].
+type edit struct{ start, end, from, to int }
+
+// Reset forgets all edits and starts with m.
+func (s *Splice) Reset(m *Message) {
+	s.m, s.edits, s.drops, s.text = m, s.edits[:0], s.drops[:0], s.text[:0]
+}
+
+// Replace puts text in place of Raw[start:end].
+func (s *Splice) Replace(start, end int, text ...string) {
+	from := len(s.text)
+	for _, t := range text {
+		s.text = append(s.text, t...)
+	}
+	s.edits = append(s.edits, edit{start, end, from, len(s.text)})
+}
+
+// ReplaceBytes is Replace for bytes, which are copied.
+func (s *Splice) ReplaceBytes(start, end int, text ...[]byte) {
+	from := len(s.text)
+	for _, t := range text {
+		s.text = append(s.text, t...)
+	}
+	s.edits = append(s.edits, edit{start, end, from, len(s.text)})
+}
+
+// Insert puts text before Raw[at]. Texts inserted at one place keep the order of
+// the calls and come before what replaces that place.
+func (s *Splice) Insert(at int, text ...string) { s.Replace(at, at, text...) }
+
+// InsertBytes is Insert for bytes, which are copied.
+func (s *Splice) InsertBytes(at int, text ...[]byte) { s.ReplaceBytes(at, at, text...) }
+
+// InsertBefore inserts a header line before row f. The line, which may come in
+// parts, includes its CRLF.
+func (s *Splice) InsertBefore(f Field, line ...string) { s.Insert(f.Start(), line...) }
+
+// PrependHeader inserts a header line, CRLF included, as the first row.
+func (s *Splice) PrependHeader(line ...string) { s.Insert(s.m.line.end+2, line...) }
+
+// AppendHeader inserts a header line, CRLF included, after the last row.
+func (s *Splice) AppendHeader(line ...string) { s.Insert(s.m.headers, line...) }
+
+// SetValue replaces the value of row f; its name and the white space around the
+// value stay.
+func (s *Splice) SetValue(f Field, value ...string) {
+	s.Replace(f.ValueStart(), f.ValueEnd(), value...)
+}
+
+// DropRow removes row f with its continuation lines.
+func (s *Splice) DropRow(f Field) { s.Replace(f.Start(), f.End()) }
+
+// DropValue removes one element of a list, and the row when no other is left.
+func (s *Splice) DropValue(v Value) { s.drops = append(s.drops, v) }
+
+// AppendTo appends the changed message to dst.
+func (s *Splice) AppendTo(dst []byte) []byte {
+	s.settleDrops()
+	slices.SortStableFunc(s.edits, func(a, b edit) int {
+		if a.start != b.start {
+			return a.start - b.start
+		}
+		return a.end - b.end
+	})
+	raw, at := s.m.Raw, 0
+	for _, e := range s.edits {
+		if e.start < at || e.end < e.start || e.end > len(raw) {
+			continue
+		}
+		dst = append(dst, raw[at:e.start]...)
+		dst = append(dst, s.text[e.from:e.to]...)
+		at = e.end
+	}
+	return append(dst, raw[at:]...)
+}
+
+// settleDrops turns the dropped elements into edits, row by row.
+func (s *Splice) settleDrops() {
+	for len(s.drops) > 0 {
+		row := s.drops[0].Row
+		s.settleRow(row)
+		s.drops = slices.DeleteFunc(s.drops, func(v Value) bool { return v.Row == row })
+	}
+}
+
+// settleRow cuts the dropped elements of one row, each with one comma: the one
+// after it while nothing has been kept before it, else the one before it.
+func (s *Splice) settleRow(row int) {
+	kept, cut := -1, -1 // end of the last kept element; start of the cut under way
+	s.m.eachInRow(row, func(v Value) bool {
+		dropped := slices.ContainsFunc(s.drops, func(d Value) bool { return d.Row == row && d.Start == v.Start })
+		switch {
+		case dropped && cut < 0 && kept < 0:
+			cut = v.Start
+		case dropped && kept >= 0:
+			s.Replace(kept, v.End)
+			kept = v.End
+		case !dropped:
+			if cut >= 0 {
+				s.Replace(cut, v.Start)
+				cut = -1
+			}
+			kept = v.End
+		}
+		return true
+	})
+	if kept < 0 && cut >= 0 {
+		s.DropRow(s.m.fields[row])
+	}
+}
