@@ -134,8 +134,8 @@ func tell(t *testing.T, c *clock, p *nexthop.Pool, word string) {
 func TestBackOffGrowsToItsBound(t *testing.T) {
 	c := newClock()
 	p := newPool(c, "a", "b")
-	for _, want := range []time.Duration{1, 2, 4, 8, 16, 30, 30, 30} {
-		want *= time.Second
+	for _, seconds := range []int{1, 2, 4, 8, 16, 30, 30, 30} {
+		want := time.Duration(seconds) * time.Second
 		p.Report("a", false)
 		c.advance(want - 1)
 		if last := p.Order(0)[1]; last != "a" {
