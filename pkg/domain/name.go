@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 )
@@ -34,7 +35,11 @@ func Parse(s string) (Name, error) {
 	if err != nil {
 		return Name{}, fmt.Errorf("%q is not a domain name (%w); write letters, digits and hyphens, as in example.com", s, err)
 	}
-	return finish(s, a)
+	n, err := ParseWire(a)
+	if err != nil {
+		return Name{}, fmt.Errorf("%q is not a domain name: %w", s, err)
+	}
+	return n, nil
 }
 
 // ParseWire reads a name as a peer sends it: it must be canonical already, apart
@@ -124,6 +129,8 @@ func checkShape(s string) error {
 	switch {
 	case s == "":
 		return errors.New("a domain name is missing; write one such as example.com")
+	case !utf8.ValidString(s):
+		return fmt.Errorf("%q is not UTF-8", s)
 	case isAddr(s):
 		return fmt.Errorf("%q is an IP address; write a domain name such as example.com", s)
 	case s[0] == '.' || s[len(s)-1] == '.':

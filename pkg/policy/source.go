@@ -1,0 +1,268 @@
+package policy
+
+import (
+	"time"
+
+	"edged/pkg/domain"
+)
+
+// Source is policy.yaml: everything an operator says about who may talk with
+// whom. It is checked and indexed as a whole by Compile.
+type Source struct {
+	// Federation holds the organisation's switches.
+	Federation Federation `yaml:"federation"`
+	// AllowedDomains lists SIP partners by domain.
+	AllowedDomains []AllowedDomain `yaml:"allowed_domains"`
+	// BlockedDomains beats every other list, for SIP and XMPP, and covers the
+	// subdomains of each domain too.
+	BlockedDomains []BlockedDomain `yaml:"blocked_domains"`
+	// Providers lists hosting and public IM providers: one proxy, many domains.
+	Providers []Provider `yaml:"providers"`
+	// XMPPDefault applies to XMPP domains that nothing lists, if
+	// federation.xmpp_discovery is on.
+	XMPPDefault XMPPSettings `yaml:"xmpp_default"`
+	// XMPPPartners lists XMPP partners by domain.
+	XMPPPartners []XMPPPartner `yaml:"xmpp_partners"`
+	// AccessPolicies says what local users may do.
+	AccessPolicies AccessPolicies `yaml:"access_policies"`
+	// GrantsFile is a CSV file with the columns user and policy, for
+	// organisations with more grants than fit a YAML list. The file's reader
+	// puts its rows into Grants.
+	GrantsFile string  `yaml:"grants_file"`
+	Grants     []Grant `yaml:"-"`
+}
+
+// Federation holds the organisation's switches.
+type Federation struct {
+	// Enabled is the master switch for SIP and XMPP, both directions. Default
+	// false: nothing else has an effect before somebody decided to federate.
+	Enabled bool `yaml:"enabled"`
+	// PartnerDiscovery lets SIP domains in that nothing lists, found by SRV
+	// alone. Default false.
+	PartnerDiscovery bool `yaml:"partner_discovery"`
+	// XMPPDiscovery is the same for XMPP. Default false.
+	XMPPDiscovery bool `yaml:"xmpp_discovery"`
+	// Discovered bounds what partners may do that were only discovered.
+	Discovered DiscoveredLimits `yaml:"discovered"`
+	// MarkSourceVerifiable marks our outgoing messages as coming from verified
+	// users, so that partners can treat them by their own level. Default true.
+	MarkSourceVerifiable bool `yaml:"mark_source_verifiable"`
+}
+
+// DiscoveredLimits bound what partners may do that were only discovered. Listing a
+// domain lifts all of it.
+type DiscoveredLimits struct {
+	// Rate is in messages per second and proven identity. Default 20.
+	Rate float64 `yaml:"rate"`
+	// SuspiciousRate is in messages per second, for a partner most of whose
+	// requests fail. Default 1; never above Rate.
+	SuspiciousRate float64 `yaml:"suspicious_rate"`
+	// Contacts is how many distinct local users one partner may address within
+	// a report period, whether they exist or not. Default 1000; 0 is no limit.
+	Contacts int `yaml:"contacts"`
+	// ReportPeriod is how long failures and contacts are counted. Default 1h.
+	ReportPeriod time.Duration `yaml:"report_period"`
+	// Verification of messages from discovered partners. Default use_source.
+	Verification Verification `yaml:"verification"`
+}
+
+// AllowedDomain lists one SIP partner.
+type AllowedDomain struct {
+	// Domain is the partner's SIP domain, exactly; *.example.com lists every
+	// domain below example.com, but not example.com itself.
+	Domain Pattern `yaml:"domain"`
+	// Proxy is the host name of the partner's edge. With it the partner is
+	// direct: no SRV record is asked, and only this name proves the partner.
+	Proxy domain.Name `yaml:"proxy"`
+	// Roots are PEM files: who may sign this partner's certificates. They prove
+	// this entry and nothing else. Default: tls.roots of the process.
+	Roots []string `yaml:"roots"`
+	// Verification of the partner's messages. Default use_source.
+	Verification Verification `yaml:"verification"`
+	// Comment is for people.
+	Comment string `yaml:"comment"`
+}
+
+// BlockedDomain blocks one domain and everything below it.
+type BlockedDomain struct {
+	// Domain is the blocked domain.
+	Domain domain.Name `yaml:"domain"`
+	// Comment is for people.
+	Comment string `yaml:"comment"`
+}
+
+// Provider lists one provider: a proxy that serves many domains.
+type Provider struct {
+	// Name is the provider's key in logs, metrics and messages; unique.
+	Name string `yaml:"name"`
+	// Kind is hosting or public; required, because it decides which domains
+	// and which users may use the provider.
+	Kind ProviderKind `yaml:"kind"`
+	// Proxy is the provider's host name: what the SRV records of its customers
+	// hold and its certificate covers; unique.
+	Proxy domain.Name `yaml:"proxy"`
+	// Enabled lets messages through. Default false.
+	Enabled bool `yaml:"enabled"`
+	// SharedAddressSpace says that some users of our own domains are hosted
+	// there. Only a hosting provider may have it. Default false.
+	SharedAddressSpace bool `yaml:"shared_address_space"`
+	// Verification of the provider's messages. Default always_verifiable.
+	Verification Verification `yaml:"verification"`
+	// Roots as in AllowedDomain.
+	Roots []string `yaml:"roots"`
+	// Comment is for people.
+	Comment string `yaml:"comment"`
+}
+
+// XMPPSettings say how one XMPP partner is trusted and authenticated.
+type XMPPSettings struct {
+	// Type says what the partner's users may do without being asked. Default
+	// public_unverified.
+	Type PartnerType `yaml:"type"`
+	// TLS is whether streams are encrypted. Default required.
+	TLS Requirement `yaml:"tls"`
+	// SASL is whether the partner proves itself by certificate (SASL EXTERNAL,
+	// XEP-0178); needs TLS. Default required; optional for xmpp_default.
+	SASL Requirement `yaml:"sasl"`
+	// Dialback is whether the partner may prove itself by Server Dialback
+	// (XEP-0220). Default true.
+	Dialback Switch `yaml:"dialback"`
+	// KeepAlive closes streams on which the partner stays silent. Default true.
+	KeepAlive Switch `yaml:"keepalive"`
+	// ConnectionLimit is how many streams the partner may have open at once,
+	// over all its domains and both directions. Default 20.
+	ConnectionLimit int `yaml:"connection_limit"`
+}
+
+// XMPPPartner lists one XMPP partner.
+type XMPPPartner struct {
+	// Domain is the partner's main domain, exactly.
+	Domain domain.Name `yaml:"domain"`
+	// AdditionalDomains are its other domains, such as its conference service.
+	// Each has to be listed, subdomains too.
+	AdditionalDomains []domain.Name `yaml:"additional_domains"`
+	// Proxy is the host name to dial instead of what SRV says.
+	Proxy domain.Name `yaml:"proxy"`
+	// Roots as in AllowedDomain.
+	Roots []string `yaml:"roots"`
+	// XMPPSettings stand in the entry itself.
+	XMPPSettings `yaml:",inline"`
+	// Description is for people.
+	Description string `yaml:"description"`
+}
+
+// AccessPolicies holds the policies of the three scopes. The narrowest scope
+// that has one for a user decides alone: user, then site, then global.
+type AccessPolicies struct {
+	// Global applies to everybody else. Default: nothing is allowed.
+	Global AccessPolicy `yaml:"global"`
+	// Sites apply to the users of some of our domains, or of a list.
+	Sites []Site `yaml:"sites"`
+	// Users apply to those they are granted to.
+	Users []UserPolicy `yaml:"users"`
+}
+
+// AccessPolicy says what a local user may do. All is false by default.
+type AccessPolicy struct {
+	// Federation with anybody outside at all.
+	Federation bool `yaml:"federation"`
+	// XMPP partners; needs Federation.
+	XMPP bool `yaml:"xmpp"`
+	// Public providers; needs Federation.
+	Public bool `yaml:"public"`
+	// PublicAV is audio and video with public providers; needs Public.
+	PublicAV bool `yaml:"public_av"`
+}
+
+// Site gives one policy to everybody of some place.
+type Site struct {
+	// Name is unique among sites.
+	Name string `yaml:"name"`
+	// Domains are those of our domains whose users belong to the site.
+	Domains []domain.Name `yaml:"domains"`
+	// UsersFile is a CSV file with the column user, for sites that are not
+	// domains. A user listed there belongs to this site whatever the user's
+	// domain. The file's reader puts its rows into Users.
+	UsersFile string `yaml:"users_file"`
+	Users     []User `yaml:"-"`
+	// Policy is required: a site without one would have no effect.
+	Policy *AccessPolicy `yaml:"policy"`
+	// Description is for people.
+	Description string `yaml:"description"`
+}
+
+// UserPolicy is a policy that applies to those it is granted to.
+type UserPolicy struct {
+	// Name is unique among user policies; grants_file refers to it.
+	Name string `yaml:"name"`
+	// Policy is required.
+	Policy *AccessPolicy `yaml:"policy"`
+	// Grant lists users; more may come from grants_file.
+	Grant []User `yaml:"grant"`
+	// Description is for people.
+	Description string `yaml:"description"`
+}
+
+// Grant is one row of grants_file.
+type Grant struct {
+	// User gets Policy, the name of a UserPolicy.
+	User   User
+	Policy string
+	// Line is where the row stands in the file, from 1.
+	Line int
+}
+
+// Problem is something wrong, or doubtful, in a Source.
+type Problem struct {
+	// Path is where: `allowed_domains[2].domain`, `grants_file:17`. Indexes
+	// count from 0.
+	Path string
+	// Text says what is wrong there and what would be right.
+	Text string
+}
+
+// Local is one of our own domains, with the protocols it is federated for.
+type Local struct {
+	Domain    domain.Name
+	SIP, XMPP bool
+}
+
+// Default returns what applies where policy.yaml says nothing: the defaults of
+// Lync Server 2013, under which nothing federates until it is switched on.
+func Default() Source {
+	return Source{
+		Federation: Federation{
+			Discovered: DiscoveredLimits{
+				Rate: 20, SuspiciousRate: 1, Contacts: 1000, ReportPeriod: time.Hour, Verification: UseSource,
+			},
+			MarkSourceVerifiable: true,
+		},
+		XMPPDefault: XMPPSettings{
+			Type: PublicUnverified, TLS: Required, SASL: Optional, Dialback: On, KeepAlive: On,
+			ConnectionLimit: defaultConnectionLimit,
+		},
+	}
+}
+
+// defaultConnectionLimit is in streams per XMPP partner.
+const defaultConnectionLimit = 20
+
+// withDefaults fills in what an entry leaves out, SASL apart from the rest
+// because it differs between xmpp_default and xmpp_partners.
+func (x XMPPSettings) withDefaults(sasl Requirement) XMPPSettings {
+	orElse(&x.Type, PublicUnverified)
+	orElse(&x.TLS, Required)
+	orElse(&x.SASL, sasl)
+	orElse(&x.Dialback, On)
+	orElse(&x.KeepAlive, On)
+	orElse(&x.ConnectionLimit, defaultConnectionLimit)
+	return x
+}
+
+// orElse sets *v to dflt if nothing was written there.
+func orElse[T comparable](v *T, dflt T) {
+	var none T
+	if *v == none {
+		*v = dflt
+	}
+}
