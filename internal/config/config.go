@@ -1,0 +1,209 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+
+	"edged/pkg/domain"
+	"edged/pkg/limit"
+	"edged/pkg/policy"
+)
+
+// Config is edged.yaml: the process. Paths are relative to the file; Load has
+// resolved them.
+type Config struct {
+	// FQDN is the edge's own name on the outside: in Via and Record-Route, and in
+	// its certificate. Required.
+	FQDN domain.Name `yaml:"fqdn"`
+	// Domains are what this edge speaks for. Required.
+	Domains []Domain `yaml:"domains"`
+	// PublicAddresses are what our DNS records say, which behind NAT differs from
+	// the addresses we listen on.
+	PublicAddresses []netip.Addr `yaml:"public_addresses"`
+	// TLS is our identity outside, and whom we trust there.
+	TLS TLS `yaml:"tls"`
+	// SecretFile holds the secret from which the keys of route tokens and dialback
+	// are derived; see ReadSecret. Every host of an edge pool has the same one.
+	// Required.
+	SecretFile string `yaml:"secret_file"`
+	// StateDir is where the little that must survive a restart is kept.
+	StateDir string `yaml:"state_dir"`
+	// DNS is how partners are looked up.
+	DNS DNS `yaml:"dns"`
+	// SIP federation. Left out, the edge does not speak SIP.
+	SIP SIP `yaml:"sip"`
+	// XMPP federation. Left out, the edge does not speak XMPP.
+	XMPP XMPP `yaml:"xmpp"`
+	// Limits are all bounds by name.
+	Limits limit.Bounds `yaml:"limits"`
+	// Log is what the process writes to standard error.
+	Log Log `yaml:"log"`
+	// Metrics serves Prometheus and health checks.
+	Metrics Metrics `yaml:"metrics"`
+	// Admin serves the operators of this host.
+	Admin Admin `yaml:"admin"`
+	// Policy is the policy file.
+	Policy string `yaml:"policy"`
+}
+
+// Default returns what an empty edged.yaml would mean. It is no configuration
+// that runs: the required fields are empty.
+func Default() Config {
+	return Config{
+		TLS:      TLS{Roots: []string{System}, CRL: CRLOptional},
+		StateDir: "/var/lib/edged",
+		DNS:      DNS{Servers: []string{System}, Timeout: 3 * time.Second},
+		XMPP:     XMPP{Internal: XMPPInternal{Authority: Authority{Mode: Mint}}},
+		Limits:   limit.DefaultBounds(),
+		Log:      Log{Level: "info", Format: "text"},
+		Policy:   "policy.yaml",
+	}
+}
+
+// System stands for what the host provides: its root certificates, or the name
+// servers of its resolv.conf.
+const System = "system"
+
+// Domain is one of our domains. A plain name means both protocols and the
+// default hosts.
+type Domain struct {
+	// Name is the domain of our users' addresses.
+	Name domain.Name `yaml:"name"`
+	// Protocols are what is federated for it: [sip], [xmpp] or, if left out, both.
+	Protocols []Protocol `yaml:"protocols"`
+	// SIP is the host that its SIP records point to: sip.<name> if left out.
+	SIP domain.Name `yaml:"sip"`
+	// XMPP is the same for XMPP: xmpp.<name> if left out.
+	XMPP domain.Name `yaml:"xmpp"`
+}
+
+// Speaks tells whether p is federated for the domain.
+func (d *Domain) Speaks(p Protocol) bool {
+	for _, have := range d.Protocols {
+		if have == p {
+			return true
+		}
+	}
+	return d.Protocols == nil
+}
+
+// Local is what policy has to know about our domains.
+func (c *Config) Local() []policy.Local {
+	local := make([]policy.Local, 0, len(c.Domains))
+	for i := range c.Domains {
+		d := &c.Domains[i]
+		local = append(local, policy.Local{Domain: d.Name, SIP: d.Speaks(SIPProtocol), XMPP: d.Speaks(XMPPProtocol)})
+	}
+	return local
+}
+
+// TLS is our identity on the external side, and whom we trust there.
+type TLS struct {
+	// Certificates are chosen by SNI, then by domain; the first one is used if
+	// nothing fits. Required. Read again on reload and every hour.
+	Certificates []Pair `yaml:"certificates"`
+	// Roots say who may sign partners: System, or PEM files.
+	Roots []string `yaml:"roots"`
+	// CRLs are files, PEM or DER; read again on reload and every hour.
+	CRLs []string `yaml:"crls"`
+	// CRL says what follows from a stale or missing CRL.
+	CRL CRLMode `yaml:"crl"`
+}
+
+// Pair is a certificate with its key, two PEM files.
+type Pair struct {
+	// Cert is our certificate, followed by the intermediate ones.
+	Cert string `yaml:"cert"`
+	// Key is its private key.
+	Key string `yaml:"key"`
+}
+
+// DNS is how partners are looked up.
+type DNS struct {
+	// Servers are address:port, or System for those of resolv.conf.
+	Servers []string `yaml:"servers"`
+	// Timeout is for one question to one server.
+	Timeout time.Duration `yaml:"timeout"`
+	// AllowPrivate are networks that partners may be dialled in although they are
+	// private, such as a test network.
+	AllowPrivate []Network `yaml:"allow_private"`
+	// TrustAD are name servers, apart from those on this host, whose word that an
+	// answer is authentic (DNSSEC) counts.
+	TrustAD []netip.Addr `yaml:"trust_ad"`
+}
+
+// SIP is SIP federation.
+type SIP struct {
+	// External is the side of partners.
+	External SIPExternal `yaml:"external"`
+	// Internal is the side of pools.
+	Internal SIPInternal `yaml:"internal"`
+	// Pools are our own servers.
+	Pools []Pool `yaml:"pools"`
+}
+
+// Serves tells whether the edge speaks SIP at all.
+func (s *SIP) Serves() bool { return len(s.External.Listen) > 0 }
+
+// SIPExternal is where SIP partners reach us, and where we dial them from.
+type SIPExternal struct {
+	// Listen is usually port 5061.
+	Listen []Listen `yaml:"listen"`
+	// DialFrom are source addresses, at most one of each family; the system
+	// chooses if there is none.
+	DialFrom []netip.Addr `yaml:"dial_from"`
+}
+
+// SIPInternal is where our pools reach us.
+type SIPInternal struct {
+	// Listen is where pools connect to.
+	Listen []Listen `yaml:"listen"`
+	// FQDN is the edge's name inside, which pools route to.
+	FQDN domain.Name `yaml:"fqdn"`
+	// Certificate proves FQDN to the pools.
+	Certificate Pair `yaml:"certificate"`
+}
+
+// Pool is a group of our own servers, any of which can serve its domains.
+type Pool struct {
+	// Name is what logs and metrics call it.
+	Name string `yaml:"name"`
+	// Domains are those of our domains that the pool serves, and the only ones it
+	// may speak for.
+	Domains []domain.Name `yaml:"domains"`
+	// Members are host:port. Either Members or SRV.
+	Members []string `yaml:"members"`
+	// SRV is a service name whose targets are the members, such as
+	// _sipinternaltls._tcp.contoso.com.
+	SRV string `yaml:"srv"`
+	// Roots say who signs the members' certificates: PEM files, or System. They
+	// count for this pool only. Required.
+	Roots []string `yaml:"roots"`
+	// Names are what a member's certificate has to cover, one of them at least. Left
+	// out: of a SIP pool the members' host names, of an XMPP pool its domains.
+	Names []domain.Name `yaml:"names"`
+}
+
+// Log is what the process writes to standard error.
+type Log struct {
+	// Level is debug, info, warn or error.
+	Level string `yaml:"level"`
+	// Format is text or json.
+	Format string `yaml:"format"`
+}
+
+// Metrics serves Prometheus and health checks, nothing else.
+type Metrics struct {
+	// Listen may be a routable address. Left out, there is no such page.
+	Listen Address `yaml:"listen"`
+}
+
+// Admin serves the operators of this host: reload, status, connections, watch
+// list, consent.
+type Admin struct {
+	// Socket is a Unix socket. Left out, there is none.
+	Socket string `yaml:"socket"`
+	// Listen is for browsers: a loopback address, since whoever reaches it may
+	// reload. Left out, there is none.
+	Listen Address `yaml:"listen"`
+}

@@ -1,0 +1,62 @@
+package config
+
+import "net/netip"
+
+// XMPP is XMPP federation, server to server.
+type XMPP struct {
+	// External is the side of partners.
+	External XMPPExternal `yaml:"external"`
+	// Internal is the side of pools.
+	Internal XMPPInternal `yaml:"internal"`
+	// Pools are our own servers. A member listens with STARTTLS.
+	Pools []Pool `yaml:"pools"`
+}
+
+// Serves tells whether the edge speaks XMPP at all.
+func (x *XMPP) Serves() bool {
+	return len(x.External.Listen) > 0 || len(x.External.DirectTLS) > 0
+}
+
+// XMPPExternal is where XMPP partners reach us, and where we dial them from.
+type XMPPExternal struct {
+	// Listen begins in the clear, for STARTTLS; usually port 5269.
+	Listen []Listen `yaml:"listen"`
+	// DirectTLS begins with TLS (XEP-0368); usually port 5270.
+	DirectTLS []Listen `yaml:"direct_tls"`
+	// DialFrom are source addresses, at most one of each family; the system
+	// chooses if there is none.
+	DialFrom []netip.Addr `yaml:"dial_from"`
+}
+
+// XMPPInternal is where our pools reach us.
+type XMPPInternal struct {
+	// Listen takes STARTTLS and direct TLS on one port.
+	Listen []Listen `yaml:"listen"`
+	// Authority is how the edge proves partner domains to the pool.
+	Authority Authority `yaml:"authority"`
+	// DNS is the answerer that steers a pool to the edge. Left out, there is none.
+	DNS InsideDNS `yaml:"dns"`
+}
+
+// Authority is how the edge proves partner domains to the pool.
+type Authority struct {
+	// Mode is Mint or Dialback.
+	Mode AuthorityMode `yaml:"mode"`
+	// CACert and CAKey are the private authority that only pools trust: two PEM
+	// files. Needed by Mint. Name constraints in it must exclude our own domains.
+	CACert string `yaml:"ca_cert"`
+	// CAKey is its private key.
+	CAKey string `yaml:"ca_key"`
+	// Sources are the networks that pools connect from. Needed by Mint.
+	Sources []Network `yaml:"sources"`
+}
+
+// InsideDNS is the DNS answerer for pools that find their way by SRV records.
+type InsideDNS struct {
+	// Listen is an address with a port, for UDP and TCP.
+	Listen Address `yaml:"listen"`
+	// Forward are the name servers, address:port, that everything else goes to.
+	Forward []string `yaml:"forward"`
+	// Clients are the networks that may ask.
+	Clients []Network `yaml:"clients"`
+}
