@@ -1,0 +1,24 @@
+// Package tlsid says who a TLS peer is: our own keys, whom we trust to vouch for
+// others, what was revoked, and the names that a peer's certificate chain proves.
+//
+// It measures and never judges. A handshake succeeds for everyone whose chain is
+// sound and names at least one domain; whether those names may speak for the
+// domain of a message is asked later, per message, by pkg/policy. That is why
+// tls.Config's own name check is switched off here and why a certificate that
+// names a perfect stranger is no error.
+//
+// crypto/tls refuses client certificates without the clientAuth usage, which
+// public authorities no longer issue. So both configurations ask for any
+// certificate and verify it in VerifyConnection, which runs before our side
+// calls the handshake done, and also when a session is resumed.
+//
+//   - identity.go: the names a certificate proves for SIP (RFC 5922 §7)
+//   - trust.go: root sets, and which of them vouch for a chain
+//   - revocation.go, crl.go: revocation lists
+//   - keys.go: our certificates by name
+//   - config.go: the two tls.Configs
+//   - errors.go: why a certificate was refused, by us or by the peer
+//
+// Everything is immutable once loaded. A reload loads a new Side beside the old
+// one; whoever holds it swaps one pointer.
+package tlsid

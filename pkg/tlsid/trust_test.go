@@ -1,0 +1,162 @@
+package tlsid_test
+
+import (
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"edged/internal/lab/ca"
+	"edged/pkg/tlsid"
+)
+
+func wantKind(t *testing.T, err error, kind tlsid.CertErrorKind) {
+	t.Helper()
+	var refused *tlsid.CertError
+	if !errors.As(err, &refused) {
+		t.Errorf("error %v, want a CertError of kind %v", err, kind)
+	} else if refused.Kind != kind {
+		t.Errorf("%v: want kind %v", err, kind)
+	}
+}
+
+// presented is a chain as crypto/tls hands it over.
+func presented(t *testing.T, c ca.Cert) []*x509.Certificate {
+	t.Helper()
+	var chain []*x509.Certificate
+	for _, der := range c.TLS.Certificate {
+		cert, err := x509.ParseCertificate(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		chain = append(chain, cert)
+	}
+	return chain
+}
+
+// TestAnchors is that a root proves for whom it was named, and for nobody else.
+func TestAnchors(t *testing.T) {
+	public, a, b := ca.New("Public"), ca.New("A"), ca.New("B")
+	below := a.Intermediate("below A")
+	pinned := b.Issue(ca.Leaf{DNS: []string{"b.test"}})
+	loaded := trust(t, tlsid.TrustConfig{
+		Roots: []string{rootFile(t, public)},
+		Anchors: map[string][]string{
+			"a.test":         {rootFile(t, a)},
+			"b.test":         {rootFile(t, b)},
+			"both.test":      {rootFile(t, a), rootFile(t, b)},
+			"pinned.test":    {write(t, pinned.PEM)},
+			"everyone.test":  {rootFile(t, public)},
+			"below.test":     {rootFile(t, below)},
+			"withsystem.tes": {"system", rootFile(t, a)},
+		},
+	})
+	names := ca.Leaf{DNS: []string{"b.test"}}
+	tests := []struct {
+		name string
+		cert ca.Cert
+		want []string
+	}{
+		{"private root A, though it names B", a.Issue(names), []string{"a.test", "both.test", "withsystem.tes"}},
+		{"private root B", b.Issue(names), []string{"b.test", "both.test"}},
+		{"public root", public.Issue(names), []string{"", "everyone.test"}},
+		{"an intermediate that is also somebody's root", below.Issue(names), []string{"a.test", "below.test", "both.test", "withsystem.tes"}},
+		{"the same, not sent along", below.Issue(ca.Leaf{DNS: names.DNS, SignedByOne: true}), []string{"below.test"}},
+		{"pinned by itself", pinned, []string{"b.test", "both.test", "pinned.test"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			id, err := loaded.Identify(presented(t, tt.cert))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, id.Anchors); diff != "" {
+				t.Errorf("anchors (-want +got):\n%s", diff)
+			}
+		})
+	}
+	t.Run("nobody's", func(t *testing.T) {
+		_, err := loaded.Identify(presented(t, ca.New("C").Issue(names)))
+		wantKind(t, err, tlsid.UnknownAuthority)
+	})
+}
+
+func TestChains(t *testing.T) {
+	root := ca.New("Root")
+	good, mail := root.Intermediate("For servers", x509.ExtKeyUsageServerAuth), root.Intermediate("For mail", x509.ExtKeyUsageEmailProtection)
+	leaf := ca.Leaf{DNS: []string{"a.test"}, EKU: usages(x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageEmailProtection)}
+	loaded := trusting(t, root)
+	later := trust(t, tlsid.TrustConfig{Roots: []string{rootFile(t, root)}, Now: func() time.Time { return time.Now().AddDate(20, 0, 0) }})
+	alone := leaf
+	alone.SignedByOne = true
+	long := leaf
+	long.NotAfter = time.Now().AddDate(30, 0, 0)
+	tests := []struct {
+		name  string
+		trust *tlsid.Trust
+		chain []*x509.Certificate
+		kind  tlsid.CertErrorKind
+	}{
+		{"with its intermediate", loaded, presented(t, good.Issue(leaf)), 0},
+		{"without its intermediate", loaded, presented(t, good.Issue(alone)), tlsid.UnknownAuthority},
+		{"authority for mail", loaded, presented(t, mail.Issue(leaf)), tlsid.WrongUsage},
+		{"a leaf as authority", loaded, []*x509.Certificate{good.Issue(leaf).X509, good.Issue(leaf).X509}, tlsid.UnknownAuthority},
+		{"authorities expired before the leaf", later, presented(t, good.Issue(long)), tlsid.Expired},
+		{"nothing", loaded, nil, tlsid.None},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := tt.trust.Identify(tt.chain)
+			if tt.kind != 0 {
+				wantKind(t, err, tt.kind)
+			} else if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestSystemRoots needs a machine with root certificates, as the product does.
+func TestSystemRoots(t *testing.T) {
+	loaded, err := tlsid.LoadTrust(tlsid.TrustConfig{Roots: []string{"system"}})
+	if err != nil {
+		if strings.Contains(err.Error(), "ca-certificates") {
+			t.Skip(err)
+		}
+		t.Fatal(err)
+	}
+	_, err = loaded.Identify(presented(t, ca.New("Nobody").Issue(ca.Leaf{DNS: []string{"a.test"}})))
+	wantKind(t, err, tlsid.UnknownAuthority)
+}
+
+// TestLoadTrustErrors: everything wrong at once, each with its file.
+func TestLoadTrustErrors(t *testing.T) {
+	absent := filepath.Join(t.TempDir(), "absent.pem")
+	root := ca.New("Root").Cert()
+	der := write(t, root.X509.Raw)
+	broken := write(t, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("junk")}))
+	key := write(t, root.KeyPEM)
+	list := write(t, root.PEM)
+	_, err := tlsid.LoadTrust(tlsid.TrustConfig{
+		Roots:   []string{absent, der},
+		Anchors: map[string][]string{"a.test": {broken}, "b.test": {key}, "": {list}},
+		CRLs:    []string{list, der},
+	})
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, want := range []string{absent, der, "openssl x509", broken + ": certificate 1", key, "without a name", list + ": no PEM block of type X509 CRL"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("error lacks %q:\n%v", want, err)
+		}
+	}
+	if _, err := os.Stat(absent); err == nil {
+		t.Error("the absent file appeared")
+	}
+}
