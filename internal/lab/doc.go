@@ -1,0 +1,22 @@
+// Package lab is an embedded federation: the product's first minute and the
+// tests' bed.
+//
+// It starts on loopback, in one process and without files, root, DNS or network:
+// a test authority, a DNS server with the zones of an invented world, partners
+// and pools (scripted endpoints of package sippeer, which share no code with the
+// edge), and between them the real edge, configured by real files in a temporary
+// folder and started as `edged serve` starts it.
+//
+//	cast.go      who takes part: the players, their names and certificates
+//	world.go     Start: players, zones, files, edge; players.go and zones.go start theirs
+//	files.go     what is written for the edge; files/*.yaml are the templates
+//	capture.go   the edge's log, by Call-ID: reason and rule of each verdict
+//	stage.go     how a scenario is played, and what came of it
+//	judge.go     what came of it against what the lab expects
+//	acts.go      the scenarios, in tables; plays.go how the special ones are played
+//	print.go     one line for each
+//	run.go       Run: play everything, print, stay up
+//
+// Nothing in it is a mock of edged: a verdict shown is the one that the edge
+// logged, and the answer shown is the one that a peer received.
+package lab

@@ -1,0 +1,84 @@
+package lab
+
+import (
+	"crypto/x509"
+	"fmt"
+	"time"
+
+	"edged/internal/lab/ca"
+	"edged/internal/lab/sippeer"
+)
+
+func (w *World) startPeers() error {
+	for _, p := range cast() {
+		peer, err := w.startPeer(p)
+		if err != nil {
+			return fmt.Errorf("lab: %s: %w", p.name, err)
+		}
+		w.peers[p.name] = peer
+		w.undo = append(w.undo, peer.Close)
+	}
+	return nil
+}
+
+func (w *World) startPeer(p player) (*sippeer.Peer, error) {
+	cfg := sippeer.Config{Host: p.host, Listen: "127.0.0.1:0", Refuse: p.hangup, Desk: w.desk(p)}
+	cfg.Roots = x509.NewCertPool()
+	trusted := p.trusts
+	if trusted == "" {
+		trusted = public
+	}
+	cfg.Roots.AddCert(w.authorities[trusted].Cert().X509)
+	if p.signer != "" {
+		cert := w.authorities[p.signer].Issue(p.leaf()).TLS
+		cfg.Certificate = &cert
+	}
+	switch {
+	case p.mute:
+		cfg.Listen = ""
+	case p.fixed:
+		return newFixed(cfg)
+	}
+	return sippeer.New(cfg)
+}
+
+// desk returns the desk of a player, which it may share.
+func (w *World) desk(p player) *sippeer.Desk {
+	name := p.desk
+	if name == "" {
+		name = p.name
+	}
+	if w.desks[name] == nil {
+		w.desks[name] = sippeer.NewDesk()
+	}
+	return w.desks[name]
+}
+
+// newFixed starts a peer on port 5061, on the first loopback address where that
+// is free: several labs may run at the same time.
+func newFixed(cfg sippeer.Config) (*sippeer.Peer, error) {
+	var errs []error
+	for host := 1; host < 255; host++ {
+		cfg.Listen = fmt.Sprintf("127.0.0.%d:5061", host)
+		peer, err := sippeer.New(cfg)
+		if err == nil {
+			return peer, nil
+		}
+		errs = append(errs, err)
+	}
+	return nil, fmt.Errorf("port 5061 is taken on every loopback address: %w", errs[0])
+}
+
+// leaf is the player's certificate.
+func (p player) leaf() ca.Leaf {
+	name := p.shows
+	if name == "" {
+		name = p.host
+	}
+	l := ca.Leaf{CN: name, DNS: []string{name}}
+	if p.state == expired {
+		l.NotBefore = time.Now().AddDate(-1, 0, 0)
+		l.NotAfter = time.Now().AddDate(0, 0, -1)
+	}
+	return l
+}

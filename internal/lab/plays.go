@@ -1,0 +1,257 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"edged/internal/lab/sippeer"
+)
+
+// The two ends of a dialog.
+const (
+	caller = "caller"
+	callee = "callee"
+)
+
+// opens plays a request that opens a dialog, completes an INVITE with its ACK
+// (RFC 3261 §13.2.2.4), and keeps both ends under the name.
+func opens(name string) func(*stage) {
+	return func(s *stage) {
+		s.send()
+		arrived, err := s.w.desks[s.desk()].Await(s.ctx, s.id, s.method)
+		if err != nil || s.outcome.Final() == nil {
+			s.fault("no dialog was opened")
+			return
+		}
+		far := s.w.desks[s.desk()].DialogOfCallee(arrived)
+		near := sippeer.DialogOfCaller(s.sent, s.outcome.Final())
+		s.dialogs[name+" "+caller], s.dialogs[name+" "+callee] = &near, &far
+		if s.method == "INVITE" {
+			s.acknowledge(&near)
+		}
+	}
+}
+
+func (s *stage) acknowledge(d *sippeer.Dialog) {
+	conn, err := s.conn(s.sender())
+	if err != nil {
+		s.fault("no ACK could be sent: %v", err)
+		return
+	}
+	_ = conn.Write(s.w.Peer(s.sender()).Compose(d.Next("ACK")).String()) // what is lost does not arrive
+	if _, err := s.w.desks[s.desk()].Await(s.ctx, s.id, "ACK"); err != nil {
+		s.fault("the ACK did not arrive")
+	}
+}
+
+// within plays a request inside a dialog that opens has kept.
+func within(name, end string) func(*stage) {
+	return func(s *stage) {
+		if m := s.inDialog(name, end); m != nil {
+			s.exchange(m)
+		}
+	}
+}
+
+// inDialog composes the scenario's request inside a kept dialog.
+func (s *stage) inDialog(name, end string) *sippeer.Message {
+	d := s.dialogs[name+" "+end]
+	if d == nil {
+		s.fault("the dialog %q was never opened", name)
+		return nil
+	}
+	s.id = d.CallID
+	s.arrange()
+	m := s.w.Peer(s.sender()).Compose(d.Next(s.method))
+	if s.edit != nil {
+		s.edit(m)
+	}
+	return m
+}
+
+// unanswered plays a BENOTIFY in a kept dialog: it arrives, and nothing comes
+// back. What was sent after it on the same connection is answered first.
+func unanswered(name, end string) func(*stage) {
+	return func(s *stage) {
+		m := s.inDialog(name, end)
+		conn, err := s.conn(s.sender())
+		if m == nil || err != nil {
+			s.fault("BENOTIFY was not sent: %v", err)
+			return
+		}
+		s.sent = m
+		call := conn.Start(m)
+		if _, err := s.w.desks[s.desk()].Await(s.ctx, s.id, s.method); err != nil {
+			s.fault("BENOTIFY did not arrive")
+		}
+		conn.Do(s.ctx, s.probe())
+		done, cancel := context.WithCancel(s.ctx)
+		cancel()
+		s.outcome = call.Wait(done, 100)
+	}
+}
+
+// probe is an OPTIONS that the edge answers itself.
+func (s *stage) probe() *sippeer.Message {
+	host := outsideName
+	if s.outward() {
+		host = insideName
+	}
+	return s.w.Peer(s.sender()).Compose(sippeer.Request{
+		Method: "OPTIONS", URI: "sip:" + host, CallID: sippeer.NewCallID("lab"),
+		From: "<sip:" + s.from + ">", To: "<sip:" + host + ">",
+	})
+}
+
+// cancels plays an INVITE that rings and is taken back.
+func cancels(s *stage) {
+	s.arrange()
+	conn, err := s.conn(s.sender())
+	if err != nil {
+		s.outcome = &sippeer.Outcome{Err: err}
+		return
+	}
+	s.sent = s.compose()
+	call := conn.Start(s.sent)
+	call.Wait(s.ctx, 180)
+	if o := call.Cancel(s.ctx); o.Final() == nil || o.Final().Status() != 200 {
+		s.fault("the CANCEL was not answered 200")
+	}
+	s.outcome = call.Wait(s.ctx, 200)
+	if _, err := s.w.desks[s.desk()].Await(s.ctx, s.id, "CANCEL"); err != nil {
+		s.fault("the CANCEL did not arrive")
+	}
+}
+
+// alone plays a request on a connection of its own, because the edge closes it.
+func alone(s *stage) {
+	s.arrange()
+	conn, err := s.w.Dial(s.ctx, s.sender())
+	if err != nil {
+		s.outcome = &sippeer.Outcome{Err: err}
+		return
+	}
+	defer conn.Close()
+	s.sent = s.compose()
+	s.outcome = conn.Do(s.ctx, s.sent)
+}
+
+// handshake plays a connection that the edge does not let in.
+func handshake(s *stage) {
+	conn, err := s.w.Dial(s.ctx, s.sender())
+	if err != nil {
+		s.outcome = &sippeer.Outcome{Err: err}
+		return
+	}
+	defer conn.Close()
+	s.seenFrom = conn.Local()
+	s.outcome = conn.Do(s.ctx, s.compose())
+}
+
+// loops plays a request that has been at the edge before: it carries the Via
+// that the edge gave to another method of the same request, and the loop hash
+// does not cover the method (RFC 5393 §4.2.1).
+func loops(s *stage) {
+	conn, err := s.conn(s.sender())
+	if err != nil {
+		s.outcome = &sippeer.Outcome{Err: err}
+		return
+	}
+	s.sent = s.compose()
+	first := s.compose()
+	first.Start = strings.Replace(first.Start, s.method, "OPTIONS", 1)
+	first.Set("CSeq", "1 OPTIONS")
+	first.Set("From", s.sent.Get("From"))
+	conn.Do(s.ctx, first)
+	passed, err := s.w.desks[s.desk()].Await(s.ctx, s.id, "OPTIONS")
+	if err != nil {
+		s.fault("the first round did not arrive")
+		return
+	}
+	for _, via := range passed.All("Via") {
+		s.sent.Fields = append(s.sent.Fields, sippeer.Field{Name: "Via", Value: via})
+	}
+	s.outcome = conn.Do(s.ctx, s.sent)
+}
+
+// stolen plays a request that carries the route token of somebody else's dialog.
+func stolen(name string) func(*stage) {
+	return func(s *stage) {
+		d := s.dialogs[name+" "+caller]
+		if d == nil {
+			s.fault("the dialog %q was never opened", name)
+			return
+		}
+		m := s.compose()
+		m.Set("To", d.Remote)
+		for _, route := range d.Routes {
+			m.Fields = append(m.Fields, sippeer.Field{Name: "Route", Value: route})
+		}
+		s.exchange(m)
+	}
+}
+
+// forged changes a letter of every long token in Route.
+func forged(m *sippeer.Message) {
+	token := regexp.MustCompile(`[A-Za-z0-9_-]{24,}`)
+	for i, f := range m.Fields {
+		if f.Name == "Route" {
+			m.Fields[i].Value = token.ReplaceAllStringFunc(f.Value, func(t string) string {
+				other := "A"
+				if t[12] == 'A' {
+					other = "B"
+				}
+				return t[:12] + other + t[13:]
+			})
+		}
+	}
+}
+
+// unknownUser plays a request to a user whom the pool does not know, and checks
+// that the sender cannot tell the answer from the one before, which was about a
+// user who may not federate.
+func unknownUser(s *stage) {
+	before := s.last
+	s.send()
+	if before == nil || before.Final() == nil || s.outcome.Final() == nil {
+		s.fault("there are no two answers to compare")
+		return
+	}
+	if a, b := likeness(before.Final()), likeness(s.outcome.Final()); a != b {
+		s.fault("a disabled user is answered %q, an unknown one %q", a, b)
+	}
+}
+
+// likeness is an answer without what differs between any two requests.
+func likeness(m *sippeer.Message) string {
+	text := m.Start
+	for _, f := range m.Fields {
+		switch f.Name {
+		case "Via", "From", "To", "Call-ID", "CSeq":
+			text += "\n" + f.Name
+		default:
+			text += "\n" + f.Name + ": " + f.Value
+		}
+	}
+	return text + "\n" + m.Body
+}
+
+// The edits of requests.
+
+func header(name, value string) func(*sippeer.Message) {
+	return func(m *sippeer.Message) { m.Fields = append(m.Fields, sippeer.Field{Name: name, Value: value}) }
+}
+
+func set(name, value string) func(*sippeer.Message) {
+	return func(m *sippeer.Message) { m.Set(name, value) }
+}
+
+func start(format string) func(*sippeer.Message) {
+	return func(m *sippeer.Message) { m.Start = fmt.Sprintf(format, m.Method()) }
+}
+
+func body(text string) func(*sippeer.Message) {
+	return func(m *sippeer.Message) { m.Body = text }
+}

@@ -1,0 +1,77 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// ErrDiffers says that at least one verdict was not the expected one.
+var ErrDiffers = errors.New("lab: not as expected")
+
+// Run starts a world, plays every scenario in it and prints one line for each to
+// o.Out. Unless o.Once is set it then stays up until ctx is done. It returns
+// ErrDiffers, wrapped, if a verdict was not what the lab expects, and other
+// errors if the world could not be started.
+func Run(ctx context.Context, o Options) error {
+	if o.Out == nil {
+		o.Out = io.Discard
+	}
+	if o.acts == nil {
+		o.acts = acts()
+	}
+	w, err := Start(ctx, o)
+	if err != nil {
+		return err
+	}
+	p := newPrinter(o.Out, o.acts)
+	w.introduce(p)
+	err = w.perform(ctx, p, o.acts)
+	if !o.Once && ctx.Err() == nil {
+		w.invite(p)
+		<-ctx.Done()
+	}
+	return errors.Join(err, w.Stop())
+}
+
+// perform plays all acts and counts what differs.
+func (w *World) perform(ctx context.Context, p *printer, acts []act) error {
+	h, begin, wrong := newShow(w), time.Now(), 0
+	for _, a := range acts {
+		if err := w.SetPolicy(ctx, a.policy); err != nil {
+			return fmt.Errorf("lab: before %q: %w", a.title, err)
+		}
+		p.title(a.title)
+		for i := range a.scenarios {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			r := h.run(ctx, &a.scenarios[i])
+			p.line(r)
+			wrong += min(len(r.Wrong), 1)
+		}
+	}
+	p.total(wrong, time.Since(begin))
+	if wrong > 0 {
+		return fmt.Errorf("%w: %d of %d verdicts", ErrDiffers, wrong, p.count)
+	}
+	return nil
+}
+
+// introduce says what has been started.
+func (w *World) introduce(p *printer) {
+	p.say("The edge of contoso.com, %d partners and pools around it, DNS and an authority: all on loopback.", len(w.peers))
+	p.say("Written for the edge: %s", w.Dir)
+}
+
+// invite says what can be looked at while the world stays up.
+func (w *World) invite(p *printer) {
+	p.say("\nThe lab stays up until interrupted.")
+	p.say("  metrics      http://%s/metrics", w.Addr("metrics"))
+	p.say("  SIP outside  %s", w.Addr("sip.external"))
+	p.say("  SIP inside   %s", w.Addr("sip.internal"))
+	p.say("  DNS          %s", w.Zone.Addr())
+	p.say("  files        %s", w.Dir)
+}
