@@ -1,0 +1,44 @@
+# What people do with this repository. FUZZTIME and PARALLEL steer `make fuzz`,
+# DESTDIR and PREFIX `make install`.
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+FUZZTIME ?= 30s
+PARALLEL ?= 1
+PREFIX   ?= /usr/local
+TOOL      = go tool -modfile=tools/go.mod
+
+.PHONY: build lab test short lint fmt fuzz bench install clean
+
+build: # one static binary
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/edged ./cmd/edged
+
+lab: build # a whole federation on loopback, until interrupted
+	bin/edged lab
+
+test: # everything: race detector, real peers
+	sh test/setup.sh
+	go test -race -shuffle=on ./...
+
+short: # what needs neither gcc nor peers
+	go test -short ./...
+
+lint: # and a proof that the import rules fire
+	$(TOOL) golangci-lint run ./...
+	go test -run TestLinterSeesPlants ./internal/repotest -lint
+
+fmt:
+	$(TOOL) golangci-lint fmt ./...
+
+fuzz: # every target, FUZZTIME each, PARALLEL at a time
+	@git grep -o '^func Fuzz[A-Za-z0-9_]*' -- '*_test.go' | sed -E 's|^(.*)/[^/]*:func (.*)|./\1 \2|' | sort | \
+	xargs -r -P $(PARALLEL) -L 1 sh -c 'echo "== $$0 $$1"; exec go test -run "^$$" -fuzz "^$$1\$$" -fuzztime $(FUZZTIME) "$$0"'
+
+bench:
+	go test -run '^$$' -bench . -benchmem ./...
+
+install: build # existing configuration is never touched
+	install -D -m 755 bin/edged $(DESTDIR)$(PREFIX)/bin/edged
+	install -d $(DESTDIR)/lib/systemd/system
+	sed 's|/usr/bin/edged|$(PREFIX)/bin/edged|' systemd/edged.service > $(DESTDIR)/lib/systemd/system/edged.service
+
+clean:
+	rm -rf bin

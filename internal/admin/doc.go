@@ -1,0 +1,12 @@
+// Package admin is how operators and their tools look into a running edged and
+// steer it.
+//
+// Two servers, both plain HTTP:
+//
+//   - the metrics listener, which may be a routable address and therefore changes
+//     nothing: GET /metrics, /-/healthy and /-/ready;
+//   - the admin socket, where the permissions of a file in the host's own file
+//     system say who may steer: POST /-/reload, GET /-/config and /connections.
+//
+// The package knows nothing of what it serves: the daemon hands it functions.
+package admin

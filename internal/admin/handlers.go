@@ -1,0 +1,106 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Funcs are what the servers ask the daemon. Every function must be set and may
+// be called by many goroutines at once.
+type Funcs struct {
+	// Ready returns nil if the daemon serves, else what it waits for or why it
+	// stops. The text is shown to whoever asks.
+	Ready func() error
+	// Reload reads the configuration again and returns when it is in force, or
+	// with everything that is wrong with it. It must return soon after ctx ends.
+	Reload func(ctx context.Context) error
+	// Running tells what is in force.
+	Running func() Running
+	// Connections tells what is open, as a value that encodes to JSON.
+	Connections func() any
+}
+
+// Running says which program and which configuration are in force.
+type Running struct {
+	Version  string    `json:"version"`     // of the program
+	Config   string    `json:"config_hash"` // of edged.yaml
+	Policy   string    `json:"policy_hash"` // of policy.yaml and the files it names
+	LoadedAt time.Time `json:"loaded_at"`
+}
+
+// ServeMetrics answers GET /metrics, /-/healthy and /-/ready on the listener,
+// which it owns from now on, until Close.
+func ServeMetrics(ln net.Listener, metrics prometheus.Gatherer, f Funcs, log *slog.Logger) *Server {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{
+		ErrorLog:            slog.NewLogLogger(log.Handler(), slog.LevelError),
+		MaxRequestsInFlight: maxScrapes,
+	}))
+	handleHealth(mux, f)
+	return serve(ln, mux, log)
+}
+
+// ServeAdmin answers POST /-/reload, GET /-/config, /connections, /-/healthy and
+// /-/ready on the listener, which it owns from now on, until Close. Whoever can
+// connect may steer: give it what ListenSocket returns.
+func ServeAdmin(ln net.Listener, f Funcs, log *slog.Logger) *Server {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /-/reload", f.reload)
+	mux.HandleFunc("GET /-/config", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, f.Running()) })
+	mux.HandleFunc("GET /connections", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, f.Connections()) })
+	handleHealth(mux, f)
+	return serve(ln, mux, log)
+}
+
+func handleHealth(mux *http.ServeMux, f Funcs) {
+	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) {
+		writeLine(w, http.StatusOK, "healthy")
+	})
+	mux.HandleFunc("GET /-/ready", func(w http.ResponseWriter, _ *http.Request) {
+		if err := f.Ready(); err != nil {
+			writeLine(w, http.StatusServiceUnavailable, "not ready: "+err.Error())
+			return
+		}
+		writeLine(w, http.StatusOK, "ready")
+	})
+}
+
+// reload answers with the whole error text: the caller is the operator who is
+// about to mend the file.
+func (f Funcs) reload(w http.ResponseWriter, r *http.Request) {
+	if err := f.Reload(r.Context()); err != nil {
+		writeLine(w, http.StatusUnprocessableEntity, err.Error())
+		return
+	}
+	now := f.Running()
+	writeLine(w, http.StatusOK, fmt.Sprintf("reloaded: config %s, policy %s", now.Config, now.Policy))
+}
+
+// writeLine and writeJSON ignore failing writes: the client is gone then, and
+// nobody else waits for the answer.
+
+func writeLine(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text+"\n")
+}
+
+func writeJSON(w http.ResponseWriter, v any) {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		writeLine(w, http.StatusInternalServerError, err.Error())
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(append(text, '\n'))
+}
