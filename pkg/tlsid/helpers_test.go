@@ -3,6 +3,7 @@ package tlsid_test
 import (
 	"bytes"
 	"crypto/tls"
+	"crypto/x509"
 	"net"
 	"os"
 	"path/filepath"
@@ -156,4 +157,10 @@ func versions(t *testing.T, f func(t *testing.T, version uint16)) {
 	for _, v := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		t.Run("TLS1."+strconv.Itoa(int(v-tls.VersionTLS10)), func(t *testing.T) { f(t, v) })
 	}
+}
+
+func poolOf(a *ca.Authority) *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(a.Cert().X509)
+	return pool
 }
