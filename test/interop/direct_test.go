@@ -26,3 +26,14 @@ func (w *world) playAll(t *testing.T, one, other *server) {
 		t.Run(other.domain+" to "+one.domain+"/"+p.name(), func(t *testing.T) { p.run(t, w, other, one) })
 	}
 }
+
+// TestSipgoWithoutEdge is the same for the two sipgo agents.
+func TestSipgoWithoutEdge(t *testing.T) {
+	w := newWorld(t)
+	w.startDNS(t)
+	const here, there = "fe1.corp.contoso.com", "sip.fabrikam.com"
+	carol := w.newAgent(t, here, "carol", "contoso.com", there, w.issue(t, w.roots, here), w.roots)
+	bob := w.newAgent(t, there, "bob", "fabrikam.com", here, w.issue(t, w.roots, there), w.roots)
+	bob.sendMessage(t, carol)
+	carol.call(t, bob)
+}

@@ -13,6 +13,8 @@ type server struct {
 	users  string // the name of the place where it listens for its users, TCP
 	domain string // what its users are called
 	user   string // the user that scenarios play
+
+	process *process
 }
 
 // serverSpec says which server to start.
@@ -48,5 +50,22 @@ func (w *world) startServer(t *testing.T, s serverSpec) *server {
 		"-w", w.dir, "-Y", w.dir, "-f", config)
 	p.awaitListening(t, w.place(srv.host))
 	p.awaitListening(t, w.place(srv.users))
+	srv.process = p
 	return srv
+}
+
+// partner describes a partner's edge.
+func (w *world) partner(host, domain string) serverSpec {
+	return serverSpec{
+		host: host, domain: domain, user: "bob",
+		signer: w.roots, trusts: w.roots, next: "sip.contoso.com", nextName: "sip.contoso.com",
+	}
+}
+
+// member describes a member of contoso.com's pool.
+func (w *world) member(host string) serverSpec {
+	return serverSpec{
+		host: host, domain: "contoso.com", user: "carol", names: []string{host, "pool.corp.contoso.com"},
+		signer: w.inside, trusts: w.inside, next: "edge.corp.contoso.com", nextName: "edge.corp.contoso.com",
+	}
 }

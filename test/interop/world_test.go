@@ -79,8 +79,10 @@ func (w *world) place(name string) netip.AddrPort {
 	}
 	addr := w.address(len(w.places) + 1)
 	at := netip.AddrPortFrom(addr, freePort(addr))
-	// A direct partner is named without a port: it is the standard one.
-	if name == "edge.litware.net" {
+	switch name {
+	// Reached by their names alone, which stands for the standard port: by the
+	// configuration (a direct partner) or by a route in a dialog (edged).
+	case "edge.litware.net", "sip.contoso.com", "edge.corp.contoso.com":
 		at = netip.AddrPortFrom(addr, 5061)
 	}
 	w.places[name] = at

@@ -1,0 +1,174 @@
+package interop
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"testing"
+
+	"edged/internal/lab/ca"
+
+	"github.com/emiago/sipgo"
+	"github.com/emiago/sipgo/sip"
+)
+
+// agent is a user agent made of sipgo, with its own TLS port: a second opinion
+// on everything edged writes.
+type agent struct {
+	user    sip.Uri
+	at      netip.AddrPort
+	edge    netip.AddrPort // where it sends what is outside a dialog
+	client  *sipgo.Client
+	calls   *sipgo.DialogClientCache
+	answers *sipgo.DialogServerCache
+	body    chan string // of MESSAGE requests received
+	bye     chan struct{}
+}
+
+// newAgent starts an agent where the zone says that the host is. It resolves the
+// names in its routes by the world's DNS.
+func (w *world) newAgent(t *testing.T, host, user, domain, edge string, cred credential, trusts *ca.Authority) *agent {
+	t.Helper()
+	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+	ua, err := sipgo.NewUA(
+		sipgo.WithUserAgent(user), sipgo.WithUserAgentHostname(domain),
+		sipgo.WithUserAgentDNSResolver(w.resolver()),
+		sipgo.WithUserAgenTLSConfig(&tls.Config{
+			Certificates: []tls.Certificate{cred.TLS}, RootCAs: rootPool(trusts), ServerName: edge,
+		}),
+		sipgo.WithUserAgentTransportLayerOptions(sip.WithTransportLayerLogger(quiet)),
+		sipgo.WithUserAgentTransactionLayerOptions(sip.WithTransactionLayerLogger(quiet)),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ua.Close() })
+	a := &agent{
+		user: sip.Uri{Scheme: "sip", User: user, Host: domain},
+		at:   w.place(host), edge: w.place(edge),
+		body: make(chan string, 1), bye: make(chan struct{}, 1),
+	}
+	a.client, err = sipgo.NewClient(ua, sipgo.WithClientHostname(a.at.Addr().String()),
+		sipgo.WithClientPort(int(a.at.Port())), sipgo.WithClientLogger(quiet))
+	if err != nil {
+		t.Fatal(err)
+	}
+	contact := sip.ContactHeader{Address: sip.Uri{
+		Scheme: "sip", User: user, Host: a.at.Addr().String(), Port: int(a.at.Port()),
+		UriParams: sip.HeaderParams{{K: "transport", V: "tls"}},
+	}}
+	a.calls, a.answers = sipgo.NewDialogClientCache(a.client, contact), sipgo.NewDialogServerCache(a.client, contact)
+	a.serve(t, ua, &tls.Config{
+		Certificates: []tls.Certificate{cred.TLS}, ClientCAs: rootPool(trusts), ClientAuth: tls.RequireAndVerifyClientCert,
+	})
+	return a
+}
+
+// resolver asks the world's DNS only.
+func (w *world) resolver() *net.Resolver {
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, w.place("ns.test").String())
+	}}
+}
+
+func (a *agent) serve(t *testing.T, ua *sipgo.UserAgent, config *tls.Config) {
+	t.Helper()
+	server, err := sipgo.NewServer(ua)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.OnMessage(func(req *sip.Request, tx sip.ServerTransaction) {
+		a.body <- string(req.Body())
+		_ = tx.Respond(sip.NewResponseFromRequest(req, 200, "OK", nil))
+	})
+	server.OnInvite(func(req *sip.Request, tx sip.ServerTransaction) {
+		call, err := a.answers.ReadInvite(req, tx)
+		if err != nil {
+			t.Errorf("read INVITE: %v", err)
+			return
+		}
+		_ = call.Respond(180, "Ringing", nil) // what is lost shows at the caller
+		_ = call.Respond(200, "OK", nil)
+		<-tx.Done()
+	})
+	server.OnAck(func(req *sip.Request, tx sip.ServerTransaction) { _ = a.answers.ReadAck(req, tx) })
+	server.OnBye(func(req *sip.Request, tx sip.ServerTransaction) {
+		if err := a.answers.ReadBye(req, tx); err != nil {
+			t.Errorf("read BYE: %v", err)
+		}
+		a.bye <- struct{}{}
+	})
+	listener, err := tls.Listen("tcp", a.at.String(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go server.ServeTLS(listener) // ends when the listener closes
+	t.Cleanup(func() { listener.Close() })
+}
+
+// request is a request outside a dialog to the other agent's user.
+func (a *agent) request(method sip.RequestMethod, to *agent) *sip.Request {
+	req := sip.NewRequest(method, to.user)
+	req.AppendHeader(&sip.FromHeader{Address: a.user, Params: sip.HeaderParams{{K: "tag", V: sip.GenerateTagN(16)}}})
+	req.SetTransport("TLS")
+	req.SetDestination(a.edge.String())
+	return req
+}
+
+// TestSipgo lets sipgo speak on both ends: a message, and a call whose ACK and
+// BYE follow the routes that edged has recorded.
+func TestSipgo(t *testing.T) {
+	w := newWorld(t)
+	w.startDNS(t)
+	w.startEdge(t, edgeSpec{})
+	carol := w.newAgent(t, "fe1.corp.contoso.com", "carol", "contoso.com", "edge.corp.contoso.com",
+		w.issue(t, w.inside, "fe1.corp.contoso.com", "pool.corp.contoso.com"), w.inside)
+	bob := w.newAgent(t, "sip.fabrikam.com", "bob", "fabrikam.com", "sip.contoso.com",
+		w.issue(t, w.roots, "sip.fabrikam.com"), w.roots)
+
+	t.Run("message in", func(t *testing.T) { bob.sendMessage(t, carol) })
+	t.Run("message out", func(t *testing.T) { carol.sendMessage(t, bob) })
+	t.Run("call in", func(t *testing.T) { bob.call(t, carol) })
+	t.Run("call out", func(t *testing.T) { carol.call(t, bob) })
+}
+
+func (a *agent) sendMessage(t *testing.T, to *agent) {
+	req := a.request(sip.MESSAGE, to)
+	req.AppendHeader(sip.NewHeader("Content-Type", "text/plain"))
+	req.SetBody([]byte("hello"))
+	resp, err := a.client.Do(soon(t), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.StatusCode != 200 {
+		t.Fatalf("answered with %s", resp.StartLine())
+	}
+	if got := <-to.body; got != "hello" {
+		t.Errorf("received %q", got)
+	}
+}
+
+func (a *agent) call(t *testing.T, to *agent) {
+	call, err := a.calls.WriteInvite(soon(t), a.request(sip.INVITE, to))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer call.Close()
+	if err := call.WaitAnswer(soon(t), sipgo.AnswerOptions{}); err != nil {
+		t.Fatalf("INVITE: %v", err)
+	}
+	if err := call.Ack(soon(t)); err != nil {
+		t.Fatalf("ACK: %v", err)
+	}
+	if err := call.Bye(soon(t)); err != nil {
+		t.Fatalf("BYE: %v", err)
+	}
+	select {
+	case <-to.bye:
+	case <-soon(t).Done():
+		t.Error("the callee has not received the BYE")
+	}
+}
