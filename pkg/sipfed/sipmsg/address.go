@@ -16,16 +16,19 @@ type Address struct {
 // brackets the URI ends at the first semicolon and holds neither comma nor
 // question mark.
 func ParseAddress(v []byte) (Address, error) {
-	a, _, err := parseAddress(v)
-	return a, err
+	var a Address
+	if err := a.parse(v); err != nil {
+		return Address{}, err
+	}
+	return a, nil
 }
 
-func parseAddress(v []byte) (a Address, u URI, err error) {
+func (a *Address) parse(v []byte) error {
 	start, end := trim(v, 0, len(v))
 	v = v[start:end]
 	i, err := a.cutDisplay(v)
 	if err != nil {
-		return Address{}, URI{}, err
+		return err
 	}
 	if i < len(v) && v[i] == '<' {
 		i, err = a.cutBracketed(v, i+1)
@@ -33,17 +36,16 @@ func parseAddress(v []byte) (a Address, u URI, err error) {
 		i, err = a.cutBare(v)
 	}
 	if err != nil {
-		return Address{}, URI{}, err
+		return err
 	}
-	if u, err = ParseURI(a.URI); err != nil {
-		return Address{}, URI{}, err
+	var u URI
+	if err = u.parse(a.URI); err != nil {
+		return err
 	}
 	i = skipLWS(v, i)
-	if err = checkParams(v[i:], "tag"); err != nil {
-		return Address{}, URI{}, err
-	}
 	a.Params = v[i:len(v):len(v)]
-	return a, u, nil
+	_, err = checkParams(a.Params, "tag")
+	return err
 }
 
 // cutDisplay reads the display name and returns the offset of the angle bracket.

@@ -36,7 +36,7 @@ func classify() (t [256]uint8) {
 	mark(classScheme, letters+digits+"+-.")
 	mark(classAlpha, letters)
 	mark(classDigit, digits)
-	clear(classParam, `"<>;,=`)
+	clear(classParam, `"<>;,`)
 	clear(classUser, `"<>@:`)
 	clear(classURI, `"<>`)
 	return t

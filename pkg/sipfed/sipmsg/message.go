@@ -15,24 +15,33 @@ type Message struct {
 	// line that could not be read.
 	Status int
 
+	index
+	parsed
+	fields []Field
+	inline [20]Field // what fields starts with: enough for most messages
+	pool   *Pool
+}
+
+// index is where things stand in Raw.
+type index struct {
 	response bool
-	started  bool // the start line is complete
-	line     span // start line without its CRLF
-	uri      span // Request-URI, or reason phrase
-	headers  int  // where the empty line starts; 0 while unknown
-	fields   []Field
-	inline   [20]Field
+	started  bool                // the start line is complete
+	line     span                // start line without its CRLF
+	uri      span                // Request-URI, or reason phrase
+	headers  int                 // where the empty line starts; 0 while unknown
+	first    [headerCount]uint16 // 1 + index of the first row
+	repeated [headerCount]bool   // more than one row
+}
 
-	// What validation has read; zero where it failed.
-	requestURI  URI
-	via         ViaValue
-	from, to    Address
-	callID      []byte
-	cseqMethod  string
-	cseqNumber  uint32
-	maxForwards int // -1 when absent
-
-	pool *Pool
+// parsed is what validation has read; zero where it failed.
+type parsed struct {
+	requestURI URI
+	via        ViaValue
+	from, to   Address
+	callID     []byte
+	cseqMethod string
+	cseqNumber uint32
+	hops       int // 1 + Max-Forwards, 0 without
 }
 
 // span is a stretch of Raw.
@@ -97,6 +106,9 @@ func (m *Message) ReasonPhrase() []byte {
 	return m.uri.of(m.Raw)
 }
 
+// HeadersStart is the offset of the first row: after the start line's CRLF.
+func (m *Message) HeadersStart() int { return m.line.end + 2 }
+
 // HeadersEnd is the offset of the empty line after the header section.
 func (m *Message) HeadersEnd() int { return m.headers }
 
@@ -110,14 +122,13 @@ func (m *Message) Name(f Field) []byte { return m.Raw[f.start:f.nameEnd:f.nameEn
 // are still there.
 func (m *Message) Value(f Field) []byte { return m.Raw[f.valueStart:f.valEnd:f.valEnd] }
 
-// Row returns the first row of h.
+// Row returns the first row of h, which must be one of this package's constants.
 func (m *Message) Row(h Header) (Field, bool) {
-	for i := range m.fields {
-		if m.fields[i].Header == h {
-			return m.fields[i], true
-		}
+	i := m.first[h]
+	if i == 0 {
+		return Field{}, false
 	}
-	return Field{}, false
+	return m.fields[i-1], true
 }
 
 // Get returns the value of the first row of h.
@@ -131,6 +142,9 @@ func (m *Message) Get(h Header) ([]byte, bool) {
 
 // Count returns the number of rows of h.
 func (m *Message) Count(h Header) int {
+	if !m.repeated[h] {
+		return min(int(m.first[h]), 1)
+	}
 	n := 0
 	for i := range m.fields {
 		if m.fields[i].Header == h {
@@ -158,33 +172,13 @@ func (m *Message) Via() ViaValue { return m.via }
 // MaxForwards returns the hops left, 0 to 255; false if the request has no
 // Max-Forwards (§16.3 step 3 lets it pass, §16.6 step 3 adds one).
 func (m *Message) MaxForwards() (hops int, ok bool) {
-	if m.maxForwards < 0 {
-		return 0, false
-	}
-	return m.maxForwards, true
+	return max(m.hops-1, 0), m.hops > 0
 }
 
 // Answerable reports whether the message is a request with a row of each field
 // that a response copies (§8.2.6.2): Via, From, To, Call-ID, CSeq. Whether the
 // method may be answered at all (ACK never is) is up to the caller.
 func (m *Message) Answerable() bool {
-	if m.response {
-		return false
-	}
-	var seen uint8
-	for i := range m.fields {
-		switch m.fields[i].Header {
-		case Via:
-			seen |= 1
-		case From:
-			seen |= 2
-		case To:
-			seen |= 4
-		case CallID:
-			seen |= 8
-		case CSeq:
-			seen |= 16
-		}
-	}
-	return seen == 31
+	return !m.response && m.first[Via] > 0 && m.first[From] > 0 && m.first[To] > 0 &&
+		m.first[CallID] > 0 && m.first[CSeq] > 0
 }

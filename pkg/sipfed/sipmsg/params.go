@@ -5,7 +5,6 @@ package sipmsg
 // generic-param).
 type param struct {
 	name, value []byte // value is nil without an equals sign, quotes included
-	valueEnd    int
 }
 
 // nextParam reads the parameter whose semicolon is at or after i. It returns the
@@ -33,29 +32,28 @@ func nextParam(b []byte, i int) (p param, next int, err error) {
 	} else {
 		end = run(b, i, classParam)
 	}
-	p.value, p.valueEnd = b[i:end:end], end
+	p.value = b[i:end:end]
 	return p, skipLWS(b, end), nil
 }
 
 // checkParams reads all of b as parameters. The one called once must not occur
 // twice or without a value: it identifies a dialog or a transaction, and two
-// readers could choose differently (§7.3.1).
-func checkParams(b []byte, once string) error {
-	seen := false
+// readers could choose differently (§7.3.1). Its value is returned.
+func checkParams(b []byte, once string) (value []byte, err error) {
 	for i := 0; i < len(b); {
 		p, next, err := nextParam(b, i)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if equalFold(p.name, once) {
-			if seen || len(p.value) == 0 {
-				return grammarError("the parameter " + once + " must have a value and occur once")
+			if value != nil || len(p.value) == 0 {
+				return nil, grammarError("the parameter " + once + " must have a value and occur once")
 			}
-			seen = true
+			value = p.value
 		}
 		i = next
 	}
-	return nil
+	return value, nil
 }
 
 // findParam returns the value of the first parameter called name, in lower case.

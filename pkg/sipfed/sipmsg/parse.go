@@ -16,7 +16,7 @@ func Parse(raw []byte, lim Limits) (*Message, error) {
 	if err != nil {
 		return m.broken(raw, &lim), err
 	}
-	m.index(raw)
+	m.indexRows(raw)
 	body, err := m.bodyLength(raw, &lim)
 	if head := m.headers + 2; err == nil && head+body != len(raw) {
 		err = m.framing(400, "the number must be the length of the body")
@@ -33,17 +33,19 @@ func Parse(raw []byte, lim Limits) (*Message, error) {
 
 // reset makes m an empty message that keeps its room for rows and bytes.
 func (m *Message) reset() {
-	fields, raw, pool := m.fields, m.Raw, m.pool
-	if fields == nil {
-		fields = m.inline[:0]
+	if m.fields == nil {
+		m.fields = m.inline[:0]
 	}
-	*m = Message{fields: fields[:0], Raw: raw[:0], pool: pool, maxForwards: -1}
+	m.Raw, m.Body, m.Method, m.Status = m.Raw[:0], nil, "", 0
+	m.index, m.parsed, m.fields = index{}, parsed{}, m.fields[:0]
 }
 
 // broken makes what an answer needs out of a message with a FramingError; nil if
 // it cannot be answered. b starts with the message.
 func (m *Message) broken(b []byte, lim *Limits) *Message {
-	m.index(b)
+	if m.headers == 0 {
+		m.indexRows(b)
+	}
 	if !m.Answerable() {
 		return nil
 	}
@@ -53,46 +55,51 @@ func (m *Message) broken(b []byte, lim *Limits) *Message {
 	return m
 }
 
-// index names the rows and finds their values.
-func (m *Message) index(b []byte) {
+// indexRows names the rows, finds their values and remembers where each name occurs
+// first.
+func (m *Message) indexRows(b []byte) {
 	for i := range m.fields {
 		f := &m.fields[i]
-		row := b[f.start:f.end]
-		name := run(row, 0, classToken)
-		colon := name
-		for colon < len(row) && isBlank(row[colon]) {
-			colon++
+		f.index(b[f.start:f.end])
+		if m.first[f.Header] == 0 {
+			m.first[f.Header] = uint16(i + 1) //nolint:gosec // bounded by maxFields
+		} else {
+			m.repeated[f.Header] = true
 		}
-		if name == 0 || row[colon] != ':' {
-			f.nameEnd, f.valueStart, f.valEnd = f.start, f.start, f.end-2
-			continue
-		}
-		start, end := trim(row, colon+1, len(row))
-		f.Header = identify(row[:name])
-		f.nameEnd = f.start + uint32(name)     //nolint:gosec // bounded by Limits
-		f.valueStart = f.start + uint32(start) //nolint:gosec // bounded by Limits
-		f.valEnd = f.start + uint32(end)       //nolint:gosec // bounded by Limits
 	}
+}
+
+// index finds name and value in row. A row without name and colon keeps an empty
+// name.
+func (f *Field) index(row []byte) {
+	name := run(row, 0, classToken)
+	colon := name
+	for isBlank(row[colon]) {
+		colon++
+	}
+	if name == 0 || row[colon] != ':' {
+		f.nameEnd, f.valueStart, f.valEnd = f.start, f.start, f.end-2
+		return
+	}
+	start, end := trim(row, colon+1, len(row)-2)
+	f.Header = identify(row[:name])
+	f.nameEnd = f.start + uint32(name)     //nolint:gosec // bounded by Limits
+	f.valueStart = f.start + uint32(start) //nolint:gosec // bounded by Limits
+	f.valEnd = f.start + uint32(end)       //nolint:gosec // bounded by Limits
 }
 
 // bodyLength reads Content-Length. On a stream it is the boundary, so there must
 // be exactly one, a plain number (§18.3; §20.14's optional absence is for
 // datagrams).
 func (m *Message) bodyLength(b []byte, lim *Limits) (int, *FramingError) {
-	var value []byte
-	rows := 0
-	for i := range m.fields {
-		if f := &m.fields[i]; f.Header == ContentLength {
-			value = b[f.valueStart:f.valEnd]
-			rows++
-		}
-	}
+	f, ok := m.Row(ContentLength)
 	switch {
-	case rows == 0:
+	case !ok:
 		return 0, m.framing(400, "the field is missing, a stream needs it")
-	case rows > 1:
+	case m.repeated[ContentLength]:
 		return 0, m.framing(400, "the field must occur once")
 	}
+	value := b[f.valueStart:f.valEnd]
 	n, ok := number(value, 9_999_999_999)
 	if !ok || len(value) > 10 {
 		return 0, m.framing(400, "the value must be a number of at most ten digits")
@@ -127,7 +134,8 @@ func (m *Message) validate(lim *Limits) *SyntaxError {
 	}
 	v.rows()
 	v.topVia()
-	v.addresses()
+	v.address(From, &v.m.from)
+	v.address(To, &v.m.to)
 	v.callID()
 	v.cseq()
 	if !m.response {
@@ -157,23 +165,18 @@ func (v *validator) failField(h Header, detail string) { v.fail(400, names[h], d
 // rows checks that the rows are header fields and the mandatory ones occur once
 // (§8.1.1, §20; Via may have several rows).
 func (v *validator) rows() {
-	var count [headerCount]uint8
 	for i := range v.m.fields {
-		f := &v.m.fields[i]
-		if f.nameEnd == f.start {
+		if f := &v.m.fields[i]; f.nameEnd == f.start {
 			v.fail(400, names[Other], "a header field is written `Name: value`")
-		}
-		if count[f.Header] < 2 {
-			count[f.Header]++
 		}
 	}
 	for _, h := range [...]Header{Via, From, To, CallID, CSeq} {
-		if count[h] == 0 {
+		if v.m.first[h] == 0 {
 			v.failField(h, "the field is missing")
 		}
 	}
 	for _, h := range [...]Header{From, To, CallID, CSeq, MaxForwards} {
-		if count[h] > 1 {
+		if v.m.repeated[h] {
 			v.failField(h, "the field must occur once")
 		}
 	}
@@ -185,28 +188,21 @@ func (v *validator) topVia() {
 		v.failField(Via, "the field is missing")
 		return
 	}
-	via, err := ParseVia(top.Text)
-	if err != nil {
+	if err := v.m.via.parse(top.Text); err != nil {
 		v.failField(Via, err.Error())
-	}
-	v.m.via = via
-}
-
-func (v *validator) addresses() {
-	if from, ok := v.m.Get(From); ok {
-		v.m.from = v.address(From, from)
-	}
-	if to, ok := v.m.Get(To); ok {
-		v.m.to = v.address(To, to)
+		v.m.via = ViaValue{}
 	}
 }
 
-func (v *validator) address(h Header, value []byte) Address {
-	a, err := ParseAddress(value)
-	if err != nil {
+func (v *validator) address(h Header, a *Address) {
+	value, ok := v.m.Get(h)
+	if !ok {
+		return
+	}
+	if err := a.parse(value); err != nil {
 		v.failField(h, err.Error())
+		*a = Address{}
 	}
-	return a
 }
 
 // callID wants visible ASCII; §25.1 allows fewer characters, peers send more.
@@ -259,7 +255,7 @@ func (v *validator) maxForwards() {
 		v.failField(MaxForwards, "the value must be a number from 0 to 255")
 		return
 	}
-	v.m.maxForwards = int(n) //nolint:gosec // bounded above
+	v.m.hops = int(n) + 1 //nolint:gosec // bounded above
 }
 
 // requestLine reads `Method SP Request-URI SP SIP-Version` (§7.1). Anything but
@@ -268,7 +264,7 @@ func (v *validator) requestLine(lim *Limits) {
 	m := v.m
 	line := m.line.of(m.Raw)
 	method := run(line, 0, classToken)
-	if start := len(line) - len(bytes.TrimLeft(line, " \t")); start > 0 {
+	if start := skipLWS(line, 0); start > 0 {
 		method = run(line, start, classToken)
 		m.Method = methodName(line[start:method])
 		v.fail(400, RequestLine, "the line must not start with white space")
@@ -291,17 +287,24 @@ func (v *validator) requestLine(lim *Limits) {
 }
 
 // isWord reports whether b is not empty and free of white space.
-func isWord(b []byte) bool { return len(b) > 0 && !bytes.ContainsAny(b, " \t") }
+func isWord(b []byte) bool {
+	for _, c := range b {
+		if isBlank(c) {
+			return false
+		}
+	}
+	return len(b) > 0
+}
 
 func (v *validator) requestURI(b []byte) {
-	u, err := ParseURI(b)
-	switch {
+	u := &v.m.requestURI
+	switch err := u.parse(b); {
 	case err != nil:
 		v.fail(400, RequestLine, "Request-URI: "+err.Error())
+		*u = URI{}
 	case u.Headers != nil:
 		v.fail(400, RequestLine, "the Request-URI must not hold headers")
 	}
-	v.m.requestURI = u
 }
 
 // version wants SIP/2.0 in any case (§7.1).

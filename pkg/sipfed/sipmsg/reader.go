@@ -3,12 +3,11 @@ package sipmsg
 import (
 	"errors"
 	"io"
-	"sync"
 )
 
 const (
 	idleBuffer = 4 << 10  // bytes a Reader holds while nothing arrives
-	bodyStep   = 64 << 10 // bytes allocated ahead of what has arrived
+	bodyStep   = 16 << 10 // bytes allocated ahead of what has arrived: one TLS record
 	emptyReads = 100      // reads without bytes and error before giving up, as in bufio
 )
 
@@ -35,41 +34,6 @@ type Reader struct {
 	body       int // bytes of msg.Raw still missing; only once the headers are complete
 	headed     bool
 	err        error // of the framing: nothing can be read any more
-}
-
-// Pool recycles the memory of messages. The zero value is ready; share one between
-// the connections of a server.
-type Pool struct{ p sync.Pool }
-
-// maxPooled is the largest Raw, in bytes, that a released message keeps.
-const maxPooled = 8 << 10
-
-func (p *Pool) get() *Message {
-	var m *Message
-	if p != nil {
-		m, _ = p.p.Get().(*Message)
-	}
-	if m == nil {
-		m = &Message{pool: p}
-	}
-	m.reset()
-	return m
-}
-
-// Release gives the message's memory back to the pool it came from. Raw and all
-// slices of it are invalid afterwards. It does nothing for a message that came
-// from no pool; nil is allowed.
-func (m *Message) Release() {
-	if m == nil || m.pool == nil {
-		return
-	}
-	if cap(m.Raw) > maxPooled {
-		m.Raw = nil
-	}
-	if cap(m.fields) > 4*len(m.inline) {
-		m.fields = nil
-	}
-	m.pool.p.Put(m)
 }
 
 // NewReader returns a Reader on src.
@@ -167,7 +131,7 @@ func (r *Reader) lose(err *FramingError) (*Message, error) {
 // the buffer into the message.
 func (r *Reader) head() *FramingError {
 	b := r.buf[r.start:r.end]
-	r.msg.index(b)
+	r.msg.indexRows(b)
 	body, err := r.msg.bodyLength(b, &r.lim)
 	if err != nil {
 		return err

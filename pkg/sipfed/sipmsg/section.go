@@ -60,7 +60,7 @@ func (s *section) canStart(b []byte) bool {
 func (s *section) takeLine(m *Message, b []byte, end int, lim *Limits) (done bool, err *FramingError) {
 	start := s.line
 	switch {
-	case end-start > lim.Line || end > lim.Headers:
+	case s.isTooLong(m, end, lim):
 		return false, s.tooLong(m, b, lim)
 	case end-start < 2 || b[end-2] != '\r':
 		return false, s.fail(m, b, end, nil)
@@ -78,7 +78,7 @@ func (s *section) takeLine(m *Message, b []byte, end int, lim *Limits) (done boo
 		return true, nil
 	case isBlank(b[start]) && len(m.fields) > 0:
 		m.fields[len(m.fields)-1].end = uint32(end) //nolint:gosec // bounded by Limits
-	case len(m.fields) == lim.Fields:
+	case len(m.fields) >= min(lim.Fields, maxFields):
 		return false, s.fail(m, b, start, &FramingError{Status: 513, Detail: "too many header fields"})
 	default:
 		m.fields = append(m.fields, Field{start: uint32(start), end: uint32(end)}) //nolint:gosec // as above
@@ -90,11 +90,15 @@ func (s *section) takeLine(m *Message, b []byte, end int, lim *Limits) (done boo
 func (m *Message) takeStartLine(line []byte) *FramingError {
 	m.started = true
 	m.line = span{0, len(line)}
-	text := bytes.Trim(line, " \t")
-	if m.response = startsVersion(text); m.response {
+	start, end := trim(line, 0, len(line))
+	if m.response = startsVersion(line[start:end]); m.response {
 		return nil
 	}
-	if last := bytes.LastIndexAny(text, " \t"); last < 0 || !startsVersion(text[last+1:]) {
+	last := end
+	for last > start && !isBlank(line[last-1]) {
+		last--
+	}
+	if last == start || !startsVersion(line[last:end]) {
 		return &FramingError{Detail: "the first line is no SIP start line"}
 	}
 	return nil
@@ -104,7 +108,7 @@ func startsVersion(b []byte) bool { return len(b) >= 4 && equalFold(b[:4], "sip/
 
 // unfinished judges a section whose last line is not complete.
 func (s *section) unfinished(m *Message, b []byte, lim *Limits) *FramingError {
-	if len(b)-s.line > lim.Line || len(b) > lim.Headers {
+	if s.isTooLong(m, len(b), lim) {
 		return s.tooLong(m, b, lim)
 	}
 	if !s.check(b, len(b)) {
@@ -113,13 +117,17 @@ func (s *section) unfinished(m *Message, b []byte, lim *Limits) *FramingError {
 	return nil
 }
 
+// isTooLong reports whether a line that reaches end breaks a limit. The start line
+// may fill the section: a long Request-URI is better answered than cut off.
+func (s *section) isTooLong(m *Message, end int, lim *Limits) bool {
+	return end > lim.Headers || m.started && end-s.line > lim.Line
+}
+
 func (s *section) tooLong(m *Message, b []byte, lim *Limits) *FramingError {
-	err := &FramingError{Status: 513, Detail: "a line exceeds its limit"}
-	end := s.line + lim.Line
-	if end >= lim.Headers {
-		end, err.Detail = lim.Headers, "the header section exceeds its limit"
+	if end := s.line + lim.Line; m.started && end < lim.Headers {
+		return s.fail(m, b, end, &FramingError{Status: 513, Detail: "a line exceeds its limit"})
 	}
-	return s.fail(m, b, end, err)
+	return s.fail(m, b, lim.Headers, &FramingError{Status: 513, Detail: "the header section exceeds its limit"})
 }
 
 // check looks for NUL and bare CR in b[clean:end], where end is the end of a line

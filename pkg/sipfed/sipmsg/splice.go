@@ -51,10 +51,10 @@ func (s *Splice) InsertBytes(at int, text ...[]byte) { s.ReplaceBytes(at, at, te
 func (s *Splice) InsertBefore(f Field, line ...string) { s.Insert(f.Start(), line...) }
 
 // PrependHeader inserts a header line, CRLF included, as the first row.
-func (s *Splice) PrependHeader(line ...string) { s.Insert(s.m.line.end+2, line...) }
+func (s *Splice) PrependHeader(line ...string) { s.Insert(s.m.HeadersStart(), line...) }
 
 // AppendHeader inserts a header line, CRLF included, after the last row.
-func (s *Splice) AppendHeader(line ...string) { s.Insert(s.m.headers, line...) }
+func (s *Splice) AppendHeader(line ...string) { s.Insert(s.m.HeadersEnd(), line...) }
 
 // SetValue replaces the value of row f; its name and the white space around the
 // value stay.
@@ -91,35 +91,48 @@ func (s *Splice) AppendTo(dst []byte) []byte {
 
 // settleDrops turns the dropped elements into edits, row by row.
 func (s *Splice) settleDrops() {
-	for len(s.drops) > 0 {
-		row := s.drops[0].Row
-		s.settleRow(row)
-		s.drops = slices.DeleteFunc(s.drops, func(v Value) bool { return v.Row == row })
+	slices.SortFunc(s.drops, func(a, b Value) int { return a.Start - b.Start })
+	for rest := s.drops; len(rest) > 0; {
+		rest = s.settleRow(rest)
 	}
+	s.drops = s.drops[:0]
 }
 
-// settleRow cuts the dropped elements of one row, each with one comma: the one
-// after it while nothing has been kept before it, else the one before it.
-func (s *Splice) settleRow(row int) {
-	kept, cut := -1, -1 // end of the last kept element; start of the cut under way
-	s.m.eachInRow(row, func(v Value) bool {
-		dropped := slices.ContainsFunc(s.drops, func(d Value) bool { return d.Row == row && d.Start == v.Start })
+// settleRow cuts the elements of one row that lead drops, and returns the drops of
+// other rows. With each element goes one comma: the one after it while nothing of
+// the row is kept before it, else the one before it.
+func (s *Splice) settleRow(drops []Value) []Value {
+	row := drops[0].Row
+	kept, cut := -1, -1 // end of what is kept; start of a cut that nothing kept precedes
+	for at := int(s.m.fields[row].valueStart); ; {
+		v, next := s.m.element(row, at)
+		if v.Text == nil {
+			break
+		}
+		dropped := false
+		for len(drops) > 0 && drops[0].Row == row && drops[0].Start <= v.Start {
+			dropped = dropped || drops[0].Start == v.Start
+			drops = drops[1:]
+		}
 		switch {
-		case dropped && cut < 0 && kept < 0:
-			cut = v.Start
 		case dropped && kept >= 0:
 			s.Replace(kept, v.End)
 			kept = v.End
+		case dropped && cut < 0:
+			cut = v.Start
+		case !dropped && kept < 0 && cut >= 0:
+			s.Replace(cut, v.Start)
+			kept = v.End
 		case !dropped:
-			if cut >= 0 {
-				s.Replace(cut, v.Start)
-				cut = -1
-			}
 			kept = v.End
 		}
-		return true
-	})
+		at = next
+	}
 	if kept < 0 && cut >= 0 {
 		s.DropRow(s.m.fields[row])
 	}
+	for len(drops) > 0 && drops[0].Row == row {
+		drops = drops[1:]
+	}
+	return drops
 }

@@ -36,30 +36,35 @@ type URI struct {
 // triple colon that a mistake in the RFC's grammar allows is tolerated (RFC 5118
 // §4.10).
 func ParseURI(b []byte) (URI, error) {
-	colon := bytes.IndexByte(b, ':')
-	if colon < 1 || !is(b[0], classAlpha) || !all(b[:colon], classScheme) {
-		return URI{}, grammarError("a URI starts with a scheme and a colon")
-	}
-	u := URI{Scheme: scheme(b[:colon])}
-	rest := b[colon+1:]
-	if u.Scheme != "sip" && u.Scheme != "sips" {
-		if !all(rest, classURI) {
-			return URI{}, grammarError("a URI holds visible ASCII only")
-		}
-		u.Opaque = rest
-		return u, nil
-	}
-	rest, err := u.cutUserinfo(rest)
-	if err == nil {
-		rest, err = u.cutHost(rest)
-	}
-	if err == nil {
-		err = u.cutTail(rest)
-	}
-	if err != nil {
+	var u URI
+	if err := u.parse(b); err != nil {
 		return URI{}, err
 	}
 	return u, nil
+}
+
+func (u *URI) parse(b []byte) error {
+	colon := bytes.IndexByte(b, ':')
+	if colon < 1 || !is(b[0], classAlpha) || !all(b[:colon], classScheme) {
+		return grammarError("a URI starts with a scheme and a colon")
+	}
+	u.Scheme = scheme(b[:colon])
+	rest := b[colon+1:]
+	if u.Scheme != "sip" && u.Scheme != "sips" {
+		if !all(rest, classURI) {
+			return grammarError("a URI holds visible ASCII only")
+		}
+		u.Opaque = rest
+		return nil
+	}
+	rest, err := u.cutUserinfo(rest)
+	if err != nil {
+		return err
+	}
+	if rest, err = u.cutHost(rest); err != nil {
+		return err
+	}
+	return u.cutTail(rest)
 }
 
 func scheme(b []byte) string {

@@ -36,38 +36,47 @@ func (m *Message) Values(h Header, dst []Value) []Value {
 }
 
 // First returns the first element of h.
-func (m *Message) First(h Header) (first Value, ok bool) {
-	for row := range m.fields {
-		if m.fields[row].Header != h {
-			continue
-		}
-		m.eachInRow(row, func(v Value) bool { first, ok = v, true; return false })
-		if ok {
-			break
+func (m *Message) First(h Header) (Value, bool) {
+	for row := max(int(m.first[h])-1, 0); row < len(m.fields); row++ {
+		if f := &m.fields[row]; f.Header == h {
+			if v, _ := m.element(row, int(f.valueStart)); v.Text != nil {
+				return v, true
+			}
 		}
 	}
-	return first, ok
+	return Value{}, false
 }
 
 // eachInRow yields the elements of one row; false when yield wants no more.
 func (m *Message) eachInRow(row int, yield func(Value) bool) bool {
-	f := &m.fields[row]
-	i, end := int(f.valueStart), int(f.valEnd)
-	if !f.Header.List() {
-		return i == end || yield(Value{m.Raw[i:end:end], row, i, end, true, true})
-	}
-	for at := i; at <= end; {
-		comma := elementEnd(m.Raw, at, end)
-		start, stop := trim(m.Raw, at, comma)
-		if start < stop {
-			v := Value{m.Raw[start:stop:stop], row, start, stop, at == i, comma == end}
-			if !yield(v) {
-				return false
-			}
+	for at := int(m.fields[row].valueStart); ; {
+		v, next := m.element(row, at)
+		if v.Text == nil {
+			return true
 		}
-		at = comma + 1
+		if !yield(v) {
+			return false
+		}
+		at = next
 	}
-	return true
+}
+
+// element returns the first element of a row that is not empty, from at on, and
+// where the next one starts. Its Text is nil at the end of the row.
+func (m *Message) element(row, at int) (v Value, next int) {
+	f := &m.fields[row]
+	first, end := int(f.valueStart), int(f.valEnd)
+	for at < end {
+		stop := end
+		if f.Header.List() {
+			stop = elementEnd(m.Raw, at, end)
+		}
+		if from, to := trim(m.Raw, at, stop); from < to {
+			return Value{m.Raw[from:to:to], row, from, to, at == first, stop == end}, stop + 1
+		}
+		at = stop + 1
+	}
+	return Value{}, at
 }
 
 // elementEnd returns the first comma in b[i:end] outside quotes and angle

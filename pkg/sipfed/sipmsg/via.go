@@ -23,24 +23,29 @@ const magicCookie = "z9hG4bK"
 // folds may stand wherever the grammar has them. A branch that is nothing but the
 // magic cookie is refused: it identifies no transaction.
 func ParseVia(v []byte) (ViaValue, error) {
-	start, end := trim(v, 0, len(v))
-	v = v[start:end]
 	var via ViaValue
-	i, err := via.cutProtocol(v)
-	if err != nil {
+	if err := via.parse(v); err != nil {
 		return ViaValue{}, err
-	}
-	if i, err = via.cutSentBy(v, i); err != nil {
-		return ViaValue{}, err
-	}
-	if err = checkParams(v[i:], "branch"); err != nil {
-		return ViaValue{}, err
-	}
-	via.Params = v[i:len(v):len(v)]
-	if string(via.Branch()) == magicCookie {
-		return ViaValue{}, grammarError("a branch needs more than the magic cookie")
 	}
 	return via, nil
+}
+
+func (via *ViaValue) parse(v []byte) error {
+	start, end := trim(v, 0, len(v))
+	v = v[start:end]
+	i, err := via.cutProtocol(v)
+	if err != nil {
+		return err
+	}
+	if i, err = via.cutSentBy(v, i); err != nil {
+		return err
+	}
+	via.Params = v[i:len(v):len(v)]
+	branch, err := checkParams(via.Params, "branch")
+	if err == nil && string(branch) == magicCookie {
+		err = grammarError("a branch needs more than the magic cookie")
+	}
+	return err
 }
 
 // cutProtocol reads SIP/2.0/TRANSPORT and the white space after it.
