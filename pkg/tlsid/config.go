@@ -18,7 +18,9 @@ type Side struct {
 // lives as long as the listener. The caller may set NextProtos.
 //
 // A peer whose certificate we refuse gets an alert, and the error of the handshake
-// tells why: see Refusal.
+// tells why: see Refusal. For the alert to arrive, what the peer still sends must
+// be read for a moment before closing: TCP resets the connection otherwise, and a
+// reset can overtake the alert.
 func ServerConfig(side func() *Side) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,

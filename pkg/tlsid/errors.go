@@ -70,7 +70,7 @@ func (e *CertError) Error() string {
 		text += ": " + e.Subject
 	}
 	if e.Err != nil {
-		text += ": " + e.Err.Error()
+		text += ": " + clip(e.Err.Error())
 	}
 	return text
 }
@@ -142,7 +142,7 @@ func describe(c *x509.Certificate) string {
 
 // clip keeps what a stranger may put into our log short and valid.
 func clip(s string) string {
-	const most = 200
+	const most = 300
 	if len(s) > most {
 		s = s[:most] + "..."
 	}

@@ -22,21 +22,33 @@ func (t *Trust) Identify(chain []*x509.Certificate) (Identity, error) {
 	if len(chain) == 0 {
 		return Identity{}, &CertError{Kind: None}
 	}
-	leaf, now := chain[0], t.now()
-	anchors, err := t.anchorsOf(leaf, chain[1:], now)
+	now, key := t.now(), chainKey(chain)
+	if id, ok := t.recent.get(key, now); ok {
+		return id, nil
+	}
+	anchors, err := t.anchorsOf(chain[0], chain[1:], now)
 	if err != nil {
 		return Identity{}, err
 	}
-	id := Identity{Leaf: leaf, Anchors: anchors}
-	names, how := sipNames(leaf)
+	id := Identity{Leaf: chain[0], Anchors: anchors}
+	if err := id.readNames(); err != nil {
+		return id, err
+	}
+	t.recent.put(key, id, now)
+	return id, nil
+}
+
+// readNames fills in what the leaf names.
+func (id *Identity) readNames() error {
+	names, how := sipNames(id.Leaf)
 	switch {
 	case len(names) == 0:
-		return id, certError(NoNames, leaf, errors.New("no sip: URI and no DNS name that is a domain (wildcards are none)"))
+		return certError(NoNames, id.Leaf, errors.New("no sip: URI and no DNS name that is a domain (wildcards are none)"))
 	case len(names) > MaxNames:
-		return id, certError(TooManyNames, leaf, fmt.Errorf("%d names, at most %d are read", len(names), MaxNames))
+		return certError(TooManyNames, id.Leaf, fmt.Errorf("%d names, at most %d are read", len(names), MaxNames))
 	}
 	id.Names, id.How = names, how
-	return id, nil
+	return nil
 }
 
 // anchorsOf returns the root sets that vouch for leaf by a chain with nothing

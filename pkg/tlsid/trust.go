@@ -23,8 +23,8 @@ type TrustConfig struct {
 	Now         func() time.Time    // nil = time.Now
 }
 
-// Trust holds root sets and revocation lists. It is immutable and safe for
-// concurrent use.
+// Trust holds root sets and revocation lists. What it trusts never changes; it is
+// safe for concurrent use.
 //
 // The sets stay apart: what an entry's private root vouches for is proven for
 // that entry and for no other.
@@ -33,6 +33,7 @@ type Trust struct {
 	sets    []rootSet // the private sets again, one by one
 	revoked revocations
 	now     func() time.Time
+	recent  recent
 }
 
 // rootSet is one named set of roots. Its name is "" for tls.roots.

@@ -160,3 +160,34 @@ func TestLoadTrustErrors(t *testing.T) {
 		t.Error("the absent file appeared")
 	}
 }
+
+// TestRemembered: what was proven is asked for again only within a moment.
+func TestRemembered(t *testing.T) {
+	root := ca.New("Root")
+	clock := time.Now()
+	loaded := trust(t, tlsid.TrustConfig{Roots: []string{rootFile(t, root)}, Now: func() time.Time { return clock }})
+	end := clock.Add(time.Minute)
+	chain := presented(t, root.Issue(ca.Leaf{DNS: []string{"a.test"}, NotAfter: end}))
+	for _, at := range []time.Time{clock, clock.Add(time.Second), end.Add(-time.Second)} {
+		clock = at
+		if id, err := loaded.Identify(chain); err != nil || len(id.Names) != 1 || id.Leaf == nil {
+			t.Errorf("at %v: %v, %v", at, id, err)
+		}
+	}
+	clock = end.Add(20 * time.Second)
+	_, err := loaded.Identify(chain)
+	wantKind(t, err, tlsid.Expired)
+
+	clock = end.Add(-time.Second)
+	forged := append(chain[:1:1], ca.New("Rogue").Cert().X509)
+	if _, err := loaded.Identify(forged); err != nil {
+		t.Errorf("superfluous certificate: %v", err)
+	}
+	// More chains than are remembered: each still gets its own answer.
+	for i := range 300 {
+		other := ca.Leaf{DNS: []string{strings.Repeat("a", i%60+1) + ".test"}}
+		if id, err := loaded.Identify(presented(t, root.Issue(other))); err != nil || id.Names[0].String() != other.DNS[0] {
+			t.Fatalf("%s: %v, %v", other.DNS[0], id.Names, err)
+		}
+	}
+}
