@@ -29,59 +29,101 @@ func acts() []act {
 
 func inward() []scenario {
 	return []scenario{
-		{from: "bob@fabrikam.com", to: "alice@contoso.com", method: "MESSAGE", kind: "allowed",
-			want: want{rule: ruleFabrikam, status: 200}},
-		{from: "lena@litware.com", to: "alice@contoso.com", method: "MESSAGE", kind: "direct",
-			want: want{rule: ruleLitware, status: 200}},
-		{from: "nina@northwind.example", to: "bob@contoso.com", method: "MESSAGE", kind: "discovered",
-			want: want{rule: ruleDiscovery, status: 200}},
-		{from: "tom@tailspin.example", to: "bob@contoso.com", method: "MESSAGE", kind: "hosting provider",
-			want: want{rule: ruleWingtip, status: 200}},
-		{from: "chris@chat.example", to: "alice@contoso.com", method: "MESSAGE", kind: "public provider",
-			want: want{rule: ruleMessenger, status: 200}},
+		{
+			from: "bob@fabrikam.com", to: "alice@contoso.com", method: "MESSAGE", kind: "allowed",
+			want: want{rule: ruleFabrikam, status: 200},
+		},
+		{
+			from: "lena@litware.com", to: "alice@contoso.com", method: "MESSAGE", kind: "direct",
+			want: want{rule: ruleLitware, status: 200},
+		},
+		{
+			from: "nina@northwind.example", to: "bob@contoso.com", method: "MESSAGE", kind: "discovered",
+			want: want{rule: ruleDiscovery, status: 200},
+		},
+		{
+			from: "tom@tailspin.example", to: "bob@contoso.com", method: "MESSAGE", kind: "hosting provider",
+			want: want{rule: ruleWingtip, status: 200},
+		},
+		{
+			from: "chris@chat.example", to: "alice@contoso.com", method: "MESSAGE", kind: "public provider",
+			want: want{rule: ruleMessenger, status: 200},
+		},
 	}
 }
 
 func outward() []scenario {
 	return []scenario{
-		{from: "alice@contoso.com", to: "bob@fabrikam.com", method: "MESSAGE", kind: "allowed",
-			want: want{rule: ruleFabrikam, status: 200}},
-		{from: "alice@contoso.com", to: "lena@litware.com", method: "MESSAGE", kind: "direct",
-			want: want{rule: ruleLitware, status: 200}},
-		{from: "bob@contoso.com", to: "nina@northwind.example", method: "MESSAGE", kind: "discovered",
-			want: want{rule: ruleDiscovery, status: 200}},
-		{from: "bob@contoso.com", to: "tom@tailspin.example", method: "MESSAGE", kind: "hosting provider",
-			want: want{rule: ruleWingtip, status: 200}},
-		{from: "alice@contoso.com", to: "chris@chat.example", method: "MESSAGE", kind: "public provider",
-			want: want{rule: ruleMessenger, status: 200}},
+		{
+			from: "alice@contoso.com", to: "bob@fabrikam.com", method: "MESSAGE", kind: "allowed",
+			want: want{rule: ruleFabrikam, status: 200},
+		},
+		{
+			from: "alice@contoso.com", to: "lena@litware.com", method: "MESSAGE", kind: "direct",
+			want: want{rule: ruleLitware, status: 200},
+		},
+		{
+			from: "bob@contoso.com", to: "nina@northwind.example", method: "MESSAGE", kind: "discovered",
+			want: want{rule: ruleDiscovery, status: 200},
+		},
+		{
+			from: "bob@contoso.com", to: "tom@tailspin.example", method: "MESSAGE", kind: "hosting provider",
+			want: want{rule: ruleWingtip, status: 200},
+		},
+		{
+			from: "alice@contoso.com", to: "chris@chat.example", method: "MESSAGE", kind: "public provider",
+			want: want{rule: ruleMessenger, status: 200},
+		},
 	}
 }
 
 func dialogs() []scenario {
 	return []scenario{
-		{from: "bob@fabrikam.com", to: "alice@contoso.com", method: "INVITE", kind: "allowed",
+		{
+			from: "bob@fabrikam.com", to: "alice@contoso.com", method: "INVITE", kind: "allowed",
 			answer: sippeer.Answer{Provisional: []int{180}}, play: opens("call in"),
-			want: want{rule: ruleFabrikam, status: 200}},
-		{from: "alice@contoso.com", to: "bob@fabrikam.com", method: "BYE", kind: "allowed", play: within("call in", callee),
-			want: want{rule: ruleFabrikam, status: 200}},
-		{from: "alice@contoso.com", to: "lena@litware.com", method: "INVITE", kind: "direct", play: opens("call out"),
-			want: want{rule: ruleLitware, status: 200}},
-		{from: "lena@litware.com", to: "alice@contoso.com", method: "MESSAGE", kind: "direct", play: within("call out", callee),
-			want: want{rule: ruleLitware, status: 200}},
-		{from: "lena@litware.com", to: "alice@contoso.com", method: "BYE", kind: "direct", play: within("call out", callee),
-			want: want{rule: ruleLitware, status: 200}},
-		{from: "bob@fabrikam.com", to: "alice@contoso.com", method: "SUBSCRIBE", kind: "allowed",
+			want: want{rule: ruleFabrikam, status: 200},
+		},
+		{
+			from: "bob@fabrikam.com", to: "alice@contoso.com", method: "MESSAGE", kind: "allowed", play: within("call in", caller),
+			want: want{rule: ruleFabrikam, status: 200},
+		},
+		{
+			from: "alice@contoso.com", to: "bob@fabrikam.com", method: "BYE", kind: "allowed", play: within("call in", callee),
+			want: want{rule: ruleFabrikam, status: 200},
+		},
+		{
+			from: "alice@contoso.com", to: "lena@litware.com", method: "INVITE", kind: "direct", play: opens("call out"),
+			want: want{rule: ruleLitware, status: 200},
+		},
+		{
+			from: "lena@litware.com", to: "alice@contoso.com", method: "MESSAGE", kind: "direct", play: within("call out", callee),
+			want: want{rule: ruleLitware, status: 200},
+		},
+		{
+			from: "lena@litware.com", to: "alice@contoso.com", method: "BYE", kind: "direct", play: within("call out", callee),
+			want: want{rule: ruleLitware, status: 200},
+		},
+		{
+			from: "bob@fabrikam.com", to: "alice@contoso.com", method: "SUBSCRIBE", kind: "allowed",
 			edit: presence, answer: sippeer.Answer{Type: "application/pidf+xml", Body: "<presence/>"}, play: opens("watch"),
-			want: want{rule: ruleFabrikam, status: 200}},
-		{from: "alice@contoso.com", to: "bob@fabrikam.com", method: "NOTIFY", kind: "allowed",
+			want: want{rule: ruleFabrikam, status: 200},
+		},
+		{
+			from: "alice@contoso.com", to: "bob@fabrikam.com", method: "NOTIFY", kind: "allowed",
 			edit: notice, play: within("watch", callee),
-			want: want{rule: ruleFabrikam, status: 200}},
-		{from: "alice@contoso.com", to: "bob@fabrikam.com", method: "BENOTIFY", kind: "allowed",
+			want: want{rule: ruleFabrikam, status: 200},
+		},
+		{
+			from: "alice@contoso.com", to: "bob@fabrikam.com", method: "BENOTIFY", kind: "allowed",
 			edit: notice, play: unanswered("watch", callee),
-			want: want{rule: ruleFabrikam}},
-		{from: "bob@fabrikam.com", to: "alice@contoso.com", method: "INVITE", kind: "allowed",
+			want: want{rule: ruleFabrikam},
+		},
+		{
+			from: "bob@fabrikam.com", to: "alice@contoso.com", method: "INVITE", kind: "allowed",
 			answer: sippeer.Answer{Provisional: []int{180}, Silent: true}, play: cancels,
-			want: want{reason: verdict.Cancelled, rule: ruleFabrikam, status: 487}},
+			want: want{reason: verdict.Cancelled, rule: ruleFabrikam, status: 487},
+		},
 	}
 }
 
@@ -99,68 +141,114 @@ func notice(m *sippeer.Message) {
 
 func refusals() []scenario {
 	return []scenario{
-		{from: "sam@spam.example", to: "alice@contoso.com", method: "MESSAGE", kind: "blocked",
-			want: want{reason: verdict.DomainBlocked, rule: ruleSpam, status: 403}},
-		{from: "sam@shop.spam.example", to: "alice@contoso.com", method: "MESSAGE", kind: "blocked", by: "spam.example",
-			want: want{reason: verdict.DomainBlocked, rule: ruleSpam, status: 403}},
-		{from: "alice@contoso.com", to: "sam@spam.example", method: "MESSAGE", kind: "blocked",
-			want: want{reason: verdict.DomainBlocked, rule: ruleSpam, status: 403, inside: 1027}},
-		{from: "bob@fabrikam.com", to: "carol@contoso.com", method: "MESSAGE", kind: "allowed",
-			want: want{reason: verdict.UserNotFederated, rule: ruleInsideOnly, status: 404}},
-		{from: "bob@fabrikam.com", to: "zoe@contoso.com", method: "MESSAGE", kind: "allowed",
+		{
+			from: "sam@spam.example", to: "alice@contoso.com", method: "MESSAGE", kind: "blocked",
+			want: want{reason: verdict.DomainBlocked, rule: ruleSpam, status: 403},
+		},
+		{
+			from: "sam@shop.spam.example", to: "alice@contoso.com", method: "MESSAGE", kind: "blocked", by: "spam.example",
+			want: want{reason: verdict.DomainBlocked, rule: ruleSpam, status: 403},
+		},
+		{
+			from: "alice@contoso.com", to: "sam@spam.example", method: "MESSAGE", kind: "blocked",
+			want: want{reason: verdict.DomainBlocked, rule: ruleSpam, status: 403, inside: 1027},
+		},
+		{
+			from: "bob@fabrikam.com", to: "carol@contoso.com", method: "MESSAGE", kind: "allowed",
+			want: want{reason: verdict.UserNotFederated, rule: ruleInsideOnly, status: 404},
+		},
+		{
+			from: "bob@fabrikam.com", to: "zoe@contoso.com", method: "MESSAGE", kind: "allowed",
 			answer: sippeer.Answer{Status: 404, Headers: []sippeer.Field{{Name: "Server", Value: "RTC/5.0"}}},
-			want:   want{rule: ruleFabrikam, status: 404}, play: unknownUser},
-		{from: "carol@contoso.com", to: "bob@fabrikam.com", method: "MESSAGE", kind: "allowed",
-			want: want{reason: verdict.UserNotFederated, rule: ruleInsideOnly, status: 403, inside: 1002}},
-		{from: "bob@contoso.com", to: "chris@chat.example", method: "MESSAGE", kind: "public provider",
-			want: want{reason: verdict.UserNotPublic, rule: ruleGlobal, status: 403, inside: 1001}},
-		{from: "chris@chat.example", to: "bob@contoso.com", method: "MESSAGE", kind: "public provider",
-			want: want{reason: verdict.UserNotPublic, rule: ruleGlobal, status: 404}},
-		{from: "alice@contoso.com", to: "chris@chat.example", method: "INVITE", kind: "public provider",
+			want:   want{rule: ruleFabrikam, status: 404}, play: unknownUser,
+		},
+		{
+			from: "carol@contoso.com", to: "bob@fabrikam.com", method: "MESSAGE", kind: "allowed",
+			want: want{reason: verdict.UserNotFederated, rule: ruleInsideOnly, status: 403, inside: 1002},
+		},
+		{
+			from: "bob@contoso.com", to: "chris@chat.example", method: "MESSAGE", kind: "public provider",
+			want: want{reason: verdict.UserNotPublic, rule: ruleGlobal, status: 403, inside: 1001},
+		},
+		{
+			from: "chris@chat.example", to: "bob@contoso.com", method: "MESSAGE", kind: "public provider",
+			want: want{reason: verdict.UserNotPublic, rule: ruleGlobal, status: 404},
+		},
+		{
+			from: "alice@contoso.com", to: "chris@chat.example", method: "INVITE", kind: "public provider",
 			edit: body(audio),
-			want: want{reason: verdict.UserNotPublicAV, rule: ruleSales, status: 403, inside: 1001}},
-		{from: "alice@contoso.com", to: "old@oldchat.example", method: "MESSAGE", kind: "public provider",
-			want: want{reason: verdict.ProviderDisabled, rule: ruleOldMessenger, status: 403, inside: 1027}},
-		{from: "bob@fabrikam.com", to: "alice@contoso.com", method: "MESSAGE", kind: "allowed", by: "evil.example",
-			want: want{reason: verdict.IdentityMismatch, rule: ruleFabrikam, status: 403}},
-		{from: "lena@litware.com", to: "alice@contoso.com", method: "MESSAGE", kind: "direct", by: "fabrikam.com",
-			want: want{reason: verdict.IdentityMismatch, rule: ruleLitware, status: 403}},
-		{from: "alice@contoso.com", to: "bob@contoso.com", method: "MESSAGE", kind: "our own", by: "fabrikam.com",
-			want: want{reason: verdict.IdentityMismatch, status: 403}},
-		{from: "anonymous@anonymous.invalid", to: "alice@contoso.com", method: "MESSAGE", kind: "anonymous", by: "fabrikam.com",
-			want: want{reason: verdict.SenderAnonymous, status: 403}},
-		{from: "bob@fabrikam.com", to: "nina@northwind.example", method: "MESSAGE", kind: "foreign", by: "fe1",
-			want: want{reason: verdict.IdentityMismatch, status: 403, inside: 1005}},
-		{from: "kim@kr.contoso.com", to: "bob@fabrikam.com", method: "MESSAGE", kind: "allowed", by: "fe1",
-			want: want{reason: verdict.IdentityMismatch, status: 403, inside: 1005}},
+			want: want{reason: verdict.UserNotPublicAV, rule: ruleSales, status: 403, inside: 1001},
+		},
+		{
+			from: "alice@contoso.com", to: "old@oldchat.example", method: "MESSAGE", kind: "public provider",
+			want: want{reason: verdict.ProviderDisabled, rule: ruleOldMessenger, status: 403, inside: 1027},
+		},
+		{
+			from: "bob@fabrikam.com", to: "alice@contoso.com", method: "MESSAGE", kind: "allowed", by: "evil.example",
+			want: want{reason: verdict.IdentityMismatch, rule: ruleFabrikam, status: 403},
+		},
+		{
+			from: "lena@litware.com", to: "alice@contoso.com", method: "MESSAGE", kind: "direct", by: "fabrikam.com",
+			want: want{reason: verdict.IdentityMismatch, rule: ruleLitware, status: 403},
+		},
+		{
+			from: "alice@contoso.com", to: "bob@contoso.com", method: "MESSAGE", kind: "our own", by: "fabrikam.com",
+			want: want{reason: verdict.IdentityMismatch, status: 403},
+		},
+		{
+			from: "anonymous@anonymous.invalid", to: "alice@contoso.com", method: "MESSAGE", kind: "anonymous", by: "fabrikam.com",
+			want: want{reason: verdict.SenderAnonymous, status: 403},
+		},
+		{
+			from: "bob@fabrikam.com", to: "nina@northwind.example", method: "MESSAGE", kind: "foreign", by: "fe1",
+			want: want{reason: verdict.IdentityMismatch, status: 403, inside: 1005},
+		},
+		{
+			from: "kim@kr.contoso.com", to: "bob@fabrikam.com", method: "MESSAGE", kind: "allowed", by: "fe1",
+			want: want{reason: verdict.IdentityMismatch, status: 403, inside: 1005},
+		},
 	}
 }
 
 func relays() []scenario {
 	return []scenario{
-		{from: "bob@fabrikam.com", to: "lena@litware.com", method: "MESSAGE", kind: "elsewhere",
-			want: want{reason: verdict.NotOurs, status: 403}},
-		{from: "bob@fabrikam.com", to: "alice@contoso.com", method: "MESSAGE", kind: "foreign Route",
+		{
+			from: "bob@fabrikam.com", to: "lena@litware.com", method: "MESSAGE", kind: "elsewhere",
+			want: want{reason: verdict.NotOurs, status: 403},
+		},
+		{
+			from: "bob@fabrikam.com", to: "alice@contoso.com", method: "MESSAGE", kind: "foreign Route",
 			edit: header("Route", "<sip:sip.evil.example;lr>"),
-			want: want{reason: verdict.NotOurs, status: 403}},
-		{from: "bob@fabrikam.com", to: "alice@contoso.com", method: "MESSAGE", kind: "maddr",
+			want: want{reason: verdict.NotOurs, status: 403},
+		},
+		{
+			from: "bob@fabrikam.com", to: "alice@contoso.com", method: "MESSAGE", kind: "maddr",
 			edit: start("%s sip:alice@contoso.com;maddr=127.0.0.1 SIP/2.0"),
-			want: want{reason: verdict.NotOurs, status: 403}},
-		{from: "lena@litware.com", to: "alice@contoso.com", method: "MESSAGE", kind: "forged token",
+			want: want{reason: verdict.NotOurs, status: 403},
+		},
+		{
+			from: "lena@litware.com", to: "alice@contoso.com", method: "MESSAGE", kind: "forged token",
 			edit: forged, play: within("call out", callee),
-			want: want{reason: verdict.RouteInvalid, status: 481}},
-		{from: "nina@northwind.example", to: "alice@contoso.com", method: "MESSAGE", kind: "stolen token", play: stolen("watch"),
-			want: want{reason: verdict.RouteInvalid, status: 481}},
-		{from: "bob@fabrikam.com", to: "alice@contoso.com", method: "BYE", kind: "no token",
+			want: want{reason: verdict.RouteInvalid, status: 481},
+		},
+		{
+			from: "nina@northwind.example", to: "alice@contoso.com", method: "MESSAGE", kind: "stolen token", play: stolen("watch"),
+			want: want{reason: verdict.RouteInvalid, status: 481},
+		},
+		{
+			from: "bob@fabrikam.com", to: "alice@contoso.com", method: "BYE", kind: "no token",
 			edit: set("To", "<sip:alice@contoso.com>;tag=none"),
-			want: want{reason: verdict.RouteInvalid, status: 481}},
+			want: want{reason: verdict.RouteInvalid, status: 481},
+		},
 	}
 }
 
 func unreachable() []scenario {
 	fails := func(domain string, reason verdict.Reason, id int) scenario {
-		return scenario{from: "alice@contoso.com", to: "x@" + domain, method: "MESSAGE", kind: "discovered",
-			want: want{reason: reason, rule: ruleDiscovery, status: 504, inside: id}}
+		return scenario{
+			from: "alice@contoso.com", to: "x@" + domain, method: "MESSAGE", kind: "discovered",
+			want: want{reason: reason, rule: ruleDiscovery, status: 504, inside: id},
+		}
 	}
 	silent := fails("northwind.example", verdict.NoAnswer, 1007)
 	silent.method, silent.want.status, silent.answer = "INVITE", 408, sippeer.Answer{Silent: true}
@@ -180,28 +268,38 @@ func unreachable() []scenario {
 		fails("wrong-name.example", verdict.CertificateRefused, 1010),
 		silent,
 		lost,
-		{from: "bob@fabrikam.com", to: "kim@kr.contoso.com", method: "MESSAGE", kind: "allowed",
-			want: want{reason: verdict.PoolDown, rule: ruleFabrikam, status: 504}},
+		{
+			from: "bob@fabrikam.com", to: "kim@kr.contoso.com", method: "MESSAGE", kind: "allowed",
+			want: want{reason: verdict.PoolDown, rule: ruleFabrikam, status: 504},
+		},
 	}
 }
 
 func answers() []scenario {
 	diagnostics := []sippeer.Field{{Name: "ms-diagnostics", Value: `4005;reason="Destination URI either not enabled for SIP or does not exist";source="fe1.corp.contoso.com"`}}
 	return []scenario{
-		{from: "alice@contoso.com", to: "bob@fabrikam.com", method: "MESSAGE", kind: "allowed",
-			answer: sippeer.Answer{Status: 486}, want: want{rule: ruleFabrikam, status: 486, inside: 1034}},
-		{from: "bob@fabrikam.com", to: "alice@contoso.com", method: "MESSAGE", kind: "allowed",
-			answer: sippeer.Answer{Status: 486, Headers: diagnostics}, want: want{rule: ruleFabrikam, status: 486}},
-		{from: "bob@fabrikam.com", to: "alice@contoso.com", method: "MESSAGE", kind: "allowed",
+		{
+			from: "alice@contoso.com", to: "bob@fabrikam.com", method: "MESSAGE", kind: "allowed",
+			answer: sippeer.Answer{Status: 486}, want: want{rule: ruleFabrikam, status: 486, inside: 1034},
+		},
+		{
+			from: "bob@fabrikam.com", to: "alice@contoso.com", method: "MESSAGE", kind: "allowed",
+			answer: sippeer.Answer{Status: 486, Headers: diagnostics}, want: want{rule: ruleFabrikam, status: 486},
+		},
+		{
+			from: "bob@fabrikam.com", to: "alice@contoso.com", method: "MESSAGE", kind: "allowed",
 			answer: sippeer.Answer{Status: 503, Headers: []sippeer.Field{{Name: "Retry-After", Value: "3600"}}},
-			want:   want{rule: ruleFabrikam, status: 500}},
+			want:   want{rule: ruleFabrikam, status: 500},
+		},
 	}
 }
 
 func broken() []scenario {
 	bad := func(kind string, status int, reason verdict.Reason, edit func(*sippeer.Message)) scenario {
-		return scenario{from: "bob@fabrikam.com", to: "alice@contoso.com", method: "MESSAGE", kind: kind,
-			edit: edit, want: want{reason: reason, status: status}}
+		return scenario{
+			from: "bob@fabrikam.com", to: "alice@contoso.com", method: "MESSAGE", kind: kind,
+			edit: edit, want: want{reason: reason, status: status},
+		}
 	}
 	big := bad("body too large", 413, verdict.BodyTooLarge, body(strings.Repeat("x", 20<<10)))
 	two := bad("two lengths", 400, verdict.Malformed, func(m *sippeer.Message) {
@@ -229,8 +327,10 @@ func broken() []scenario {
 
 func handshakes() []scenario {
 	stranger := func(from, by, kind, alert string) scenario {
-		return scenario{from: from, to: "alice@contoso.com", method: "MESSAGE", kind: kind, by: by, play: handshake,
-			want: want{reason: verdict.CertificateRefused, alert: alert}}
+		return scenario{
+			from: from, to: "alice@contoso.com", method: "MESSAGE", kind: kind, by: by, play: handshake,
+			want: want{reason: verdict.CertificateRefused, alert: alert},
+		}
 	}
 	return []scenario{
 		stranger("x@nobody.example", "nobody.example", "no certificate", "certificate"),
@@ -241,24 +341,38 @@ func handshakes() []scenario {
 
 func undiscovered() []scenario {
 	return []scenario{
-		{from: "nina@northwind.example", to: "alice@contoso.com", method: "MESSAGE", kind: "unlisted",
-			want: want{reason: verdict.DomainUnlisted, status: 403}},
-		{from: "alice@contoso.com", to: "nina@northwind.example", method: "MESSAGE", kind: "unlisted",
-			want: want{reason: verdict.DomainUnlisted, status: 403, inside: 1027}},
-		{from: "alice@contoso.com", to: "lucy@lucerne.example", method: "MESSAGE", kind: "hosting provider",
-			want: want{reason: verdict.ProviderUnlisted, rule: ruleWingtip, status: 403, inside: 1028}},
-		{from: "lucy@lucerne.example", to: "alice@contoso.com", method: "MESSAGE", kind: "hosting provider",
-			want: want{reason: verdict.ProviderUnlisted, rule: ruleWingtip, status: 403}},
-		{from: "bob@fabrikam.com", to: "alice@contoso.com", method: "MESSAGE", kind: "allowed",
-			want: want{rule: ruleFabrikam, status: 200}},
+		{
+			from: "nina@northwind.example", to: "alice@contoso.com", method: "MESSAGE", kind: "unlisted",
+			want: want{reason: verdict.DomainUnlisted, status: 403},
+		},
+		{
+			from: "alice@contoso.com", to: "nina@northwind.example", method: "MESSAGE", kind: "unlisted",
+			want: want{reason: verdict.DomainUnlisted, status: 403, inside: 1027},
+		},
+		{
+			from: "alice@contoso.com", to: "lucy@lucerne.example", method: "MESSAGE", kind: "hosting provider",
+			want: want{reason: verdict.ProviderUnlisted, rule: ruleWingtip, status: 403, inside: 1028},
+		},
+		{
+			from: "lucy@lucerne.example", to: "alice@contoso.com", method: "MESSAGE", kind: "hosting provider",
+			want: want{reason: verdict.ProviderUnlisted, rule: ruleWingtip, status: 403},
+		},
+		{
+			from: "bob@fabrikam.com", to: "alice@contoso.com", method: "MESSAGE", kind: "allowed",
+			want: want{rule: ruleFabrikam, status: 200},
+		},
 	}
 }
 
 func switchedOff() []scenario {
 	return []scenario{
-		{from: "bob@fabrikam.com", to: "alice@contoso.com", method: "MESSAGE", kind: "allowed",
-			want: want{reason: verdict.FederationOff, rule: ruleSwitch, status: 403}},
-		{from: "alice@contoso.com", to: "bob@fabrikam.com", method: "MESSAGE", kind: "allowed",
-			want: want{reason: verdict.FederationOff, rule: ruleSwitch, status: 403, inside: 1027}},
+		{
+			from: "bob@fabrikam.com", to: "alice@contoso.com", method: "MESSAGE", kind: "allowed",
+			want: want{reason: verdict.FederationOff, rule: ruleSwitch, status: 403},
+		},
+		{
+			from: "alice@contoso.com", to: "bob@fabrikam.com", method: "MESSAGE", kind: "allowed",
+			want: want{reason: verdict.FederationOff, rule: ruleSwitch, status: 403, inside: 1027},
+		},
 	}
 }

@@ -13,9 +13,9 @@ import (
 func TestCaptureKeepsAndPassesOn(t *testing.T) {
 	var passed bytes.Buffer
 	c := newCapture(slog.NewTextHandler(&passed, nil))
-	log := slog.New(c).With("side", "external").WithGroup("peer").With("addr", "192.0.2.1")
-	log.Debug("seen by the lab alone", slog.Group("cert", "name", "a"))
-	log.Info("seen by both", "n", 7)
+	log := slog.New(c).With(slog.String("side", "external")).WithGroup("peer").With(slog.String("addr", "192.0.2.1"))
+	log.Debug("seen by the lab alone", slog.Group("cert", slog.String("name", "a")))
+	log.Info("seen by both", slog.Int("n", 7))
 
 	want := []Record{
 		{"seen by the lab alone", map[string]string{"side": "external", "peer.addr": "192.0.2.1", "peer.cert.name": "a"}},
@@ -36,7 +36,7 @@ func TestCaptureAwaitsAndForgets(t *testing.T) {
 		for range maxRecords + 10 {
 			log.Info("noise")
 		}
-		log.Info("signal", "call_id", "x")
+		log.Info("signal", slog.String("call_id", "x"))
 	}()
 	if _, ok := c.log.await(t.Context(), func(r Record) bool { return r.Attrs["call_id"] == "x" }); !ok {
 		t.Error("the awaited record did not come")

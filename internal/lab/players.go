@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"context"
 	"crypto/x509"
 	"fmt"
 	"time"
@@ -9,9 +10,9 @@ import (
 	"edged/internal/lab/sippeer"
 )
 
-func (w *World) startPeers() error {
+func (w *World) startPeers(ctx context.Context) error {
 	for _, p := range cast() {
-		peer, err := w.startPeer(p)
+		peer, err := w.startPeer(ctx, p)
 		if err != nil {
 			return fmt.Errorf("lab: %s: %w", p.name, err)
 		}
@@ -21,7 +22,7 @@ func (w *World) startPeers() error {
 	return nil
 }
 
-func (w *World) startPeer(p player) (*sippeer.Peer, error) {
+func (w *World) startPeer(ctx context.Context, p player) (*sippeer.Peer, error) {
 	cfg := sippeer.Config{Host: p.host, Listen: "127.0.0.1:0", Refuse: p.hangup, Desk: w.desk(p)}
 	cfg.Roots = x509.NewCertPool()
 	trusted := p.trusts
@@ -37,9 +38,9 @@ func (w *World) startPeer(p player) (*sippeer.Peer, error) {
 	case p.mute:
 		cfg.Listen = ""
 	case p.fixed:
-		return newFixed(cfg)
+		return newFixed(ctx, cfg)
 	}
-	return sippeer.New(cfg)
+	return sippeer.New(ctx, cfg)
 }
 
 // desk returns the desk of a player, which it may share.
@@ -56,11 +57,11 @@ func (w *World) desk(p player) *sippeer.Desk {
 
 // newFixed starts a peer on port 5061, on the first loopback address where that
 // is free: several labs may run at the same time.
-func newFixed(cfg sippeer.Config) (*sippeer.Peer, error) {
+func newFixed(ctx context.Context, cfg sippeer.Config) (*sippeer.Peer, error) {
 	var errs []error
 	for host := 1; host < 255; host++ {
 		cfg.Listen = fmt.Sprintf("127.0.0.%d:5061", host)
-		peer, err := sippeer.New(cfg)
+		peer, err := sippeer.New(ctx, cfg)
 		if err == nil {
 			return peer, nil
 		}

@@ -17,10 +17,10 @@ const (
 
 // opens plays a request that opens a dialog, completes an INVITE with its ACK
 // (RFC 3261 §13.2.2.4), and keeps both ends under the name.
-func opens(name string) func(*stage) {
-	return func(s *stage) {
-		s.send()
-		arrived, err := s.w.desks[s.desk()].Await(s.ctx, s.id, s.method)
+func opens(name string) func(context.Context, *stage) {
+	return func(ctx context.Context, s *stage) {
+		send(ctx, s)
+		arrived, err := s.w.desks[s.desk()].Await(ctx, s.id, s.method)
 		if err != nil || s.outcome.Final() == nil {
 			s.fault("no dialog was opened")
 			return
@@ -29,28 +29,28 @@ func opens(name string) func(*stage) {
 		near := sippeer.DialogOfCaller(s.sent, s.outcome.Final())
 		s.dialogs[name+" "+caller], s.dialogs[name+" "+callee] = &near, &far
 		if s.method == "INVITE" {
-			s.acknowledge(&near)
+			s.acknowledge(ctx, &near)
 		}
 	}
 }
 
-func (s *stage) acknowledge(d *sippeer.Dialog) {
-	conn, err := s.conn(s.sender())
+func (s *stage) acknowledge(ctx context.Context, d *sippeer.Dialog) {
+	conn, err := s.conn(ctx, s.sender())
 	if err != nil {
 		s.fault("no ACK could be sent: %v", err)
 		return
 	}
 	_ = conn.Write(s.w.Peer(s.sender()).Compose(d.Next("ACK")).String()) // what is lost does not arrive
-	if _, err := s.w.desks[s.desk()].Await(s.ctx, s.id, "ACK"); err != nil {
+	if _, err := s.w.desks[s.desk()].Await(ctx, s.id, "ACK"); err != nil {
 		s.fault("the ACK did not arrive")
 	}
 }
 
 // within plays a request inside a dialog that opens has kept.
-func within(name, end string) func(*stage) {
-	return func(s *stage) {
+func within(name, end string) func(context.Context, *stage) {
+	return func(ctx context.Context, s *stage) {
 		if m := s.inDialog(name, end); m != nil {
-			s.exchange(m)
+			s.exchange(ctx, m)
 		}
 	}
 }
@@ -73,21 +73,21 @@ func (s *stage) inDialog(name, end string) *sippeer.Message {
 
 // unanswered plays a BENOTIFY in a kept dialog: it arrives, and nothing comes
 // back. What was sent after it on the same connection is answered first.
-func unanswered(name, end string) func(*stage) {
-	return func(s *stage) {
+func unanswered(name, end string) func(context.Context, *stage) {
+	return func(ctx context.Context, s *stage) {
 		m := s.inDialog(name, end)
-		conn, err := s.conn(s.sender())
+		conn, err := s.conn(ctx, s.sender())
 		if m == nil || err != nil {
 			s.fault("BENOTIFY was not sent: %v", err)
 			return
 		}
 		s.sent = m
 		call := conn.Start(m)
-		if _, err := s.w.desks[s.desk()].Await(s.ctx, s.id, s.method); err != nil {
+		if _, err := s.w.desks[s.desk()].Await(ctx, s.id, s.method); err != nil {
 			s.fault("BENOTIFY did not arrive")
 		}
-		conn.Do(s.ctx, s.probe())
-		done, cancel := context.WithCancel(s.ctx)
+		conn.Do(ctx, s.probe())
+		done, cancel := context.WithCancel(ctx)
 		cancel()
 		s.outcome = call.Wait(done, 100)
 	}
@@ -106,55 +106,55 @@ func (s *stage) probe() *sippeer.Message {
 }
 
 // cancels plays an INVITE that rings and is taken back.
-func cancels(s *stage) {
+func cancels(ctx context.Context, s *stage) {
 	s.arrange()
-	conn, err := s.conn(s.sender())
+	conn, err := s.conn(ctx, s.sender())
 	if err != nil {
 		s.outcome = &sippeer.Outcome{Err: err}
 		return
 	}
 	s.sent = s.compose()
 	call := conn.Start(s.sent)
-	call.Wait(s.ctx, 180)
-	if o := call.Cancel(s.ctx); o.Final() == nil || o.Final().Status() != 200 {
+	call.Wait(ctx, 180)
+	if o := call.Cancel(ctx); o.Final() == nil || o.Final().Status() != 200 {
 		s.fault("the CANCEL was not answered 200")
 	}
-	s.outcome = call.Wait(s.ctx, 200)
-	if _, err := s.w.desks[s.desk()].Await(s.ctx, s.id, "CANCEL"); err != nil {
+	s.outcome = call.Wait(ctx, 200)
+	if _, err := s.w.desks[s.desk()].Await(ctx, s.id, "CANCEL"); err != nil {
 		s.fault("the CANCEL did not arrive")
 	}
 }
 
 // alone plays a request on a connection of its own, because the edge closes it.
-func alone(s *stage) {
+func alone(ctx context.Context, s *stage) {
 	s.arrange()
-	conn, err := s.w.Dial(s.ctx, s.sender())
+	conn, err := s.w.Dial(ctx, s.sender())
 	if err != nil {
 		s.outcome = &sippeer.Outcome{Err: err}
 		return
 	}
 	defer conn.Close()
 	s.sent = s.compose()
-	s.outcome = conn.Do(s.ctx, s.sent)
+	s.outcome = conn.Do(ctx, s.sent)
 }
 
 // handshake plays a connection that the edge does not let in.
-func handshake(s *stage) {
-	conn, err := s.w.Dial(s.ctx, s.sender())
+func handshake(ctx context.Context, s *stage) {
+	conn, err := s.w.Dial(ctx, s.sender())
 	if err != nil {
 		s.outcome = &sippeer.Outcome{Err: err}
 		return
 	}
 	defer conn.Close()
 	s.seenFrom = conn.Local()
-	s.outcome = conn.Do(s.ctx, s.compose())
+	s.outcome = conn.Do(ctx, s.compose())
 }
 
 // loops plays a request that has been at the edge before: it carries the Via
 // that the edge gave to another method of the same request, and the loop hash
 // does not cover the method (RFC 5393 §4.2.1).
-func loops(s *stage) {
-	conn, err := s.conn(s.sender())
+func loops(ctx context.Context, s *stage) {
+	conn, err := s.conn(ctx, s.sender())
 	if err != nil {
 		s.outcome = &sippeer.Outcome{Err: err}
 		return
@@ -164,8 +164,8 @@ func loops(s *stage) {
 	first.Start = strings.Replace(first.Start, s.method, "OPTIONS", 1)
 	first.Set("CSeq", "1 OPTIONS")
 	first.Set("From", s.sent.Get("From"))
-	conn.Do(s.ctx, first)
-	passed, err := s.w.desks[s.desk()].Await(s.ctx, s.id, "OPTIONS")
+	conn.Do(ctx, first)
+	passed, err := s.w.desks[s.desk()].Await(ctx, s.id, "OPTIONS")
 	if err != nil {
 		s.fault("the first round did not arrive")
 		return
@@ -173,12 +173,12 @@ func loops(s *stage) {
 	for _, via := range passed.All("Via") {
 		s.sent.Fields = append(s.sent.Fields, sippeer.Field{Name: "Via", Value: via})
 	}
-	s.outcome = conn.Do(s.ctx, s.sent)
+	s.outcome = conn.Do(ctx, s.sent)
 }
 
 // stolen plays a request that carries the route token of somebody else's dialog.
-func stolen(name string) func(*stage) {
-	return func(s *stage) {
+func stolen(name string) func(context.Context, *stage) {
+	return func(ctx context.Context, s *stage) {
 		d := s.dialogs[name+" "+caller]
 		if d == nil {
 			s.fault("the dialog %q was never opened", name)
@@ -189,7 +189,7 @@ func stolen(name string) func(*stage) {
 		for _, route := range d.Routes {
 			m.Fields = append(m.Fields, sippeer.Field{Name: "Route", Value: route})
 		}
-		s.exchange(m)
+		s.exchange(ctx, m)
 	}
 }
 
@@ -212,9 +212,9 @@ func forged(m *sippeer.Message) {
 // unknownUser plays a request to a user whom the pool does not know, and checks
 // that the sender cannot tell the answer from the one before, which was about a
 // user who may not federate.
-func unknownUser(s *stage) {
+func unknownUser(ctx context.Context, s *stage) {
 	before := s.last
-	s.send()
+	send(ctx, s)
 	if before == nil || before.Final() == nil || s.outcome.Final() == nil {
 		s.fault("there are no two answers to compare")
 		return
@@ -226,16 +226,17 @@ func unknownUser(s *stage) {
 
 // likeness is an answer without what differs between any two requests.
 func likeness(m *sippeer.Message) string {
-	text := m.Start
+	var b strings.Builder
+	b.WriteString(m.Start)
 	for _, f := range m.Fields {
 		switch f.Name {
 		case "Via", "From", "To", "Call-ID", "CSeq":
-			text += "\n" + f.Name
+			b.WriteString("\n" + f.Name)
 		default:
-			text += "\n" + f.Name + ": " + f.Value
+			b.WriteString("\n" + f.Name + ": " + f.Value)
 		}
 	}
-	return text + "\n" + m.Body
+	return b.String() + "\n" + m.Body
 }
 
 // The edits of requests.

@@ -33,7 +33,7 @@ func Run(ctx context.Context, o Options) error {
 		w.invite(p)
 		<-ctx.Done()
 	}
-	return errors.Join(err, w.Stop())
+	return errors.Join(err, w.Stop(context.WithoutCancel(ctx)))
 }
 
 // perform plays all acts and counts what differs.

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"context"
 	"strings"
 
 	"edged/internal/lab/sippeer"
@@ -13,10 +14,10 @@ type scenario struct {
 	method   string
 	kind     string // federation type, in the words of DESIGN §1
 
-	by     string                 // the player who sends; "" = whoever speaks for from's domain
-	edit   func(*sippeer.Message) // changes the request before it is sent
-	answer sippeer.Answer         // what the destination answers
-	play   func(*stage)           // how it is played; nil = sent, and answered or refused
+	by     string                        // the player who sends; "" = whoever speaks for from's domain
+	edit   func(*sippeer.Message)        // changes the request before it is sent
+	answer sippeer.Answer                // what the destination answers
+	play   func(context.Context, *stage) // how it is played; nil = sent, and answered or refused
 
 	want want
 }

@@ -34,7 +34,6 @@ func newShow(w *World) *show {
 // stage is what one scenario is played on. play fills in what it learns.
 type stage struct {
 	*show
-	ctx context.Context
 	*scenario
 	id string // Call-ID
 
@@ -58,16 +57,16 @@ type Result struct {
 func (h *show) run(ctx context.Context, sc *scenario) Result {
 	ctx, cancel := context.WithTimeout(ctx, playTimeout)
 	defer cancel()
-	s := &stage{show: h, ctx: ctx, scenario: sc, id: sippeer.NewCallID("lab")}
+	s := &stage{show: h, scenario: sc, id: sippeer.NewCallID("lab")}
 	play := sc.play
 	if play == nil {
-		play = (*stage).send
+		play = send
 	}
 	begin := time.Now()
-	play(s)
+	play(ctx, s)
 	took := time.Since(begin)
 	r := Result{From: sc.from, To: sc.to, Method: sc.method, Kind: sc.kind, Wire: s.wire(), Took: took}
-	s.readVerdict(&r)
+	s.readVerdict(ctx, &r)
 	r.Wrong = s.judge(r)
 	h.last = s.outcome
 	return r
@@ -79,9 +78,9 @@ func (s *stage) fault(format string, args ...any) {
 }
 
 // send is how most scenarios are played: one request on the sender's connection.
-func (s *stage) send() {
+func send(ctx context.Context, s *stage) {
 	s.arrange()
-	s.exchange(s.compose())
+	s.exchange(ctx, s.compose())
 }
 
 // arrange gives the destination its script.
@@ -105,23 +104,23 @@ func (s *stage) compose() *sippeer.Message {
 }
 
 // exchange sends a request on the sender's connection and waits for the end.
-func (s *stage) exchange(m *sippeer.Message) {
+func (s *stage) exchange(ctx context.Context, m *sippeer.Message) {
 	s.sent = m
-	conn, err := s.conn(s.sender())
+	conn, err := s.conn(ctx, s.sender())
 	if err != nil {
 		s.outcome = &sippeer.Outcome{Sent: m, Err: err}
 		return
 	}
-	s.outcome = conn.Do(s.ctx, m)
+	s.outcome = conn.Do(ctx, m)
 }
 
 // conn returns the player's connection to the edge, a new one if the old one has
 // ended.
-func (s *stage) conn(player string) (*sippeer.Conn, error) {
+func (s *stage) conn(ctx context.Context, player string) (*sippeer.Conn, error) {
 	if c := s.conns[player]; c != nil && c.Err() == nil {
 		return c, nil
 	}
-	c, err := s.w.Dial(s.ctx, player)
+	c, err := s.w.Dial(ctx, player)
 	if err != nil {
 		return nil, err
 	}
@@ -130,8 +129,8 @@ func (s *stage) conn(player string) (*sippeer.Conn, error) {
 }
 
 // readVerdict fills in what the edge logged.
-func (s *stage) readVerdict(r *Result) {
-	ctx, cancel := context.WithTimeout(s.ctx, logTimeout)
+func (s *stage) readVerdict(ctx context.Context, r *Result) {
+	ctx, cancel := context.WithTimeout(ctx, logTimeout)
 	defer cancel()
 	rec, ok := s.w.log.await(ctx, s.concerns)
 	if !ok {

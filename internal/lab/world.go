@@ -61,7 +61,7 @@ func Start(ctx context.Context, o Options) (*World, error) {
 		authorities: map[authority]*ca.Authority{}, peers: map[string]*sippeer.Peer{}, desks: map[string]*sippeer.Desk{},
 	}
 	if err := w.start(ctx, o); err != nil {
-		return nil, errors.Join(err, w.Stop())
+		return nil, errors.Join(err, w.Stop(context.WithoutCancel(ctx)))
 	}
 	return w, nil
 }
@@ -70,7 +70,7 @@ func (w *World) start(ctx context.Context, o Options) error {
 	for _, a := range []authority{public, litware, inside, rogue} {
 		w.authorities[a] = ca.New("Lab " + string(a) + " authority")
 	}
-	if err := w.startPeers(); err != nil {
+	if err := w.startPeers(ctx); err != nil {
 		return err
 	}
 	if err := w.startZone(); err != nil {
@@ -116,10 +116,10 @@ func (w *World) startEdge(ctx context.Context, log slog.Handler) error {
 }
 
 // Stop stops the edge and everybody else, and removes the files.
-func (w *World) Stop() error {
+func (w *World) Stop(ctx context.Context) error {
 	var err error
 	if w.edge != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+		ctx, cancel := context.WithTimeout(ctx, stopTimeout)
 		defer cancel()
 		err = w.edge.stop(ctx)
 		w.edge = nil

@@ -20,7 +20,7 @@ func (w *World) startZone() error {
 		if target == "" {
 			target = peer.Host()
 		}
-		z.SRV[srvName(s.domain)] = []zone.SRV{{Port: uint16(peer.Port()), Target: target}}
+		z.SRV[srvName(s.domain)] = []zone.SRV{{Port: peer.Port(), Target: target}}
 	}
 	addTrouble(&z)
 	server, err := zone.Serve(z)

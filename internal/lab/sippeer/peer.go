@@ -39,8 +39,8 @@ type Peer struct {
 	done  bool
 }
 
-// New starts a peer.
-func New(cfg Config) (*Peer, error) {
+// New starts a peer. ctx bounds only the start.
+func New(ctx context.Context, cfg Config) (*Peer, error) {
 	p := &Peer{Desk: cfg.Desk, cfg: cfg, conns: map[net.Conn]bool{}}
 	if p.Desk == nil {
 		p.Desk = NewDesk()
@@ -48,7 +48,7 @@ func New(cfg Config) (*Peer, error) {
 	if cfg.Listen == "" {
 		return p, nil
 	}
-	ln, err := net.Listen("tcp", cfg.Listen)
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("sippeer: %w", err)
 	}
@@ -66,11 +66,11 @@ func (p *Peer) Addr() string {
 }
 
 // Port returns the port on which the peer listens, or 0.
-func (p *Peer) Port() int {
+func (p *Peer) Port() uint16 {
 	if p.ln == nil {
 		return 0
 	}
-	return p.ln.Addr().(*net.TCPAddr).Port
+	return p.ln.Addr().(*net.TCPAddr).AddrPort().Port()
 }
 
 // Host returns the peer's name.

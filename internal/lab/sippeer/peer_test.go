@@ -40,7 +40,7 @@ func start(t *testing.T, signer *ca.Authority, host string, trusts *ca.Authority
 	cert := signer.Issue(ca.Leaf{CN: host, DNS: []string{host}}).TLS
 	pool := x509.NewCertPool()
 	pool.AddCert(trusts.Cert().X509)
-	p, err := sippeer.New(sippeer.Config{Host: host, Listen: "127.0.0.1:0", Certificate: &cert, Roots: pool})
+	p, err := sippeer.New(t.Context(), sippeer.Config{Host: host, Listen: "127.0.0.1:0", Certificate: &cert, Roots: pool})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,6 +49,7 @@ func start(t *testing.T, signer *ca.Authority, host string, trusts *ca.Authority
 }
 
 func soon(t *testing.T) context.Context {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	t.Cleanup(cancel)
 	return ctx

@@ -2,8 +2,8 @@ package sippeer
 
 import (
 	"crypto/rand"
-	"fmt"
 	"strconv"
+	"strings"
 )
 
 // Request describes a request; Peer.Compose turns it into a Message. Everything
@@ -94,8 +94,7 @@ func sameHop(sent *Message, method, to string) *Message {
 	m.add("From", sent.Get("From"))
 	m.add("To", to)
 	m.add("Call-ID", sent.Get("Call-ID"))
-	var n int
-	fmt.Sscan(sent.Get("CSeq"), &n) // 0 if the script broke its own CSeq
-	m.add("CSeq", strconv.Itoa(n)+" "+method)
+	number, _, _ := strings.Cut(sent.Get("CSeq"), " ")
+	m.add("CSeq", number+" "+method)
 	return m
 }

@@ -1,0 +1,132 @@
+package lab
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"edged/internal/lab/sippeer"
+	"edged/pkg/verdict"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestEveryVerdictIsTheExpectedOne(t *testing.T) {
+	var out bytes.Buffer
+	if err := Run(t.Context(), Options{Out: &out, Once: true}); err != nil {
+		t.Errorf("%v\n%s", err, &out)
+	}
+}
+
+func TestAWrongExpectationIsAnError(t *testing.T) {
+	hello := inward()[0]
+	hello.want = want{reason: verdict.DomainBlocked, rule: ruleSpam, status: 403}
+	var out bytes.Buffer
+	err := Run(t.Context(), Options{Out: &out, Once: true, acts: []act{{"One", everything(), []scenario{hello}}}})
+	if !errors.Is(err, ErrDiffers) {
+		t.Errorf("got %v, want ErrDiffers", err)
+	}
+	for _, line := range []string{"reason: expected domain-blocked, got allowed", "answer: expected 403, got 200",
+		"1 verdicts", "1 not as expected"} {
+		if !strings.Contains(out.String(), line) {
+			t.Errorf("nothing says %q:\n%s", line, &out)
+		}
+	}
+}
+
+func TestStaysUpUntilInterrupted(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	r, w := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		done <- Run(ctx, Options{Out: w, acts: []act{{"One", everything(), inward()[:1]}}})
+		w.Close()
+	}()
+	shown := map[string]string{} // what is listed at the end: label -> value
+	lines := bufio.NewScanner(r)
+	for shown["files"] == "" && lines.Scan() {
+		label, value, _ := strings.Cut(strings.TrimSpace(lines.Text()), " ")
+		shown[label] = strings.TrimSpace(value)
+	}
+	get(t, shown["metrics"])
+	interrupt()
+	_, _ = io.Copy(io.Discard, r)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(shown["files"]); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s is still there (%v)", shown["files"], err)
+	}
+}
+
+func get(t *testing.T, url string) {
+	t.Helper()
+	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Get(url)
+	if err != nil {
+		t.Fatalf("GET %s: %v", url, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("GET %s: %s", url, resp.Status)
+	}
+}
+
+// TestWorldAsABed shows how tests use a world: a peer of their own choice says
+// something, the other one received it, the edge logged why.
+func TestWorldAsABed(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	w, err := Start(ctx, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := w.Stop(context.WithoutCancel(ctx)); err != nil {
+			t.Error(err)
+		}
+	}()
+	conn, err := w.Dial(ctx, "northwind.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		policy PolicyFile
+		status int
+		reason verdict.Reason
+	}{
+		{PolicyFile{Enabled: true, Discovery: true}, 200, verdict.Allowed},
+		{PolicyFile{Enabled: true}, 403, verdict.DomainUnlisted},
+	}
+	for _, tt := range tests {
+		if err := w.SetPolicy(ctx, tt.policy); err != nil {
+			t.Fatal(err)
+		}
+		if conn.Err() != nil { // a reload may close what it no longer allows
+			if conn, err = w.Dial(ctx, "northwind.example"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		id := sippeer.NewCallID("northwind.example")
+		o := conn.Do(ctx, w.Peer("northwind.example").Compose(sippeer.Request{
+			Method: "MESSAGE", URI: "sip:alice@contoso.com", CallID: id,
+			From: "<sip:nina@northwind.example>", To: "<sip:alice@contoso.com>",
+		}))
+		if o.Final() == nil || o.Final().Status() != tt.status {
+			t.Errorf("%+v: got %v, %v; want %d", tt.policy, o.Final(), o.Err, tt.status)
+		}
+		rec, ok := w.AwaitLog(ctx, id, "MESSAGE")
+		if !ok || rec.Attrs["reason"] != tt.reason.String() {
+			t.Errorf("%+v: logged %v, want %v", tt.policy, rec, tt.reason)
+		}
+	}
+}
