@@ -36,7 +36,7 @@ func newStand(t *testing.T) stand {
 // peer starts a scripted peer where the zone says that the host is.
 func (w *world) peer(t testing.TB, host string, cert *tls.Certificate, trusts *ca.Authority) *sippeer.Peer {
 	t.Helper()
-	p, err := sippeer.New(sippeer.Config{
+	p, err := sippeer.New(t.Context(), sippeer.Config{
 		Host: host, Listen: w.place(host).String(), Certificate: cert, Roots: rootPool(trusts),
 	})
 	if err != nil {
@@ -55,7 +55,7 @@ func (w *world) caller(t testing.TB, signer *ca.Authority, names ...string) *sip
 
 func (w *world) callerWith(t testing.TB, host string, cert *tls.Certificate) *sippeer.Peer {
 	t.Helper()
-	p, err := sippeer.New(sippeer.Config{Host: host, Certificate: cert, Roots: rootPool(w.roots)})
+	p, err := sippeer.New(t.Context(), sippeer.Config{Host: host, Certificate: cert, Roots: rootPool(w.roots)})
 	if err != nil {
 		t.Fatal(err)
 	}
