@@ -21,10 +21,11 @@ type decoder struct {
 	budget int
 }
 
-// field is a field of a struct and its name in the file.
+// field is a field of a struct, or of one inlined into it, and its name in the
+// file.
 type field struct {
 	name  string
-	index int
+	index []int
 }
 
 // newDecoder returns a decoder for a file of size bytes. A value takes at least
@@ -96,7 +97,7 @@ func (d *decoder) mapping(n *node, v reflect.Value, at *place) {
 			d.bad(key, here, "written twice, first in line %d; keep one", lines[f])
 		default:
 			lines[f] = key.Line
-			d.decode(value, v.Field(known[f].index), here)
+			d.decode(value, v.FieldByIndex(known[f].index), here)
 		}
 	}
 }
@@ -182,9 +183,14 @@ func (d *decoder) fieldsOf(t reflect.Type) []field {
 func fieldsOf(t reflect.Type) []field {
 	var known []field
 	for i := range t.NumField() {
-		name, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
-		if name != "" && name != "-" {
-			known = append(known, field{name: name, index: i})
+		name, option, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
+		switch {
+		case option == "inline":
+			for _, f := range fieldsOf(t.Field(i).Type) {
+				known = append(known, field{name: f.name, index: append([]int{i}, f.index...)})
+			}
+		case name != "" && name != "-":
+			known = append(known, field{name: name, index: []int{i}})
 		}
 	}
 	return known

@@ -61,7 +61,7 @@ type loading struct {
 type document struct {
 	path string
 	raw  []byte
-	root *node // nil if the syntax is broken
+	root *node // nil if the file is beyond reading: empty, broken, multiplied
 }
 
 // maxYAML bounds a YAML file. What is larger belongs into CSV files.
@@ -172,7 +172,10 @@ func (l *loading) parse(path string, raw []byte, into any) *document {
 		l.report.add(*bad)
 		return &document{path: path, raw: raw}
 	}
-	newDecoder(&l.report, path, len(raw)).decodeRoot(root, into)
+	d := newDecoder(&l.report, path, len(raw))
+	if d.decodeRoot(root, into); d.budget <= 0 {
+		return &document{path: path, raw: raw}
+	}
 	return &document{path: path, raw: raw, root: root}
 }
 
@@ -214,5 +217,6 @@ func syntaxProblem(err error) *Problem {
 	if load.ContextMsg != "" {
 		text = fmt.Sprintf("%s (%s, line %d)", text, load.ContextMsg, load.ContextMark.Line)
 	}
-	return &Problem{Line: max(load.Mark.Line, 1), Column: max(load.Mark.Column, 1), Text: "YAML syntax: " + text}
+	return &Problem{Line: max(load.Mark.Line, 1), Column: max(load.Mark.Column, 1),
+		Text: "YAML syntax: " + text + syntaxHint(load.Message)}
 }

@@ -112,7 +112,7 @@ func fieldAt(c *Config, path string) any {
 	v := reflect.ValueOf(c).Elem()
 	for step := range strings.SplitSeq(path, ".") {
 		known := fieldsOf(v.Type())
-		v = v.Field(known[find(known, step)].index)
+		v = v.FieldByIndex(known[find(known, step)].index)
 	}
 	if v.Kind() == reflect.Slice && v.Len() == 0 {
 		return nil

@@ -183,8 +183,8 @@ func (p *poolCheck) domain(path, pool string, d domain.Name) {
 	speaks, ours := p.ours[d]
 	before := p.served[d]
 	switch {
-	case d.IsZero():
-		// It could not be read; that has been said.
+	case d.IsZero(), !ours && p.unsure:
+		// It could not be read, or ours could not; that has been said.
 	case !ours:
 		p.bad(path, "%s is none of our domains; add it to domains, or remove it here", d)
 	case !speaks:

@@ -210,7 +210,7 @@ func parseMember(s string) (host domain.Name, addr netip.Addr, err error) {
 		return domain.Name{}, netip.Addr{}, fmt.Errorf("%q has no valid port; %w", s, errMember)
 	}
 	if host, err = domain.Parse(s[:i]); err != nil {
-		return domain.Name{}, netip.Addr{}, fmt.Errorf("%w; %w", err, errMember)
+		return domain.Name{}, netip.Addr{}, fmt.Errorf("the host of %q: %w", s, err)
 	}
 	return host, netip.Addr{}, nil
 }

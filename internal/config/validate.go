@@ -15,10 +15,13 @@ type validator struct {
 	config   *Config
 	document *document
 	report   *report
+	// unsure says that our domains could not all be read.
+	unsure bool
 }
 
 // all makes every check, in the order of the file.
 func (v *validator) all() {
+	v.unsure = v.report.hit(v.document.path, "domains")
 	v.identity()
 	v.tls()
 	v.secret()

@@ -49,11 +49,31 @@ func kindOf(t reflect.Type) string {
 
 // wantedMapping says what belongs into a struct.
 func (d *decoder) wantedMapping(v reflect.Value) string {
-	mapping := "a mapping with " + names(d.fieldsOf(v.Type()))
+	known := d.fieldsOf(v.Type())
+	mapping := fmt.Sprintf("{%s: ...}; known there are %s", known[0].name, names(known))
 	if isText(v) {
 		return "one plain value, or " + mapping
 	}
 	return mapping
+}
+
+// syntaxHint says what is right where the YAML library only says what is wrong.
+// It returns nothing for messages that speak for themselves.
+func syntaxHint(message string) string {
+	for _, h := range []struct{ part, hint string }{
+		{"cannot start any token", "indent with spaces instead of tabs, and quote values that begin with @ or `"},
+		{"mapping values are not allowed", "begin each name in the column of its neighbours, and quote values with a colon"},
+		{"expected key", "begin each name in the column of its neighbours"},
+		{"expected '-' indicator", "begin each item with a dash in the column of the first"},
+		{"expected ',' or", "separate by commas, and close the bracket"},
+		{"unexpected end of stream", "close the quote"},
+		{"unknown anchor", "define it with & further up, or quote a value that begins with *"},
+	} {
+		if strings.Contains(message, h.part) {
+			return "; " + h.hint
+		}
+	}
+	return ""
 }
 
 // kindName names what was found instead.
