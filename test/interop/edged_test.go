@@ -4,11 +4,14 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/emiago/sipgo/sip"
 )
 
 // TestMain builds the daemon once, before the tests, where they find it.
@@ -23,6 +26,7 @@ func TestMain(m *testing.M) {
 	if out, err := exec.Command("go", "build", "-o", bin, "edged/cmd/edged").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build edged: %v\n%s", err, out)
 	}
+	sip.SetDefaultLogger(slog.New(slog.DiscardHandler)) // sipgo's own remarks
 	os.Setenv("EDGED_UNDER_TEST", bin)
 	code := m.Run()
 	os.RemoveAll(dir)

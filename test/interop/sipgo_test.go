@@ -3,8 +3,6 @@ package interop
 import (
 	"context"
 	"crypto/tls"
-	"io"
-	"log/slog"
 	"net"
 	"net/netip"
 	"testing"
@@ -32,15 +30,12 @@ type agent struct {
 // names in its routes by the world's DNS.
 func (w *world) newAgent(t *testing.T, host, user, domain, edge string, cred credential, trusts *ca.Authority) *agent {
 	t.Helper()
-	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 	ua, err := sipgo.NewUA(
 		sipgo.WithUserAgent(user), sipgo.WithUserAgentHostname(domain),
 		sipgo.WithUserAgentDNSResolver(w.resolver()),
 		sipgo.WithUserAgenTLSConfig(&tls.Config{
 			Certificates: []tls.Certificate{cred.TLS}, RootCAs: rootPool(trusts), ServerName: edge,
 		}),
-		sipgo.WithUserAgentTransportLayerOptions(sip.WithTransportLayerLogger(quiet)),
-		sipgo.WithUserAgentTransactionLayerOptions(sip.WithTransactionLayerLogger(quiet)),
 	)
 	if err != nil {
 		t.Fatal(err)
@@ -52,7 +47,7 @@ func (w *world) newAgent(t *testing.T, host, user, domain, edge string, cred cre
 		body: make(chan string, 1), bye: make(chan struct{}, 1),
 	}
 	a.client, err = sipgo.NewClient(ua, sipgo.WithClientHostname(a.at.Addr().String()),
-		sipgo.WithClientPort(int(a.at.Port())), sipgo.WithClientLogger(quiet))
+		sipgo.WithClientPort(int(a.at.Port())))
 	if err != nil {
 		t.Fatal(err)
 	}
