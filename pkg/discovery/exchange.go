@@ -119,10 +119,10 @@ func answers(m, query *dns.Msg) bool {
 
 // classify turns an error of the exchange into one of ours.
 func classify(ctx context.Context, err error) *Error {
-	var e *Error
-	switch {
-	case errors.As(err, &e):
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e
+	}
+	switch {
 	case ctx.Err() != nil:
 		return &Error{Kind: Timeout, Err: ctx.Err()}
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):

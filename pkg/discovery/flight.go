@@ -10,8 +10,9 @@ import (
 // flight is a look-up under way. Many may wait for one; none of them owns it, so
 // that one who gives up does not end it for the others.
 type flight struct {
-	done  chan struct{} // closed when entry is there
-	entry *entry        // fixed once done is closed
+	done   chan struct{}      // closed when entry is there
+	entry  *entry             // fixed once done is closed
+	cancel context.CancelFunc // ends the look-up early
 }
 
 // flights holds at most maxFlights flights, one for each question.
@@ -23,11 +24,15 @@ type flights struct {
 	closed bool            // guarded by mu
 }
 
-// close lets no flight start any more.
+// close ends all flights and lets none start any more.
 func (f *flights) close() {
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.closed = true
+	for _, flight := range f.under {
+		flight.cancel()
+	}
+	f.mu.Unlock()
+	f.running.Wait()
 }
 
 func (f *flights) remove(k key) {
@@ -44,7 +49,7 @@ func (r *Resolver) find(ctx context.Context, k key) (*entry, error) {
 		r.config.Observe(k.kind(), "cached", 0)
 		return e, nil
 	}
-	f, err := r.join(k)
+	f, err := r.join(ctx, k)
 	if err != nil {
 		r.config.Observe(k.kind(), kindOf(err), 0)
 		return nil, err
@@ -57,8 +62,9 @@ func (r *Resolver) find(ctx context.Context, k key) (*entry, error) {
 	}
 }
 
-// join returns the flight for k and starts it if there is none.
-func (r *Resolver) join(k key) (*flight, error) {
+// join returns the flight for k and starts it if there is none. Of ctx the flight
+// takes the values, not the end.
+func (r *Resolver) join(ctx context.Context, k key) (*flight, error) {
 	r.flights.mu.Lock()
 	defer r.flights.mu.Unlock()
 	if f, ok := r.flights.under[k]; ok {
@@ -76,18 +82,18 @@ func (r *Resolver) join(k key) (*flight, error) {
 	if len(r.flights.under) >= maxFlights {
 		return nil, &Error{Kind: Busy, Name: k.question()}
 	}
-	f := &flight{done: make(chan struct{})}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookupTimeouts*r.config.Timeout)
+	f := &flight{done: make(chan struct{}), cancel: cancel}
 	r.flights.under[k] = f
-	r.flights.running.Go(func() { r.fly(k, f) })
+	r.flights.running.Go(func() { r.fly(ctx, k, f) })
 	return f, nil
 }
 
 // fly does the look-up. The cache has the entry before the flight is gone, so that
 // nobody in between asks again.
-func (r *Resolver) fly(k key, f *flight) {
+func (r *Resolver) fly(ctx context.Context, k key, f *flight) {
+	defer f.cancel()
 	begin := r.config.Now()
-	ctx, cancel := context.WithTimeout(r.life, lookupTimeouts*r.config.Timeout)
-	defer cancel()
 	f.entry = r.lookup(ctx, k)
 	end := r.config.Now()
 	r.cache.put(f.entry, end)
@@ -98,8 +104,7 @@ func (r *Resolver) fly(k key, f *flight) {
 
 // kindOf is the outcome for Config.Observe.
 func kindOf(err error) string {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Kind.String()
 	}
 	return "answered"

@@ -30,6 +30,7 @@ func FuzzRead(f *testing.F) {
 }
 
 func checkReading(t *testing.T, rd reading) {
+	t.Helper()
 	outcomes := 0
 	for _, is := range []bool{len(rd.records) > 0, rd.alias != "", rd.err != nil} {
 		if is {

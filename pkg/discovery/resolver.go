@@ -106,9 +106,6 @@ type Resolver struct {
 	blocks  []block
 	cache   *cache
 	flights flights
-
-	life context.Context // of the look-ups, which outlive those who wait for them
-	end  context.CancelFunc
 }
 
 // New returns a Resolver. It starts nothing until asked; end it with Close.
@@ -126,7 +123,6 @@ func New(c Config) (*Resolver, error) {
 		r.allow = append(r.allow, unmapPrefix(p))
 	}
 	r.flights.under = make(map[key]*flight)
-	r.life, r.end = context.WithCancel(context.Background())
 	return r, nil
 }
 
@@ -140,12 +136,9 @@ func unmapPrefix(p netip.Prefix) netip.Prefix {
 
 // Close ends the look-ups under way, which fail for those who wait for them, and
 // returns when all goroutines have ended. Later questions fail, unless the cache
-// still has the answer.
-func (r *Resolver) Close() {
-	r.flights.close()
-	r.end()
-	r.flights.running.Wait()
-}
+// still has the answer. Whoever replaces a Resolver closes the old one when nobody
+// asks it any more.
+func (r *Resolver) Close() { r.flights.close() }
 
 // SRV returns where d offers the service, such as SIPFederation. Any error is an
 // *Error. If ctx ends first the look-up goes on for whoever asks next.
@@ -159,7 +152,7 @@ func (r *Resolver) SRV(ctx context.Context, service string, d domain.Name) (Answ
 
 // Peek returns what SRV would return if it needs no look-up; otherwise the bool is
 // false. It never blocks and allocates nothing.
-func (r *Resolver) Peek(service string, d domain.Name) (Answer, error, bool) {
+func (r *Resolver) Peek(service string, d domain.Name) (Answer, error, bool) { //nolint:revive // the error is part of what may be remembered
 	e := r.cache.get(key{service, d}, r.config.Now())
 	if e == nil {
 		return Answer{}, nil, false

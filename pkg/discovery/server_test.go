@@ -6,6 +6,9 @@ import (
 	"path/filepath"
 	"testing"
 
+	"edged/internal/lab/zone"
+	"edged/pkg/domain"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -56,5 +59,30 @@ func TestServers(t *testing.T) {
 				t.Errorf("servers (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestUntrustedServerProvesNothing takes the trust away from the loopback server,
+// since the test has no other.
+func TestUntrustedServerProvesNothing(t *testing.T) {
+	const owner = SIPFederation + ".signed.example"
+	z, err := zone.Serve(zone.Zone{
+		SRV:       map[string][]zone.SRV{owner: {{Port: 5061, Target: "sip.signed.example"}}},
+		Authentic: map[string]bool{owner: true},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = z.Close() }()
+	for _, trusted := range []bool{true, false} {
+		r, err := New(Config{Servers: []string{z.Addr()}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.servers[0].trusted = trusted
+		if a, err := r.SRV(t.Context(), SIPFederation, domain.MustParse("signed.example")); err != nil || a.Authentic != trusted {
+			t.Errorf("server trusted %v: authentic %v, error %v", trusted, a.Authentic, err)
+		}
+		r.Close()
 	}
 }

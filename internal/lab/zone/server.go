@@ -1,6 +1,7 @@
 package zone
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -40,13 +41,14 @@ func Serve(z Zone) (*Server, error) {
 // listen finds a port that is free for both transports. The system picks it for
 // TCP; that somebody has the same one for UDP is rare but happens.
 func listen() (net.PacketConn, net.Listener, error) {
+	var c net.ListenConfig
 	var errs []error
 	for range 16 {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		ln, err := c.Listen(context.Background(), "tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, nil, fmt.Errorf("zone: %w", err)
 		}
-		pc, err := net.ListenPacket("udp", ln.Addr().String())
+		pc, err := c.ListenPacket(context.Background(), "udp", ln.Addr().String())
 		if err == nil {
 			return pc, ln, nil
 		}
