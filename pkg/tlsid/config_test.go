@@ -29,26 +29,28 @@ func name(s string) domain.Name { return domain.MustParse(s) }
 
 func TestMutual(t *testing.T) {
 	ours, theirs := two(t, ca.New("Root"))
-	versions(t, func(t *testing.T, version uint16) {
-		server := tlsid.ServerConfig(always(theirs))
-		server.NextProtos = []string{"sip/2"}
-		server.MaxVersion = version
-		client := tlsid.ClientConfig(ours, name("anything.test"), name("ours.test"))
-		client.NextProtos = []string{"sip/2"}
-		r := connect(t, server, client)
-		if r.serverErr != nil || r.clientErr != nil || r.readErr != nil {
-			t.Fatalf("server %v, client %v, read %v", r.serverErr, r.clientErr, r.readErr)
-		}
-		if id, err := tlsid.PeerIdentity(theirs, r.server); err != nil || !id.Covers(name("ours.test")) {
-			t.Errorf("the server proves %v, %v", id.Names, err)
-		}
-		if id, err := tlsid.PeerIdentity(ours, r.client); err != nil || !id.Covers(name("theirs.test")) {
-			t.Errorf("the client proves %v, %v", id.Names, err)
-		}
-		if r.server.Version != version || r.server.ServerName != "anything.test" || r.server.NegotiatedProtocol != "sip/2" {
-			t.Errorf("version %x, SNI %q, protocol %q", r.server.Version, r.server.ServerName, r.server.NegotiatedProtocol)
-		}
-	})
+	for _, version := range versions() {
+		t.Run(tls.VersionName(version), func(t *testing.T) {
+			server := tlsid.ServerConfig(always(theirs))
+			server.NextProtos = []string{"sip/2"}
+			server.MaxVersion = version
+			client := tlsid.ClientConfig(ours, name("anything.test"), name("ours.test"))
+			client.NextProtos = []string{"sip/2"}
+			r := connect(t, server, client)
+			if r.serverErr != nil || r.clientErr != nil || r.readErr != nil {
+				t.Fatalf("server %v, client %v, read %v", r.serverErr, r.clientErr, r.readErr)
+			}
+			if id, err := tlsid.PeerIdentity(theirs, r.server); err != nil || !id.Covers(name("ours.test")) {
+				t.Errorf("the server proves %v, %v", id.Names, err)
+			}
+			if id, err := tlsid.PeerIdentity(ours, r.client); err != nil || !id.Covers(name("theirs.test")) {
+				t.Errorf("the client proves %v, %v", id.Names, err)
+			}
+			if r.server.Version != version || r.server.ServerName != "anything.test" || r.server.NegotiatedProtocol != "sip/2" {
+				t.Errorf("version %x, SNI %q, protocol %q", r.server.Version, r.server.ServerName, r.server.NegotiatedProtocol)
+			}
+		})
+	}
 }
 
 // TestServerName: SNI chooses our certificate; none, or an odd one, the default.
@@ -73,18 +75,20 @@ func TestServerName(t *testing.T) {
 func TestClientAlwaysPresents(t *testing.T) {
 	root := ca.New("Root")
 	ours, theirs := two(t, root)
-	versions(t, func(t *testing.T, version uint16) {
-		server := tlsid.ServerConfig(always(theirs))
-		server.MaxVersion = version
-		server.ClientCAs = poolOf(ca.New("Unrelated"))
-		r := connect(t, server, tlsid.ClientConfig(ours, domain.Name{}, name("ours.test")))
-		if r.serverErr != nil || r.readErr != nil {
-			t.Fatalf("server %v, read %v", r.serverErr, r.readErr)
-		}
-		if r.server.ServerName != "" {
-			t.Errorf("SNI %q, want none", r.server.ServerName)
-		}
-	})
+	for _, version := range versions() {
+		t.Run(tls.VersionName(version), func(t *testing.T) {
+			server := tlsid.ServerConfig(always(theirs))
+			server.MaxVersion = version
+			server.ClientCAs = poolOf(ca.New("Unrelated"))
+			r := connect(t, server, tlsid.ClientConfig(ours, domain.Name{}, name("ours.test")))
+			if r.serverErr != nil || r.readErr != nil {
+				t.Fatalf("server %v, read %v", r.serverErr, r.readErr)
+			}
+			if r.server.ServerName != "" {
+				t.Errorf("SNI %q, want none", r.server.ServerName)
+			}
+		})
+	}
 }
 
 // TestOldVersionsRefused: TLS 1.1 and older, in both roles.
@@ -137,28 +141,32 @@ func TestResumption(t *testing.T) {
 	root := ca.New("Root")
 	peer := root.Issue(ca.Leaf{CN: "peer.test"})
 	good := &tlsid.Side{Keys: keys(t, root.Issue(ca.Leaf{CN: "us.test"})), Trust: trusting(t, root)}
-	revoked := &tlsid.Side{Keys: good.Keys,
-		Trust: trust(t, tlsid.TrustConfig{Roots: []string{rootFile(t, root)}, CRLs: []string{write(t, root.CRL(start, soon, peer))}})}
-	versions(t, func(t *testing.T, version uint16) {
-		var current atomic.Pointer[tlsid.Side]
-		current.Store(good)
-		client := presenting(peer)
-		client.MaxVersion, client.ServerName = version, "us.test"
-		client.ClientSessionCache = tls.NewLRUClientSessionCache(1)
-		server := tlsid.ServerConfig(current.Load)
-		for range 2 {
-			if r := connect(t, server, client); r.readErr != nil || r.server.DidResume {
-				t.Errorf("read %v, resumed %v", r.readErr, r.server.DidResume)
+	revoked := &tlsid.Side{
+		Keys:  good.Keys,
+		Trust: trust(t, tlsid.TrustConfig{Roots: []string{rootFile(t, root)}, CRLs: []string{write(t, root.CRL(start, soon, peer))}}),
+	}
+	for _, version := range versions() {
+		t.Run(tls.VersionName(version), func(t *testing.T) {
+			var current atomic.Pointer[tlsid.Side]
+			current.Store(good)
+			client := presenting(peer)
+			client.MaxVersion, client.ServerName = version, "us.test"
+			client.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+			server := tlsid.ServerConfig(current.Load)
+			for range 2 {
+				if r := connect(t, server, client); r.readErr != nil || r.server.DidResume {
+					t.Errorf("read %v, resumed %v", r.readErr, r.server.DidResume)
+				}
 			}
-		}
-		server.SessionTicketsDisabled = false
-		connect(t, server, client)
-		if r := connect(t, server, client); !r.server.DidResume {
-			t.Fatal("with tickets, the session is not resumed: the rest of this test proves nothing")
-		}
-		current.Store(revoked)
-		wantRefused(t, connect(t, server, client), tlsid.Revoked)
-	})
+			server.SessionTicketsDisabled = false
+			connect(t, server, client)
+			if r := connect(t, server, client); !r.server.DidResume {
+				t.Fatal("with tickets, the session is not resumed: the rest of this test proves nothing")
+			}
+			current.Store(revoked)
+			wantRefused(t, connect(t, server, client), tlsid.Revoked)
+		})
+	}
 }
 
 // TestAlert: who refuses whom, and how the other end hears of it.
@@ -166,38 +174,42 @@ func TestAlert(t *testing.T) {
 	root := ca.New("Root")
 	ours, theirs := two(t, root)
 	stranger := &tlsid.Side{Keys: keys(t, ca.New("Rogue").Issue(ca.Leaf{CN: "rogue.test"})), Trust: ours.Trust}
-	versions(t, func(t *testing.T, version uint16) {
-		t.Run("server refuses client", func(t *testing.T) {
-			server := tlsid.ServerConfig(always(theirs))
-			server.MaxVersion = version
-			r := connect(t, server, tlsid.ClientConfig(stranger, name("theirs.test"), name("rogue.test")))
-			wantRefused(t, r, tlsid.UnknownAuthority)
-			late := r.clientErr == nil
-			if late != (version == tls.VersionTLS13) {
-				t.Errorf("handshake %v, read %v", r.clientErr, r.readErr)
-			}
-			if tlsid.IsAlert(r.serverErr) {
-				t.Errorf("our own refusal counts as the peer's: %v", r.serverErr)
-			}
+	for _, version := range versions() {
+		t.Run(tls.VersionName(version), func(t *testing.T) {
+			t.Run("server refuses client", func(t *testing.T) {
+				server := tlsid.ServerConfig(always(theirs))
+				server.MaxVersion = version
+				r := connect(t, server, tlsid.ClientConfig(stranger, name("theirs.test"), name("rogue.test")))
+				wantRefused(t, r, tlsid.UnknownAuthority)
+				late := r.clientErr == nil
+				if late != (version == tls.VersionTLS13) {
+					t.Errorf("handshake %v, read %v", r.clientErr, r.readErr)
+				}
+				if tlsid.IsAlert(r.serverErr) {
+					t.Errorf("our own refusal counts as the peer's: %v", r.serverErr)
+				}
+			})
+			t.Run("client refuses server", func(t *testing.T) {
+				server := tlsid.ServerConfig(always(stranger))
+				server.MaxVersion = version
+				r := connect(t, server, tlsid.ClientConfig(ours, name("rogue.test"), name("ours.test")))
+				wantKind(t, r.clientErr, tlsid.UnknownAuthority)
+				if !tlsid.IsAlert(r.serverErr) || tlsid.IsAlert(r.clientErr) {
+					t.Errorf("server %v, client %v", r.serverErr, r.clientErr)
+				}
+				if _, ok := tlsid.Refusal(r.serverErr); ok {
+					t.Errorf("the peer's refusal counts as ours: %v", r.serverErr)
+				}
+			})
 		})
-		t.Run("client refuses server", func(t *testing.T) {
-			server := tlsid.ServerConfig(always(stranger))
-			server.MaxVersion = version
-			r := connect(t, server, tlsid.ClientConfig(ours, name("rogue.test"), name("ours.test")))
-			wantKind(t, r.clientErr, tlsid.UnknownAuthority)
-			if !tlsid.IsAlert(r.serverErr) || tlsid.IsAlert(r.clientErr) {
-				t.Errorf("server %v, client %v", r.serverErr, r.clientErr)
-			}
-			if _, ok := tlsid.Refusal(r.serverErr); ok {
-				t.Errorf("the peer's refusal counts as ours: %v", r.serverErr)
-			}
-		})
-	})
+	}
 }
 
 func TestNoAlert(t *testing.T) {
-	for _, err := range []error{nil, io.EOF, io.ErrUnexpectedEOF, errors.New("remote error"), net.ErrClosed,
-		&net.OpError{Op: "read", Err: syscall.ECONNRESET}, fmt.Errorf("dial: %w", &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED})} {
+	for _, err := range []error{
+		nil, io.EOF, io.ErrUnexpectedEOF, errors.New("remote error"), net.ErrClosed,
+		&net.OpError{Op: "read", Err: syscall.ECONNRESET}, fmt.Errorf("dial: %w", &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}),
+	} {
 		if tlsid.IsAlert(err) {
 			t.Errorf("%v counts as an alert", err)
 		}

@@ -82,7 +82,7 @@ func (e *CertError) Unwrap() error { return e.Err }
 // handshake. It is errors.As, plus the one case that crypto/tls reports in its own
 // words before it asks us: a client without any certificate.
 func Refusal(err error) (*CertError, bool) {
-	if refused := (*CertError)(nil); errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*CertError](err); ok {
 		return refused, true
 	}
 	for e := err; e != nil; e = errors.Unwrap(e) {
@@ -102,8 +102,8 @@ func Refusal(err error) (*CertError, bool) {
 // An orderly closing (close_notify) is io.EOF and no refusal.
 func IsAlert(err error) bool {
 	// crypto/tls keeps its alert type to itself, but marks the sender.
-	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "remote error"
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "remote error"
 }
 
 // verifyError turns what crypto/x509 found at the moment now into a CertError.

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"testing"
 	"time"
 
@@ -151,13 +150,8 @@ func presenting(c ...ca.Cert) *tls.Config {
 	return config
 }
 
-// versions runs f for each TLS version that we speak.
-func versions(t *testing.T, f func(t *testing.T, version uint16)) {
-	t.Helper()
-	for _, v := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		t.Run("TLS1."+strconv.Itoa(int(v-tls.VersionTLS10)), func(t *testing.T) { f(t, v) })
-	}
-}
+// versions are those of TLS that we speak.
+func versions() []uint16 { return []uint16{tls.VersionTLS12, tls.VersionTLS13} }
 
 func poolOf(a *ca.Authority) *x509.CertPool {
 	pool := x509.NewCertPool()

@@ -130,7 +130,7 @@ func (g group) namesOf(root *x509.Certificate) []string {
 
 // worse prefers an error that says more than "unknown authority".
 func worse(a, b error) error {
-	if _, ok := a.(x509.UnknownAuthorityError); ok { //nolint:errorlint // straight from Verify or our own
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](a); ok {
 		return b
 	}
 	return a

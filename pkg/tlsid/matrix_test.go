@@ -1,6 +1,7 @@
 package tlsid_test
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/asn1"
 	"strconv"
@@ -33,12 +34,18 @@ func TestCertificateMatrix(t *testing.T) {
 		{name: "DNS and URI, ECDSA", leaf: ca.Leaf{DNS: dns, URI: uri}, want: []string{us}, how: "sip-uri"},
 		{name: "DNS and URI, RSA", leaf: ca.Leaf{DNS: dns, URI: uri, Key: ca.RSA}, want: []string{us}, how: "sip-uri"},
 		{name: "URI only", leaf: ca.Leaf{URI: uri}, want: []string{us}, how: "sip-uri"},
-		{name: "URI of another, DNS of the domain", leaf: ca.Leaf{URI: []string{"sip:other.test"}, DNS: dns},
-			want: []string{"other.test"}, how: "sip-uri"},
-		{name: "third DNS", leaf: ca.Leaf{DNS: []string{"a.test", "b.test", us}},
-			want: []string{"a.test", "b.test", us}, how: "dns"},
-		{name: "third URI", leaf: ca.Leaf{URI: []string{"sip:a.test", "sip:b.test", "sip:" + us}, DNS: []string{"c.test"}},
-			want: []string{"a.test", "b.test", us}, how: "sip-uri"},
+		{
+			name: "URI of another, DNS of the domain", leaf: ca.Leaf{URI: []string{"sip:other.test"}, DNS: dns},
+			want: []string{"other.test"}, how: "sip-uri",
+		},
+		{
+			name: "third DNS", leaf: ca.Leaf{DNS: []string{"a.test", "b.test", us}},
+			want: []string{"a.test", "b.test", us}, how: "dns",
+		},
+		{
+			name: "third URI", leaf: ca.Leaf{URI: []string{"sip:a.test", "sip:b.test", "sip:" + us}, DNS: []string{"c.test"}},
+			want: []string{"a.test", "b.test", us}, how: "sip-uri",
+		},
 		{name: "URI with a user part only", leaf: ca.Leaf{CN: us, URI: []string{"sip:alice@" + us}}, kind: tlsid.NoNames},
 		{name: "CN beside some other SAN", leaf: ca.Leaf{CN: us, DNS: []string{"other.test"}}, want: []string{"other.test"}, how: "dns"},
 		{name: "CN alone", leaf: ca.Leaf{CN: us}, want: []string{us}, how: "cn"},
@@ -81,11 +88,13 @@ func TestCertificateMatrix(t *testing.T) {
 		})
 	}
 	t.Run("none", func(t *testing.T) {
-		versions(t, func(t *testing.T, version uint16) {
-			client := presenting()
-			client.MaxVersion = version
-			wantRefused(t, connect(t, tlsid.ServerConfig(always(side)), client), tlsid.None)
-		})
+		for _, version := range versions() {
+			t.Run(tls.VersionName(version), func(t *testing.T) {
+				client := presenting()
+				client.MaxVersion = version
+				wantRefused(t, connect(t, tlsid.ServerConfig(always(side)), client), tlsid.None)
+			})
+		}
 	})
 }
 

@@ -1,6 +1,7 @@
 package tlsid_test
 
 import (
+	"bytes"
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/pem"
@@ -40,7 +41,7 @@ func TestRevocation(t *testing.T) {
 		{name: "leaf revoked", lists: [][]byte{rootList, middleList}, cert: bad, kind: tlsid.Revoked},
 		{name: "leaf not revoked", lists: [][]byte{rootList, middleList}, cert: good},
 		{name: "DER file", lists: [][]byte{unwrap(middleList)}, cert: bad, kind: tlsid.Revoked},
-		{name: "two lists in a file", lists: [][]byte{append(rootList[:len(rootList):len(rootList)], middleList...)}, cert: bad, kind: tlsid.Revoked},
+		{name: "two lists in a file", lists: [][]byte{bytes.Join([][]byte{rootList, middleList}, nil)}, cert: bad, kind: tlsid.Revoked},
 		{name: "intermediate revoked", lists: [][]byte{root.CRL(start, soon, middle.Cert()), middleList}, cert: good, kind: tlsid.Revoked},
 		{name: "root is not asked for", lists: [][]byte{root.CRL(start, soon, root.Cert())}, cert: good},
 		{name: "list of another authority of the same name", lists: [][]byte{impostor.CRL(start, soon, middle.Cert())}, cert: good},

@@ -18,8 +18,8 @@ import (
 
 func wantKind(t *testing.T, err error, kind tlsid.CertErrorKind) {
 	t.Helper()
-	var refused *tlsid.CertError
-	if !errors.As(err, &refused) {
+	refused, ok := errors.AsType[*tlsid.CertError](err)
+	if !ok {
 		t.Errorf("error %v, want a CertError of kind %v", err, kind)
 	} else if refused.Kind != kind {
 		t.Errorf("%v: want kind %v", err, kind)
@@ -179,8 +179,8 @@ func TestRemembered(t *testing.T) {
 	wantKind(t, err, tlsid.Expired)
 
 	clock = end.Add(-time.Second)
-	forged := append(chain[:1:1], ca.New("Rogue").Cert().X509)
-	if _, err := loaded.Identify(forged); err != nil {
+	longer := append(chain[:1:1], ca.New("Rogue").Cert().X509)
+	if _, err := loaded.Identify(longer); err != nil {
 		t.Errorf("superfluous certificate: %v", err)
 	}
 	// More chains than are remembered: each still gets its own answer.

@@ -104,8 +104,9 @@ func TestHandshake(t *testing.T) {
 	if err := client.Handshake(); err != nil {
 		t.Error(err)
 	}
-	right.Close()
-	<-done
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
 }
 
 func pool(certs ...*x509.Certificate) *x509.CertPool {

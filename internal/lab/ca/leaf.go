@@ -106,7 +106,7 @@ func newCert(chain [][]byte, key crypto.Signer) Cert {
 // key can be read by its owner only.
 func (c Cert) WriteFiles(dir, base string) (cert, key string, err error) {
 	cert, key = filepath.Join(dir, base+".crt"), filepath.Join(dir, base+".key")
-	if err = os.WriteFile(cert, c.PEM, 0o644); err != nil {
+	if err = os.WriteFile(cert, c.PEM, 0o644); err != nil { //nolint:gosec // a certificate is public, and other users' servers read it
 		return "", "", err
 	}
 	if err = os.WriteFile(key, c.KeyPEM, 0o600); err != nil {
