@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/signal"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+
+	"os"
+
+	"edged/internal/daemon"
+	"edged/pkg/discovery"
+	"edged/pkg/domain"
+	"edged/pkg/policy"
+	"edged/pkg/verdict"
+)
+
+type explainCmd struct {
+	configFlag
+	From      string        `arg:"" help:"Who writes: user@domain, or a domain."`
+	To        string        `arg:"" help:"Who is written to: user@domain, or a domain."`
+	Protocol  string        `enum:"sip,xmpp" default:"sip" help:"sip or xmpp."`
+	Proves    []domain.Name `placeholder:"NAME" help:"Names that the partner's certificate proves (default: the partner's domain)."`
+	SignedBy  []string      `placeholder:"ENTRY" help:"Policy entries whose own roots signed it (default: tls.roots)."`
+	SRV       []domain.Name `placeholder:"HOST" help:"Current targets of the partner's SRV record."`
+	NoSRV     bool          `name:"no-srv" help:"The partner publishes no SRV record."`
+	Live      bool          `help:"Ask the DNS for the partner's SRV record."`
+	Media     bool          `help:"Audio or video is offered."`
+	Consent   bool          `help:"XMPP: the local user wrote to the partner's user first."`
+	Exhausted bool          `help:"The partner has used up its budget."`
+}
+
+// Run prints the verdict and every rule that was considered. A refusal is exit
+// status 1.
+func (c *explainCmd) Run(ctx context.Context) error {
+	l, _, err := daemon.Check(c.Config)
+	if err != nil {
+		return err
+	}
+	q, err := c.question(l.Policy)
+	if err != nil {
+		return err
+	}
+	if c.Live {
+		if err := c.look(ctx, daemon.ResolverConfig(&l.Config), &q); err != nil {
+			return err
+		}
+	}
+	d, steps := l.Policy.Explain(q)
+	print(q, d, steps)
+	if !d.Allow() {
+		return errors.New("refused: " + d.Reason.Help())
+	}
+	return nil
+}
+
+// question turns the command line into what policy is asked.
+func (c *explainCmd) question(set *policy.Set) (policy.Question, error) {
+	q := policy.Question{Protocol: policy.SIP}
+	if c.Protocol == "xmpp" {
+		q.Protocol = policy.XMPP
+	}
+	from, err := parseParty(c.From)
+	if err != nil {
+		return q, err
+	}
+	to, err := parseParty(c.To)
+	if err != nil {
+		return q, err
+	}
+	q.Facts = policy.Facts{SRV: c.SRV, SRVKnown: len(c.SRV) > 0 || c.NoSRV, Media: c.Media,
+		Consent: c.Consent, Exhausted: c.Exhausted}
+	if set.IsLocal(from.Domain, q.Protocol) {
+		q.Direction, q.Local, q.Remote = policy.Outward, from, to.Domain
+		return q, nil
+	}
+	q.Direction, q.Local, q.Remote = policy.Inward, to, from.Domain
+	q.Facts.Names, q.Facts.Anchors, q.Facts.Proven = c.Proves, c.SignedBy, true
+	if len(c.Proves) == 0 {
+		q.Facts.Names = []domain.Name{q.Remote}
+	}
+	if len(c.SignedBy) == 0 {
+		q.Facts.Anchors = []string{""}
+	}
+	return q, nil
+}
+
+// look measures what the DNS says now.
+func (c *explainCmd) look(ctx context.Context, rc discovery.Config, q *policy.Question) error {
+	r, err := discovery.New(rc)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	answer, err := r.SRV(ctx, discovery.SIPFederation, q.Remote)
+	var e *discovery.Error
+	if err != nil && (!errors.As(err, &e) || e.Temporary()) {
+		return err
+	}
+	if err != nil {
+		fmt.Println("DNS:", err)
+	}
+	q.Facts.SRV, q.Facts.SRVKnown = answer.Names(), true
+	return nil
+}
+
+func parseParty(s string) (policy.User, error) {
+	s = strings.TrimPrefix(strings.TrimPrefix(s, "sip:"), "xmpp:")
+	if !strings.Contains(s, "@") {
+		d, err := domain.Parse(s)
+		return policy.User{Domain: d}, err
+	}
+	return policy.ParseUser(s)
+}
+
+// print shows the verdict first, then how it came about.
+func print(q policy.Question, d policy.Decision, steps []policy.Step) {
+	fmt.Printf("%s %s: %s", q.Protocol, q.Direction, d.Reason)
+	if d.Rule != "" {
+		fmt.Printf(" by %s", d.Rule)
+	}
+	fmt.Println()
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	for _, s := range steps {
+		fmt.Fprintf(w, "  %s\t%s\t%s\n", s.Outcome, s.Check, s.Text)
+	}
+	_ = w.Flush()
+	if d.Reason == verdict.NeedsDNS {
+		fmt.Println("Give the record's targets with --srv, or ask the DNS with --live.")
+	}
+}
+
+func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+}

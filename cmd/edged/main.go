@@ -1,0 +1,82 @@
+// Command edged is a federation gateway between an organisation's SIP and XMPP
+// pools and its partners on the Internet.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/alecthomas/kong"
+)
+
+// version is set by the linker; builds without it name the module's version.
+var version string
+
+// cli is the command line.
+type cli struct {
+	Serve   serveCmd   `cmd:"" help:"Run the gateway until SIGTERM. SIGHUP reloads the configuration."`
+	Check   checkCmd   `cmd:"" help:"Read the configuration as serve would, and report every mistake."`
+	Explain explainCmd `cmd:"" help:"Say whether two users may communicate, and which rule decides."`
+	Reload  reloadCmd  `cmd:"" help:"Let the running gateway read its configuration again."`
+	Lab     labCmd     `cmd:"" help:"Run a complete federation on this machine and play every kind of verdict."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+// configFlag is shared by the commands that read the configuration.
+type configFlag struct {
+	Config string `short:"c" default:"/etc/edged/edged.yaml" placeholder:"FILE" help:"Configuration file (${default})."`
+}
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+// run executes one command line and returns the exit status: 0 done, 1 the
+// answer is no or the command failed, 2 the command line cannot be used.
+func run(args []string) int {
+	var c cli
+	status := 0
+	parser, err := kong.New(&c, kong.Name("edged"),
+		kong.Description("Federation gateway for SIP and XMPP."),
+		kong.Exit(func(int) {}), kong.UsageOnError())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "edged:", err)
+		return 2
+	}
+	for _, a := range args { // kong's help flag exits; the exit is ours to make
+		if a == "--help" || a == "-h" {
+			_, _ = parser.Parse(args)
+			return 0
+		}
+	}
+	parsed, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "edged:", err)
+		return 2
+	}
+	parsed.BindTo(context.Background(), (*context.Context)(nil))
+	if err := parsed.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		status = 1
+	}
+	return status
+}
+
+type versionCmd struct{}
+
+// Run prints one line: version, revision, Go.
+func (versionCmd) Run() error {
+	fmt.Printf("edged %s %s %s/%s\n", programVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return nil
+}
+
+func programVersion() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "unknown"
+}

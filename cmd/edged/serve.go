@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"edged/internal/admin"
+	"edged/internal/config"
+	"edged/internal/daemon"
+	"edged/internal/lab"
+)
+
+type serveCmd struct {
+	configFlag
+}
+
+// Run serves until a signal.
+func (c *serveCmd) Run(ctx context.Context) error {
+	return daemon.Run(ctx, daemon.Options{ConfigPath: c.Config, Version: programVersion()})
+}
+
+type checkCmd struct {
+	configFlag
+}
+
+// Run prints warnings and a summary, or fails with every mistake.
+func (c *checkCmd) Run() error {
+	l, warnings, err := daemon.Check(c.Config)
+	if err != nil {
+		return err
+	}
+	for _, w := range warnings {
+		fmt.Fprintln(os.Stderr, "warning:", w)
+	}
+	fmt.Printf("%s: good (config %s, policy %s)\n", c.Config, l.Hash, l.PolicyHash)
+	return nil
+}
+
+type reloadCmd struct {
+	configFlag
+	Timeout time.Duration `default:"30s" help:"How long to wait for the answer."`
+}
+
+// Run asks the running gateway, through its admin socket.
+func (c *reloadCmd) Run(ctx context.Context) error {
+	l, err := config.Load(c.Config)
+	if err != nil {
+		return err
+	}
+	if l.Config.Admin.Socket == "" {
+		return fmt.Errorf("%s: admin.socket is not set; send the process a SIGHUP instead", c.Config)
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	answer, err := admin.Call(ctx, l.Config.Admin.Socket, "POST", "/-/reload")
+	if err != nil {
+		return err
+	}
+	fmt.Print(string(answer))
+	return nil
+}
+
+type labCmd struct {
+	Once bool `help:"Exit after the verdicts: 0 if all are as expected."`
+}
+
+// Run plays the lab and, unless told otherwise, stays up.
+func (c *labCmd) Run(ctx context.Context) error {
+	ctx, cancel := untilSignal(ctx)
+	defer cancel()
+	return lab.Run(ctx, lab.Options{Out: os.Stdout, Once: c.Once})
+}

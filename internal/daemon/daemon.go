@@ -1,0 +1,273 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"edged/internal/admin"
+	"edged/internal/config"
+	"edged/pkg/nexthop"
+	"edged/pkg/sipfed"
+)
+
+// Options are what the command line says.
+type Options struct {
+	ConfigPath string       // edged.yaml
+	Version    string       // of the program, for logs and metrics
+	Log        *slog.Logger // nil: standard error, as the configuration says
+	LogTo      io.Writer    // in place of standard error
+}
+
+// Daemon is a running edge.
+type Daemon struct {
+	options Options
+	log     *slog.Logger
+	own     *logger // nil if Options.Log was given
+	metrics *metrics
+
+	current atomic.Pointer[build]
+	members map[string]*nexthop.Pool // owned by Start, then by the reload goroutine
+	server  *sipfed.Server           // nil if SIP is not configured
+
+	external, internal []net.Listener
+	pages              []*admin.Server
+	addrs              map[string]net.Addr
+	reloads            chan reloadRequest
+	stopping           atomic.Bool
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+}
+
+// Start reads the configuration, opens the listeners and serves. On an error
+// nothing is left behind.
+func Start(ctx context.Context, o Options) (*Daemon, error) {
+	l, m, err := load(o.ConfigPath)
+	if err != nil {
+		return nil, err
+	}
+	d := &Daemon{options: o, members: make(map[string]*nexthop.Pool), addrs: make(map[string]net.Addr),
+		reloads: make(chan reloadRequest), metrics: newMetrics(o.Version)}
+	d.ctx, d.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	d.openLog(l.Config.Log)
+	if err := d.start(ctx, l, m); err != nil {
+		d.cancel()
+		d.release()
+		d.work.Wait()
+		return nil, err
+	}
+	d.log.Info("serving", slog.String("version", o.Version), slog.String("config_hash", l.Hash),
+		slog.String("policy_hash", l.PolicyHash), slog.Any("listen", d.listening()))
+	return d, nil
+}
+
+func (d *Daemon) openLog(c config.Log) {
+	d.log = d.options.Log
+	if d.log != nil {
+		return
+	}
+	w := d.options.LogTo
+	if w == nil {
+		w = os.Stderr
+	}
+	d.own = newLogger(w, c)
+	d.log = d.own.Logger
+}
+
+func (d *Daemon) start(ctx context.Context, l *config.Loaded, m *material) error {
+	handed := handedOver()
+	if err := d.listen(ctx, handed, &l.Config); err != nil {
+		return err
+	}
+	for _, name := range handed.unused() {
+		d.log.Warn("socket of systemd is not used", slog.String("name", name))
+	}
+	b, err := d.assemble(l, m)
+	if err != nil {
+		return err
+	}
+	d.setMembers(ctx, b)
+	if l.Config.SIP.Serves() {
+		config := sipfed.Config{Log: d.log, Metrics: sipfed.NewMetrics(d.metrics.registry), Dial: d.dial}
+		if d.server, err = sipfed.New(config, d.state(b)); err != nil {
+			return err
+		}
+	}
+	d.inForce(b)
+	d.serve()
+	return nil
+}
+
+// listen opens every socket of the configuration, all or none.
+func (d *Daemon) listen(ctx context.Context, s *sockets, c *config.Config) error {
+	var errs [4]error
+	d.external, errs[0] = s.openAll(ctx, "sip.external.listen", c.SIP.External.Listen)
+	d.internal, errs[1] = s.openAll(ctx, "sip.internal.listen", c.SIP.Internal.Listen)
+	errs[2] = d.openMetrics(ctx, s, c.Metrics.Listen)
+	errs[3] = d.openAdmin(ctx, s, c.Admin)
+	if err := errors.Join(errs[:]...); err != nil {
+		return err
+	}
+	for name, all := range map[string][]net.Listener{"sip.external": d.external, "sip.internal": d.internal} {
+		if len(all) > 0 {
+			d.addrs[name] = all[0].Addr()
+		}
+	}
+	return nil
+}
+
+func (d *Daemon) openMetrics(ctx context.Context, s *sockets, a config.Address) error {
+	if a.IsZero() {
+		return nil
+	}
+	all, err := s.open(ctx, "metrics.listen", a)
+	if err != nil {
+		return err
+	}
+	for _, l := range all {
+		d.addrs["metrics"] = l.Addr()
+		d.pages = append(d.pages, admin.ServeMetrics(l, d.metrics.registry, d.funcs(), d.log))
+	}
+	return nil
+}
+
+// openAdmin opens the socket that steers the daemon. The page for browsers is
+// read-only: who may reload is decided by the file mode of the socket.
+func (d *Daemon) openAdmin(ctx context.Context, s *sockets, c config.Admin) error {
+	if c.Socket != "" {
+		l, err := admin.ListenSocket(ctx, c.Socket)
+		if err != nil {
+			return fmt.Errorf("admin.socket: %w", err)
+		}
+		d.addrs["admin"] = l.Addr()
+		d.pages = append(d.pages, admin.ServeAdmin(l, d.funcs(), d.log))
+	}
+	if c.Listen.IsZero() {
+		return nil
+	}
+	all, err := s.open(ctx, "admin.listen", c.Listen)
+	if err != nil {
+		return err
+	}
+	for _, l := range all {
+		d.addrs["admin.listen"] = l.Addr()
+		d.pages = append(d.pages, admin.ServeMetrics(l, d.metrics.registry, d.funcs(), d.log))
+	}
+	return nil
+}
+
+// funcs is what the admin pages may ask.
+func (d *Daemon) funcs() admin.Funcs {
+	return admin.Funcs{
+		Ready:  d.ready,
+		Reload: d.Reload,
+		Running: func() admin.Running {
+			b := d.current.Load()
+			if b == nil {
+				return admin.Running{Version: d.options.Version}
+			}
+			return admin.Running{Version: d.options.Version, Config: b.loaded.Hash, Policy: b.loaded.PolicyHash, LoadedAt: b.loadedAt}
+		},
+		Connections: func() any {
+			if d.server == nil || d.current.Load() == nil {
+				return []sipfed.Connection{}
+			}
+			return d.server.Connections()
+		},
+	}
+}
+
+func (d *Daemon) ready() error {
+	switch {
+	case d.current.Load() == nil:
+		return errors.New("starting")
+	case d.stopping.Load():
+		return errors.New("stopping")
+	default:
+		return nil
+	}
+}
+
+// serve starts what runs for the daemon's whole life.
+func (d *Daemon) serve() {
+	for _, l := range d.external {
+		d.work.Go(func() { d.accept(sipfed.External, l) })
+	}
+	for _, l := range d.internal {
+		d.work.Go(func() { d.accept(sipfed.Internal, l) })
+	}
+	d.work.Go(d.reloadLoop)
+}
+
+func (d *Daemon) accept(side sipfed.Side, l net.Listener) {
+	if err := d.server.Serve(side, l); err != nil && !d.stopping.Load() {
+		d.log.Error("listener failed", slog.String("side", side.String()), slog.Any("err", err))
+	}
+}
+
+// Addr returns where a listener really listens: "sip.external", "sip.internal",
+// "metrics", "admin" (the socket) or "admin.listen"; nil if there is none.
+func (d *Daemon) Addr(name string) net.Addr { return d.addrs[name] }
+
+func (d *Daemon) listening() []string {
+	var all []string
+	for _, l := range append(d.external[:len(d.external):len(d.external)], d.internal...) {
+		all = append(all, l.Addr().String())
+	}
+	return all
+}
+
+// Stop ends the daemon in stages: no new connections, no new requests, what is
+// under way may finish until ctx ends, then everything is closed.
+func (d *Daemon) Stop(ctx context.Context) error {
+	d.stopping.Store(true)
+	d.log.Info("stopping")
+	if d.server != nil {
+		d.server.Shutdown(ctx)
+	}
+	d.cancel()
+	err := d.release()
+	d.work.Wait()
+	if b := d.current.Load(); b != nil {
+		b.resolver.Close()
+	}
+	d.log.Info("stopped")
+	return err
+}
+
+// release closes what listens.
+func (d *Daemon) release() error {
+	closeAll(d.external)
+	closeAll(d.internal)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	var errs []error
+	for _, p := range d.pages {
+		errs = append(errs, p.Close(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// dial opens a connection to a next hop, from the configured source address of
+// its family, if there is one.
+func (d *Daemon) dial(ctx context.Context, side sipfed.Side, to netip.AddrPort) (net.Conn, error) {
+	var dialer net.Dialer
+	if side == sipfed.External {
+		for _, from := range d.current.Load().loaded.Config.SIP.External.DialFrom {
+			if from.Unmap().Is4() == to.Addr().Unmap().Is4() {
+				dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
+			}
+		}
+	}
+	return dialer.DialContext(ctx, "tcp", to.String())
+}

@@ -1,0 +1,86 @@
+package daemon
+
+import (
+	"runtime"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// metrics is what only the process knows. The registry is the daemon's own; the
+// protocol servers register theirs in it.
+type metrics struct {
+	registry    *prometheus.Registry
+	reloadGood  prometheus.Gauge
+	reloadTime  prometheus.Gauge
+	reloads     *prometheus.CounterVec // result
+	config      *prometheus.GaugeVec   // config_hash, policy_hash
+	certificate *prometheus.GaugeVec   // side, file
+	staleCRLs   prometheus.Gauge
+	lookups     *prometheus.CounterVec   // kind, outcome
+	lookupTime  *prometheus.HistogramVec // kind
+}
+
+func newMetrics(version string) *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		reloadGood: prometheus.NewGauge(prometheus.GaugeOpts{Name: "edged_config_last_reload_successful",
+			Help: "1 if the last attempt to load the configuration succeeded."}),
+		reloadTime: prometheus.NewGauge(prometheus.GaugeOpts{Name: "edged_config_last_reload_success_timestamp_seconds",
+			Help: "When the configuration in force was loaded."}),
+		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "edged_config_reloads_total",
+			Help: "Reloads by result."}, []string{"result"}),
+		config: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "edged_config_info",
+			Help: "The configuration in force, by the hashes of its files."}, []string{"config_hash", "policy_hash"}),
+		certificate: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "edged_certificate_not_after_timestamp_seconds",
+			Help: "When our certificates expire."}, []string{"side", "file"}),
+		staleCRLs: prometheus.NewGauge(prometheus.GaugeOpts{Name: "edged_crls_stale",
+			Help: "Revocation lists that are missing or past their next update."}),
+		lookups: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "edged_dns_lookups_total",
+			Help: "DNS look-ups by kind and outcome."}, []string{"kind", "outcome"}),
+		lookupTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "edged_dns_lookup_seconds",
+			Help: "Time of DNS look-ups.", Buckets: prometheus.ExponentialBuckets(0.0005, 4, 8)}, []string{"kind"}),
+	}
+	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "edged_build_info", Help: "The program that runs."}, []string{"version", "goversion"})
+	info.WithLabelValues(version, runtime.Version()).Set(1)
+	m.registry.MustRegister(m.reloadGood, m.reloadTime, m.reloads, m.config, m.certificate, m.staleCRLs, m.lookups, m.lookupTime, info,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// lookup counts one DNS question; it is discovery.Config.Observe.
+func (m *metrics) lookup(kind, outcome string, took time.Duration) {
+	m.lookups.WithLabelValues(kind, outcome).Inc()
+	m.lookupTime.WithLabelValues(kind).Observe(took.Seconds())
+}
+
+// reloaded counts an attempt to reload.
+func (m *metrics) reloaded(err error) {
+	if err != nil {
+		m.reloadGood.Set(0)
+		m.reloads.WithLabelValues("refused").Inc()
+		return
+	}
+	m.reloads.WithLabelValues("done").Inc()
+}
+
+// inForce shows a build.
+func (m *metrics) inForce(b *build) {
+	m.reloadGood.Set(1)
+	m.reloadTime.Set(float64(b.loadedAt.Unix()))
+	m.config.Reset()
+	m.config.WithLabelValues(b.loaded.Hash, b.loaded.PolicyHash).Set(1)
+	m.certificate.Reset()
+	m.expiry("external", b.material.external.Keys.Expiry())
+	if inside := b.material.internal; inside != nil {
+		m.expiry("internal", inside.Keys.Expiry())
+	}
+	m.staleCRLs.Set(float64(len(b.material.external.Trust.StaleCRLs(time.Now()))))
+}
+
+func (m *metrics) expiry(side string, files map[string]time.Time) {
+	for file, at := range files {
+		m.certificate.WithLabelValues(side, file).Set(float64(at.Unix()))
+	}
+}

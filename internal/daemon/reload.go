@@ -1,0 +1,171 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"edged/internal/config"
+	"edged/pkg/discovery"
+)
+
+// reloadRequest asks the reload goroutine for a reload.
+type reloadRequest struct {
+	answer chan error
+}
+
+const (
+	// refreshEvery is how often certificates, roots and revocation lists are read
+	// again although nobody asked.
+	refreshEvery = time.Hour
+	// membersEvery is how often pools that are found by SRV are looked up.
+	membersEvery = 30 * time.Second
+	// resolverRest is how long a replaced resolver may finish what it began.
+	resolverRest = 30 * time.Second
+)
+
+// Reload reads the configuration again and puts it in force, or changes nothing
+// and says everything that is wrong with it.
+func (d *Daemon) Reload(ctx context.Context) error {
+	r := reloadRequest{answer: make(chan error, 1)}
+	select {
+	case d.reloads <- r:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-d.ctx.Done():
+		return errors.New("edged is stopping")
+	}
+	select {
+	case err := <-r.answer:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// reloadLoop is the one goroutine that changes what is in force.
+func (d *Daemon) reloadLoop() {
+	refresh := time.NewTicker(refreshEvery)
+	defer refresh.Stop()
+	members := time.NewTicker(membersEvery)
+	defer members.Stop()
+	for {
+		select {
+		case r := <-d.reloads:
+			r.answer <- d.reload()
+		case <-refresh.C:
+			d.refresh()
+		case <-members.C:
+			d.setSRVMembers()
+		case <-d.ctx.Done():
+			return
+		}
+	}
+}
+
+// reload builds everything anew beside what runs, and swaps.
+func (d *Daemon) reload() error {
+	l, m, err := load(d.options.ConfigPath)
+	if err == nil {
+		if names := config.RestartNeeded(&d.current.Load().loaded.Config, &l.Config); len(names) > 0 {
+			err = fmt.Errorf("%s: a reload cannot change %s; put it back, or restart edged", d.options.ConfigPath, strings.Join(names, ", "))
+		}
+	}
+	if err == nil {
+		err = d.replace(l, m)
+	}
+	d.metrics.reloaded(err)
+	if err != nil {
+		d.log.Error("reload refused, the old configuration stays in force", slog.Any("err", err))
+		return err
+	}
+	d.log.Info("reloaded", slog.String("config_hash", l.Hash), slog.String("policy_hash", l.PolicyHash))
+	return nil
+}
+
+// refresh reads the files that the running configuration names.
+func (d *Daemon) refresh() {
+	l := d.current.Load().loaded
+	m := &material{}
+	if problems := m.read(l); len(problems) > 0 {
+		d.metrics.reloaded(errors.New("material"))
+		d.log.Error("certificates not refreshed, the old ones stay in use", slog.String("err", problems[0].Text), slog.Int("problems", len(problems)))
+		return
+	}
+	if err := d.replace(l, m); err != nil {
+		d.log.Error("certificates not refreshed, the old ones stay in use", slog.Any("err", err))
+	}
+}
+
+// replace puts a configuration in force; nothing has changed if it fails.
+func (d *Daemon) replace(l *config.Loaded, m *material) error {
+	b, err := d.assemble(l, m)
+	if err != nil {
+		return err
+	}
+	if d.server != nil {
+		if err := d.server.Apply(d.state(b)); err != nil {
+			if b.fresh {
+				b.resolver.Close()
+			}
+			return err
+		}
+	}
+	d.setMembers(d.ctx, b)
+	old := d.current.Load()
+	d.inForce(b)
+	if b.fresh {
+		d.retire(old.resolver)
+	}
+	return nil
+}
+
+// inForce notes what runs now.
+func (d *Daemon) inForce(b *build) {
+	d.current.Store(b)
+	if d.own != nil {
+		d.own.follow(b.loaded.Config.Log)
+	}
+	d.metrics.inForce(b)
+	for _, w := range b.loaded.Warnings {
+		d.log.Warn("configuration", slog.String("warning", w.String()))
+	}
+	for _, w := range b.material.warnings {
+		d.log.Warn("certificate", slog.String("warning", w))
+	}
+	for _, file := range b.material.external.Trust.StaleCRLs(time.Now()) {
+		d.log.Warn("revocation list is stale or missing", slog.String("file", file))
+	}
+}
+
+// retire closes a replaced resolver once its look-ups are surely over.
+func (d *Daemon) retire(r *discovery.Resolver) {
+	d.work.Go(func() {
+		t := time.NewTimer(resolverRest)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-d.ctx.Done():
+		}
+		r.Close()
+	})
+}
+
+// setSRVMembers looks up the pools that are found by SRV.
+func (d *Daemon) setSRVMembers() {
+	b := d.current.Load()
+	for i, p := range b.pools {
+		service := b.loaded.Config.SIP.Pools[i].SRV
+		if service == "" {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(d.ctx, b.loaded.Config.Limits.ConnectTotal)
+		if err := membersBySRV(ctx, b.resolver, service, p.Members); err != nil {
+			d.log.Warn("pool members not found", slog.String("pool", p.Name), slog.Any("err", err))
+		}
+		cancel()
+	}
+}

@@ -1,0 +1,151 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"reflect"
+	"strings"
+	"time"
+
+	"edged/internal/config"
+	"edged/pkg/discovery"
+	"edged/pkg/domain"
+	"edged/pkg/nexthop"
+	"edged/pkg/sipfed"
+)
+
+// build is one complete configuration, ready to be put in force.
+type build struct {
+	loaded   *config.Loaded
+	material *material
+	resolver *discovery.Resolver
+	fresh    bool // the resolver was made for this build
+	pools    []*sipfed.Pool
+	loadedAt time.Time
+}
+
+// assemble turns a loaded configuration into a build. It reuses the resolver of
+// the running one, with its cache, where the DNS settings are the same.
+func (d *Daemon) assemble(l *config.Loaded, m *material) (*build, error) {
+	b := &build{loaded: l, material: m, loadedAt: time.Now()}
+	if old := d.current.Load(); old != nil && sameDNS(old.loaded, l) {
+		b.resolver = old.resolver
+	} else {
+		r, err := discovery.New(resolverConfig(&l.Config, d.metrics.lookup))
+		if err != nil {
+			return nil, fmt.Errorf("%s: dns: %w", l.File, err)
+		}
+		b.resolver, b.fresh = r, true
+	}
+	for i := range l.Config.SIP.Pools {
+		b.pools = append(b.pools, d.pool(&l.Config.SIP.Pools[i]))
+	}
+	return b, nil
+}
+
+func sameDNS(a, b *config.Loaded) bool {
+	return reflect.DeepEqual(a.Config.DNS, b.Config.DNS) && a.Config.Limits.DNSCache == b.Config.Limits.DNSCache
+}
+
+func resolverConfig(c *config.Config, observe func(kind, outcome string, took time.Duration)) discovery.Config {
+	private := make([]netip.Prefix, len(c.DNS.AllowPrivate))
+	for i, n := range c.DNS.AllowPrivate {
+		private[i] = n.Prefix
+	}
+	return discovery.Config{Servers: c.DNS.Servers, Timeout: c.DNS.Timeout, AllowPrivate: private,
+		TrustAD: c.DNS.TrustAD, CacheSize: c.Limits.DNSCache, Observe: observe}
+}
+
+// pool makes a pool; what is known about the health of its members is kept over
+// reloads. The member list itself is set when the build is put in force.
+func (d *Daemon) pool(p *config.Pool) *sipfed.Pool {
+	members, ok := d.members[p.Name]
+	if !ok {
+		members = nexthop.New(nil, nexthop.Config{DownFor: time.Second, MaxDown: 30 * time.Second, Now: time.Now})
+	}
+	return &sipfed.Pool{Name: p.Name, Domains: p.Domains, Anchor: poolAnchor(p.Name), Names: p.Names, Members: members}
+}
+
+// state is the protocol server's view of a build.
+func (d *Daemon) state(b *build) *sipfed.State {
+	c := &b.loaded.Config
+	outside := sipfed.Face{TLS: b.material.external, Host: c.FQDN, Port: portOf(d.external), Names: outsideNames(c)}
+	inside := sipfed.Face{TLS: b.material.internal, Host: c.SIP.Internal.FQDN, Port: portOf(d.internal), Names: insideNames(c)}
+	return &sipfed.State{
+		Policy:   b.loaded.Policy,
+		Resolver: b.resolver,
+		Faces:    [2]sipfed.Face{sipfed.External: outside, sipfed.Internal: inside},
+		Pools:    b.pools,
+		Bounds:   c.Limits,
+		Secret:   b.material.secret,
+	}
+}
+
+// outsideNames are the hosts by which partners may mean this edge.
+func outsideNames(c *config.Config) map[string]bool {
+	names := map[string]bool{c.FQDN.String(): true}
+	for _, own := range c.Domains {
+		if own.Speaks(config.SIPProtocol) {
+			names[own.SIP.String()] = true
+		}
+	}
+	for _, a := range c.PublicAddresses {
+		names[a.String()] = true
+	}
+	return names
+}
+
+// insideNames are the hosts by which pools may mean this edge.
+func insideNames(c *config.Config) map[string]bool {
+	names := map[string]bool{c.SIP.Internal.FQDN.String(): true}
+	for _, l := range c.SIP.Internal.Listen {
+		if a := l.Address.Addr; a.IsValid() && !a.Addr().IsUnspecified() {
+			names[a.Addr().String()] = true
+		}
+	}
+	return names
+}
+
+// setMembers puts the member lists of a build in force.
+func (d *Daemon) setMembers(ctx context.Context, b *build) {
+	for i, p := range b.pools {
+		d.members[p.Name] = p.Members
+		from := &b.loaded.Config.SIP.Pools[i]
+		if from.SRV == "" {
+			p.Members.SetMembers(from.Members)
+			continue
+		}
+		if err := membersBySRV(ctx, b.resolver, from.SRV, p.Members); err != nil {
+			d.log.Warn("pool members not found", slog.String("pool", p.Name), slog.Any("err", err))
+		}
+	}
+}
+
+// membersBySRV sets a pool's members to the targets of a service. What was known
+// stays when the DNS does not answer.
+func membersBySRV(ctx context.Context, r *discovery.Resolver, service string, to *nexthop.Pool) error {
+	labels := strings.SplitN(service, ".", 3)
+	if len(labels) < 3 {
+		return fmt.Errorf("%q is no service name", service)
+	}
+	name, err := domain.Parse(labels[2])
+	if err != nil {
+		return err
+	}
+	answer, err := r.SRV(ctx, labels[0]+"."+labels[1], name)
+	if err != nil {
+		return err
+	}
+	members := make([]string, len(answer.Targets))
+	for i, t := range answer.Targets {
+		members[i] = fmt.Sprintf("%s:%d", t.Host, t.Port)
+	}
+	to.SetMembers(members)
+	return nil
+}
+
+// ResolverConfig is how a configuration looks partners up, for commands that
+// ask the DNS on their own.
+func ResolverConfig(c *config.Config) discovery.Config { return resolverConfig(c, nil) }

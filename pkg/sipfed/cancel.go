@@ -1,0 +1,105 @@
+package sipfed
+
+import (
+	"context"
+	"log/slog"
+
+	"edged/pkg/sipfed/sipmsg"
+	"edged/pkg/verdict"
+)
+
+// handleCancel answers a CANCEL, hop by hop, and takes its INVITE back
+// (RFC 3261 §9.2, §16.10).
+func (s *Server) handleCancel(c *conn, m *sipmsg.Message) {
+	tx := s.table.server(serverKey(c, m.Via(), m.Method))
+	if tx == nil {
+		s.answerRefusal(c, m, refuse(verdict.RouteInvalid, "CANCEL matches no INVITE"))
+		return
+	}
+	_ = c.sendBytes(sipmsg.AppendResponse(nil, m, 200, "OK", s.newTag()))
+	tx.mu.Lock()
+	defer tx.mu.Unlock()
+	tx.cancelledBySender()
+}
+
+func (tx *transaction) cancelledBySender() {
+	if tx.cancelled || !tx.phase.open() {
+		return
+	}
+	tx.cancelled = true
+	switch tx.phase {
+	case connecting: // nothing was sent yet
+		tx.fail(refuse(verdict.Cancelled, "cancelled before it was sent"))
+	case calling:
+		tx.arm(tx.remaining())
+	default:
+		tx.cancel()
+		tx.arm(tx.st.Bounds.TransactionTimeout)
+	}
+}
+
+// cancel takes the current attempt back at its next hop.
+func (tx *transaction) cancel() { tx.cancelAttempt(tx.current) }
+
+// cancelAttempt sends CANCEL after a provisional response, once (§9.1).
+func (tx *transaction) cancelAttempt(a *attempt) {
+	if a == nil || a.called || a.over || !a.rung {
+		return
+	}
+	a.called = true
+	sent, err := sipmsg.Parse(a.sent, messageLimits(tx.st.Bounds))
+	if err != nil {
+		return // cannot happen: it was made from a message that parsed
+	}
+	_ = a.conn.sendBytes(sipmsg.AppendCancel(nil, sent))
+}
+
+// absorb recognises a request that is under way already: a retransmission gets
+// the last response again, if it is an INVITE, and goes no further (§17.2.3).
+func (s *Server) absorb(c *conn, m *sipmsg.Message) bool {
+	tx := s.table.server(serverKey(c, m.Via(), m.Method))
+	if tx == nil {
+		return false
+	}
+	tx.mu.Lock()
+	defer tx.mu.Unlock()
+	if tx.last != nil && tx.phase != accepted {
+		_ = c.sendBytes(tx.last)
+	}
+	return true
+}
+
+// handleACK ends a refused INVITE, which is a matter of this hop, or passes the
+// ACK of a 2xx on, which is a request of its own without a transaction
+// (§17.1.1.3, §13.2.2.4). No ACK is ever answered.
+func (s *Server) handleACK(ctx context.Context, c *conn, m *sipmsg.Message) {
+	if tx := s.table.server(serverKey(c, m.Via(), m.Method)); tx != nil {
+		tx.mu.Lock()
+		defer tx.mu.Unlock()
+		tx.phase = tx.phase.next(acknowledged, true)
+		if tx.phase == terminated {
+			tx.drop()
+		}
+		return
+	}
+	st := s.state.Load()
+	adm, refused := s.screenRequest(ctx, st, c, m)
+	if refused == nil && adm != nil && !adm.dialog {
+		refused = refuse(verdict.RouteInvalid, "ACK outside a dialog")
+	}
+	if refused != nil || adm == nil {
+		s.noteDropped(c, m, refused)
+		return
+	}
+	s.forwardRequest(st, c, m, adm)
+}
+
+// noteDropped logs and counts a request that ends here without an answer.
+func (s *Server) noteDropped(c *conn, m *sipmsg.Message, r *refusal) {
+	if r == nil {
+		return
+	}
+	s.metrics.refused(c.side, m.Method, r.reason)
+	c.log.LogAttrs(s.ctx, slog.LevelInfo, "request dropped", append(messageAttrs(m),
+		slog.String("reason", r.reason.String()), slog.String("rule", string(r.rule)), slog.String("detail", quotable(r.detail)))...)
+}

@@ -1,0 +1,141 @@
+package sipfed
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/netip"
+
+	"edged/pkg/discovery"
+	"edged/pkg/domain"
+	"edged/pkg/limit"
+	"edged/pkg/nexthop"
+	"edged/pkg/policy"
+	"edged/pkg/tlsid"
+)
+
+// Side is one of the edge's two faces. It is a property of the listener a
+// connection came in on, or of whom we dialled; never of what a message claims.
+type Side uint8
+
+// The two sides.
+const (
+	External Side = iota // partners on the Internet
+	Internal             // our own pools
+)
+
+// String returns the label used in logs and metrics.
+func (s Side) String() string {
+	if s == Internal {
+		return "internal"
+	}
+	return "external"
+}
+
+// other returns the side across the edge.
+func (s Side) other() Side { return 1 - s }
+
+// Config is what a Server keeps for its whole life.
+type Config struct {
+	Log     *slog.Logger
+	Metrics *Metrics // nil counts nothing
+
+	// Dial opens a TCP connection to a next hop on the given side. Nil means
+	// an ordinary dialler.
+	Dial func(ctx context.Context, side Side, addr netip.AddrPort) (net.Conn, error)
+}
+
+// State is everything that a reload replaces, as one value. It is immutable
+// once it has been given to Apply, and a request is finished under the State
+// that it was judged by.
+type State struct {
+	Policy   *policy.Set
+	Resolver *discovery.Resolver
+	Faces    [2]Face // by Side
+	Pools    []*Pool
+	Bounds   limit.Bounds
+	Secret   Secret
+
+	pools  map[domain.Name]*Pool
+	prints [2]map[domain.Name]string // of the certificate we show, by side and our domain
+	tokens *tokenBox
+}
+
+// Face is how the edge appears on one side.
+type Face struct {
+	TLS  *tlsid.Side
+	Host domain.Name // Via sent-by and Record-Route host; covered by the side's certificate
+	Port uint16      // where the side listens, as peers reach it
+	// Names are further host names that mean this edge in a Route or a
+	// Request-URI: sip.contoso.com, the fqdn, public addresses.
+	Names map[string]bool
+}
+
+// Secret is the content of secret_file: keys for route tokens derive from it.
+// Previous may be nil.
+type Secret struct {
+	Current, Previous []byte
+}
+
+// Pool is a set of equal servers inside.
+type Pool struct {
+	Name    string
+	Domains []domain.Name // a pool speaks only for these
+	Anchor  string        // the root set that signs its members: an anchor of the internal tlsid.Trust
+	Names   []domain.Name // what a member's certificate must cover: one of these
+	Members *nexthop.Pool // host:port each
+}
+
+// prepare builds the tables that a State is looked up by.
+func (st *State) prepare() error {
+	st.pools = make(map[domain.Name]*Pool)
+	for _, p := range st.Pools {
+		for _, d := range p.Domains {
+			st.pools[d] = p
+		}
+	}
+	for side := range st.Faces {
+		st.prints[side] = make(map[domain.Name]string)
+		for d := range st.pools {
+			if cert := st.Faces[side].TLS.Keys.For(d); cert != nil {
+				st.prints[side][d] = sum(cert.Certificate[0])
+			}
+		}
+	}
+	box, err := newTokenBox(st.Secret)
+	st.tokens = box
+	return err
+}
+
+// speaksFor reports whether the pool may send for the domain d.
+func (p *Pool) speaksFor(d domain.Name) bool {
+	for _, own := range p.Domains {
+		if own == d {
+			return true
+		}
+	}
+	return false
+}
+
+// proves reports whether an identity is one of the pool's members.
+func (p *Pool) proves(id tlsid.Identity) bool {
+	return hasAnchor(id.Anchors, p.Anchor) && coversAny(id, p.Names)
+}
+
+func hasAnchor(anchors []string, want string) bool {
+	for _, a := range anchors {
+		if a == want {
+			return true
+		}
+	}
+	return false
+}
+
+func coversAny(id tlsid.Identity, names []domain.Name) bool {
+	for _, n := range names {
+		if id.Covers(n) {
+			return true
+		}
+	}
+	return false
+}

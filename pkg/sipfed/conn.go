@@ -1,0 +1,386 @@
+package sipfed
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"edged/pkg/domain"
+	"edged/pkg/sipfed/sipmsg"
+	"edged/pkg/tlsid"
+	"edged/pkg/verdict"
+)
+
+var (
+	errConnClosed = errors.New("connection is closed")
+	errQueueFull  = errors.New("connection does not take what is queued for it")
+	errIdle       = errors.New("idle")
+	errStopped    = errors.New("edge is stopping")
+	errRechecked  = errors.New("no longer allowed after a reload")
+)
+
+// conn is one TLS connection after its handshake, accepted or dialled.
+type conn struct {
+	// Fixed after construction.
+	id       uint64
+	srv      *Server
+	side     Side
+	dialled  bool
+	sock     *tls.Conn
+	peer     netip.AddrPort
+	identity tlsid.Identity
+	subject  string // the identity's first name, for logs
+	key      string // tells certificates apart: part of every transaction key
+	log      *slog.Logger
+	link     *link  // dialled connections only
+	target   string // ... and where they lead, host:port
+	member   string // accepted inside connections: the pool's member behind it, if it can be told
+
+	// Owned by run and its reader.
+	reader    *sipmsg.Reader
+	messageBy time.Time // when the message under way must be complete; zero between messages
+	strangers int       // domains looked up for this connection
+
+	pending atomic.Int64 // server transactions open on this connection
+	heard   atomic.Bool  // a byte has arrived: a late refusal is over
+
+	mu      sync.Mutex
+	out     []byte                   // what the writer sends next
+	queued  uint64                   // bytes ever appended to out
+	written uint64                   // ... of them handed to the TLS layer, whole or in part
+	closed  error                    // why; set once
+	leaving error                    // why to close as soon as nothing is queued
+	waiting map[*attempt]struct{}    // client transactions without a final answer
+	domains map[domain.Name]struct{} // partner domains accepted on it: asked again after a reload
+	wake    chan struct{}
+	used    time.Time
+}
+
+func newConn(s *Server, side Side, sock *tls.Conn, id tlsid.Identity) *conn {
+	c := &conn{
+		id:       s.nextConn.Add(1),
+		srv:      s,
+		side:     side,
+		sock:     sock,
+		peer:     addrPort(sock.RemoteAddr()),
+		identity: id,
+		key:      fingerprint(id),
+		waiting:  make(map[*attempt]struct{}),
+		domains:  make(map[domain.Name]struct{}),
+		wake:     make(chan struct{}, 1),
+		used:     time.Now(),
+	}
+	if len(id.Names) > 0 {
+		c.subject = id.Names[0].String()
+	}
+	c.log = s.log.With(slog.Uint64("conn", c.id), slog.String("side", side.String()),
+		slog.String("peer_addr", c.peer.String()), slog.String("peer_name", c.subject))
+	return c
+}
+
+// run is the whole life of a connection after its handshake. It returns when
+// the connection is closed and its writer has ended.
+func (c *conn) run(ctx context.Context) {
+	c.reader = sipmsg.NewReader(timedReader{c}, messageLimits(c.srv.state.Load().Bounds))
+	c.reader.OnPing = c.pong
+	c.reader.OnStart = c.messageStarts
+	var writer sync.WaitGroup
+	writer.Go(c.writeLoop)
+	err := c.readLoop(ctx)
+	c.finish(err)
+	writer.Wait()
+	c.srv.forget(c)
+	c.fail()
+	c.log.Info("connection closed", slog.Bool("dialled", c.dialled), slog.Any("err", c.why()))
+}
+
+// readLoop handles message after message, in order, until framing is lost, the
+// peer leaves, or a deadline passes.
+func (c *conn) readLoop(ctx context.Context) error {
+	for {
+		m, err := c.reader.Next()
+		c.messageBy = time.Time{}
+		var syntax *sipmsg.SyntaxError
+		var framing *sipmsg.FramingError
+		switch {
+		case err == nil:
+			c.handle(ctx, m)
+		case errors.As(err, &syntax):
+			c.refuseBroken(m, reasonFor(syntax.Status), syntax.Status, syntax.Field, syntax.Detail)
+		case errors.As(err, &framing):
+			c.refuseBroken(m, reasonFor(framing.Status), framing.Status, framing.Field, framing.Detail)
+			return err
+		default:
+			return err
+		}
+	}
+}
+
+// handle is the fork in the road: a response goes back where its request came
+// from, a request is screened and sent on.
+func (c *conn) handle(ctx context.Context, m *sipmsg.Message) {
+	c.touch()
+	if !m.IsRequest() {
+		c.srv.handleResponse(c, m)
+		return
+	}
+	c.srv.handleRequest(ctx, c, m)
+}
+
+// refuseBroken answers a message whose framing held, or was just lost, but
+// which cannot be used (spec-sip H18). One bad message does not end the
+// connection: other dialogs live on it.
+func (c *conn) refuseBroken(m *sipmsg.Message, reason verdict.Reason, status int, field, detail string) {
+	r := refuse(reason, "%s: %s", field, detail)
+	if status == 400 && field != "" {
+		r.phrase = "Bad Request: " + quotable(field)
+	}
+	if status == 0 || m == nil || !m.IsRequest() || !m.Answerable() || m.Method == "ACK" || m.Method == "BENOTIFY" {
+		c.srv.metrics.refused(c.side, "", reason)
+		c.log.Info("message dropped", slog.String("reason", reason.String()), slog.String("detail", quotable(r.detail)))
+		return
+	}
+	c.srv.answerRefusal(c, m, r)
+}
+
+// pong answers a keep-alive at once (RFC 5626 §4.4.1).
+func (c *conn) pong() {
+	c.touch()
+	_, _ = c.send(func(dst []byte) []byte { return append(dst, "\r\n"...) })
+}
+
+// send appends to the outgoing buffer what fill appends to it, and wakes the
+// writer. It never blocks. It returns the position in the connection's stream
+// of bytes where the message ends.
+func (c *conn) send(fill func(dst []byte) []byte) (end uint64, err error) {
+	c.mu.Lock()
+	if c.closed != nil {
+		c.mu.Unlock()
+		return 0, errConnClosed
+	}
+	if len(c.out) >= int(c.srv.state.Load().Bounds.QueueBytes) {
+		c.mu.Unlock()
+		c.srv.metrics.queueFull(c.side)
+		return 0, errQueueFull
+	}
+	before := len(c.out)
+	c.out = fill(c.out)
+	added := len(c.out) - before
+	c.queued += uint64(added)
+	end = c.queued
+	c.mu.Unlock()
+	c.srv.metrics.queueBytes(added)
+	c.wakeWriter()
+	return end, nil
+}
+
+func (c *conn) wakeWriter() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// sendBytes queues a message that is already whole.
+func (c *conn) sendBytes(b []byte) error {
+	_, err := c.send(func(dst []byte) []byte { return append(dst, b...) })
+	return err
+}
+
+// writeLoop is the connection's writer: it sends all that has been queued in
+// one write and closes the socket when that fails, which wakes the reader.
+func (c *conn) writeLoop() {
+	var batch []byte
+	for range c.wake {
+		for batch = c.take(batch[:0]); len(batch) > 0; batch = c.take(batch[:0]) {
+			err := c.write(batch)
+			c.srv.metrics.queueBytes(-len(batch))
+			if err != nil {
+				c.close(err)
+				return
+			}
+			if cap(batch) > 64<<10 {
+				batch = nil // an idle connection holds no large buffer
+			}
+		}
+		if err := c.ending(); err != nil {
+			c.close(err)
+			return
+		}
+	}
+}
+
+// ending reports why the writer has nothing left to do, if so.
+func (c *conn) ending() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed != nil {
+		return c.closed
+	}
+	return c.leaving
+}
+
+// take swaps the queue for an empty buffer and counts its bytes as written:
+// whatever of a batch fails, it may have been sent.
+func (c *conn) take(empty []byte) []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	batch := c.out
+	c.out = empty
+	c.written = c.queued
+	return batch
+}
+
+func (c *conn) write(batch []byte) error {
+	timeout := c.srv.state.Load().Bounds.WriteTimeout
+	if err := c.sock.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
+		return err
+	}
+	_, err := c.sock.Write(batch)
+	return err
+}
+
+// finish closes the connection once the writer has sent what is queued: the
+// answer that tells a peer why it is being cut off. The write time-out bounds it.
+func (c *conn) finish(why error) {
+	c.mu.Lock()
+	if c.leaving == nil {
+		c.leaving = why
+	}
+	c.mu.Unlock()
+	c.wakeWriter()
+}
+
+// close ends the connection; the first reason given is kept. Reader and writer
+// notice by themselves.
+func (c *conn) close(why error) {
+	c.mu.Lock()
+	if c.closed != nil {
+		c.mu.Unlock()
+		return
+	}
+	c.closed = why
+	c.srv.metrics.queueBytes(-len(c.out))
+	c.mu.Unlock()
+	c.wakeWriter()
+	// crypto/tls sends close_notify under a deadline of its own.
+	_ = c.sock.Close()
+}
+
+// fail hands every request that waits for an answer from this connection to
+// its transaction, which tries elsewhere or answers.
+func (c *conn) fail() {
+	c.mu.Lock()
+	lost := c.waiting
+	c.waiting = nil
+	written := c.written
+	c.mu.Unlock()
+	refused := c.dialled && !c.heard.Load() && tlsid.IsAlert(c.why())
+	for a := range lost {
+		a.lost(refused, a.end > written)
+	}
+}
+
+// await registers a request that was sent on this connection. It reports false
+// when the connection has ended meanwhile.
+func (c *conn) await(a *attempt) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.waiting == nil {
+		return false
+	}
+	c.waiting[a] = struct{}{}
+	return true
+}
+
+func (c *conn) settle(a *attempt) {
+	c.mu.Lock()
+	delete(c.waiting, a)
+	c.mu.Unlock()
+}
+
+// accepted notes that policy let a domain speak on this connection.
+func (c *conn) accepted(d domain.Name) {
+	c.mu.Lock()
+	c.domains[d] = struct{}{}
+	c.mu.Unlock()
+}
+
+func (c *conn) isClosed() bool { return c.why() != nil }
+
+func (c *conn) why() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
+}
+
+func (c *conn) touch() {
+	c.mu.Lock()
+	c.used = time.Now()
+	c.mu.Unlock()
+}
+
+// idleSince reports since when nothing has happened on the connection; a
+// connection with open transactions is not idle (spec-sip T8).
+func (c *conn) idleSince() (time.Time, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.used, len(c.waiting) == 0 && len(c.out) == 0 && c.pending.Load() == 0
+}
+
+// messageStarts arms the deadline of a message whose first byte has arrived:
+// a sender of one byte a second is cut off (spec-sip F7).
+func (c *conn) messageStarts() {
+	c.messageBy = time.Now().Add(c.srv.state.Load().Bounds.MessageTimeout)
+}
+
+// timedReader reads from the socket under the deadline that fits the moment:
+// the message's own while one is under way, else the idle time-out.
+type timedReader struct{ c *conn }
+
+func (r timedReader) Read(p []byte) (int, error) {
+	for {
+		idle := r.c.srv.state.Load().Bounds.IdleTimeout
+		by := r.c.messageBy
+		if by.IsZero() {
+			by = time.Now().Add(idle)
+		}
+		if err := r.c.sock.SetReadDeadline(by); err != nil {
+			return 0, err
+		}
+		n, err := r.c.sock.Read(p)
+		if n > 0 {
+			r.c.heard.Store(true)
+			return n, err
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) || !r.c.messageBy.IsZero() {
+			return n, err
+		}
+		if since, ok := r.c.idleSince(); ok && time.Since(since) >= idle {
+			return 0, errIdle
+		}
+	}
+}
+
+// addrPort reads a net.Addr; the zero value for what is no IP address, such as
+// an in-memory pipe.
+func addrPort(a net.Addr) netip.AddrPort {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		ap := tcp.AddrPort()
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	return netip.AddrPort{}
+}
+
+// quiet reports whether a connection's end is nothing to warn about.
+func quiet(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, errIdle) || errors.Is(err, net.ErrClosed) || errors.Is(err, errStopped)
+}

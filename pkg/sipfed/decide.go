@@ -1,0 +1,124 @@
+package sipfed
+
+import (
+	"bytes"
+	"context"
+	"errors"
+
+	"edged/pkg/discovery"
+	"edged/pkg/policy"
+	"edged/pkg/sipfed/sipmsg"
+	"edged/pkg/verdict"
+)
+
+// decideInward asks policy about a partner's request. Where the answer hangs on
+// the domain's current SRV record, only this connection waits for the look-up,
+// and strangers are held to a number and a rate of them.
+func (s *Server) decideInward(ctx context.Context, st *State, c *conn, m *sipmsg.Message, q *policy.Question) (policy.Decision, *refusal) {
+	d := ask(st, m, *q)
+	if d.Final() {
+		return d, refusedBy(d)
+	}
+	answer, err, known := st.Resolver.Peek(discovery.SIPFederation, q.Remote)
+	if !known {
+		if !s.mayLookUp(st, c) {
+			return d, refuse(verdict.DNSLimited, "too many domains looked up for %s", c.subject)
+		}
+		answer, err = st.Resolver.SRV(ctx, discovery.SIPFederation, q.Remote)
+	}
+	if err != nil && dnsReason(err) == verdict.DNSFailed {
+		return d, refuse(verdict.DNSFailed, "%v", err)
+	}
+	q.Facts.SRV, q.Facts.SRVKnown = answer.Names(), true
+	d = ask(st, m, *q)
+	return d, refusedBy(d)
+}
+
+// mayLookUp spends one of a connection's look-ups and one of its identity's.
+func (s *Server) mayLookUp(st *State, c *conn) bool {
+	if c.strangers >= st.Bounds.StrangerDomains {
+		return false
+	}
+	c.strangers++
+	return s.strangers.Allow(c.key)
+}
+
+// decideOutward asks policy about a pool's request. If the answer hangs on an
+// SRV record that is not cached, it reports undecided: the request then waits
+// for the look-up in the queue of its domain, and nothing else waits with it.
+func (s *Server) decideOutward(st *State, m *sipmsg.Message, adm *admission) (refused *refusal, undecided bool) {
+	d := ask(st, m, adm.question)
+	if d.Final() {
+		adm.decision = d
+		return refusedBy(d), false
+	}
+	answer, err, known := st.Resolver.Peek(discovery.SIPFederation, adm.remote())
+	if !known {
+		return nil, true
+	}
+	return s.decideWithSRV(st, m, adm, answer, err), false
+}
+
+// decideWithSRV is the outward decision once the domain's SRV answer is there.
+func (s *Server) decideWithSRV(st *State, m *sipmsg.Message, adm *admission, answer discovery.Answer, err error) *refusal {
+	adm.answer = answer
+	adm.question.Facts.SRV, adm.question.Facts.SRVKnown = answer.Names(), true
+	d := ask(st, m, adm.question)
+	if refused := refusedBy(d); refused != nil {
+		return refused
+	}
+	if err != nil {
+		return &refusal{reason: dnsReason(err), rule: d.Rule, detail: err.Error()}
+	}
+	adm.decision = d
+	return nil
+}
+
+// ask puts the question to policy. BYE and ACK end or complete what was allowed
+// before, so a change of the user's own policy does not hold them back; the
+// domain's does (spec-sip D6).
+func ask(st *State, m *sipmsg.Message, q policy.Question) policy.Decision {
+	if m.Method == "BYE" || m.Method == "ACK" {
+		return st.Policy.DecideDomain(q)
+	}
+	d := st.Policy.Decide(q)
+	if d.Partner != nil && d.Partner.Kind == policy.PublicProvider && offersMedia(m) {
+		q.Facts.Media = true
+		d = st.Policy.Decide(q)
+	}
+	return d
+}
+
+func refusedBy(d policy.Decision) *refusal {
+	if d.Allow() {
+		return nil
+	}
+	return &refusal{reason: d.Reason, rule: d.Rule}
+}
+
+// offersMedia reports whether a body is a session description with audio or
+// video (RFC 4566 §5.14).
+func offersMedia(m *sipmsg.Message) bool {
+	for _, kind := range []string{"m=audio ", "m=video "} {
+		if i := bytes.Index(m.Body, []byte(kind)); i == 0 || i > 0 && m.Body[i-1] == '\n' {
+			return true
+		}
+	}
+	return false
+}
+
+// dnsReason tells a record that does not exist from a DNS that does not answer.
+func dnsReason(err error) verdict.Reason {
+	var e *discovery.Error
+	if !errors.As(err, &e) {
+		return verdict.DNSFailed
+	}
+	switch e.Kind {
+	case discovery.NoSuchName, discovery.NoData, discovery.NotOffered:
+		return verdict.DNSNoRecord
+	case discovery.Private:
+		return verdict.TargetPrivate
+	default:
+		return verdict.DNSFailed
+	}
+}

@@ -1,0 +1,136 @@
+package sipfed
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/netip"
+	"strconv"
+
+	"edged/pkg/discovery"
+	"edged/pkg/domain"
+	"edged/pkg/tlsid"
+	"edged/pkg/verdict"
+)
+
+// dialTarget opens one connection to a target, host:port: look-up, TCP, TLS and
+// the proof of who answers, together within limits.connect_timeout. Every
+// address is tried in turn (RFC 3263 §4.3).
+func (s *Server) dialTarget(ctx context.Context, st *State, h hop, target string) (*conn, *refusal) {
+	ctx, cancel := context.WithTimeout(ctx, st.Bounds.ConnectTimeout)
+	defer cancel()
+	addrs, name, refused := resolveTarget(ctx, st, target)
+	if refused != nil {
+		return nil, refused
+	}
+	if !h.serverName.IsZero() {
+		name = h.serverName
+	}
+	last := refuse(verdict.ConnectFailed, "%s has no address", target)
+	for _, addr := range addrs {
+		if h.key.side == External {
+			if err := st.Resolver.CheckAddr(addr.Addr()); err != nil {
+				last = refuse(verdict.TargetPrivate, "%s: %v", target, err)
+				continue
+			}
+		}
+		c, refused := s.dialAddress(ctx, h, name, target, addr)
+		if refused == nil {
+			return c, nil
+		}
+		last = refused
+	}
+	return nil, last
+}
+
+// resolveTarget turns host:port into addresses.
+func resolveTarget(ctx context.Context, st *State, target string) ([]netip.AddrPort, domain.Name, *refusal) {
+	host, portText, err := net.SplitHostPort(target)
+	if err != nil {
+		return nil, domain.Name{}, refuse(verdict.DNSNoAddress, "%v", err)
+	}
+	port, err := strconv.ParseUint(portText, 10, 16)
+	if err != nil {
+		return nil, domain.Name{}, refuse(verdict.DNSNoAddress, "%v", err)
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return []netip.AddrPort{netip.AddrPortFrom(ip, uint16(port))}, domain.Name{}, nil
+	}
+	name, err := domain.ParseWire(host)
+	if err != nil {
+		return nil, domain.Name{}, refuse(verdict.DNSNoAddress, "%v", err)
+	}
+	ips, err := st.Resolver.Addresses(ctx, name)
+	if err != nil {
+		return nil, name, refuse(verdict.DNSNoAddress, "%v", err)
+	}
+	addrs := make([]netip.AddrPort, len(ips))
+	for i, ip := range ips {
+		addrs[i] = netip.AddrPortFrom(ip, uint16(port))
+	}
+	return addrs, name, nil
+}
+
+// dialAddress connects to one address and judges who answers.
+func (s *Server) dialAddress(ctx context.Context, h hop, name domain.Name, target string, addr netip.AddrPort) (*conn, *refusal) {
+	raw, err := s.dial(ctx, h.key.side, addr)
+	if err != nil {
+		return nil, refuse(verdict.ConnectFailed, "%s: %v", target, err)
+	}
+	sock := tls.Client(raw, tlsid.ClientConfig(h.tls, name, h.ours))
+	id, refused := s.prove(ctx, sock, h, target)
+	if refused != nil {
+		_ = raw.Close()
+		return nil, refused
+	}
+	c := newConn(s, h.key.side, sock, id)
+	c.dialled = true
+	if !s.register(c) {
+		_ = raw.Close()
+		return nil, refuse(verdict.ShuttingDown, "this edge is stopping")
+	}
+	return c, nil
+}
+
+// prove completes the handshake and asks whether the certificate is the next
+// hop's: not a byte of SIP leaves before (invariant 4).
+func (s *Server) prove(ctx context.Context, sock *tls.Conn, h hop, target string) (tlsid.Identity, *refusal) {
+	err := sock.HandshakeContext(ctx)
+	s.metrics.handshake(h.key.side, "dialled", handshakeResult(err))
+	var certificate *tlsid.CertError
+	switch {
+	case errors.As(err, &certificate):
+		return tlsid.Identity{}, refuse(verdict.CertificateRefused, "%s: %v", target, err)
+	case err != nil:
+		return tlsid.Identity{}, refuse(verdict.TLSFailed, "%s: %v", target, err)
+	}
+	id, err := tlsid.PeerIdentity(h.tls, sock.ConnectionState())
+	if err != nil {
+		return id, refuse(verdict.CertificateRefused, "%s: %v", target, err)
+	}
+	if !h.proven(id) {
+		return id, refuse(verdict.CertificateRefused, "%s: the certificate proves %v, which does not cover %s", target, id.Names, h.key.hop)
+	}
+	return id, nil
+}
+
+// handshakeResult is the closed set of results that handshakes are counted by.
+func handshakeResult(err error) string {
+	var certificate *tlsid.CertError
+	var timeout net.Error
+	switch {
+	case err == nil:
+		return "ok"
+	case errors.As(err, &certificate):
+		return "certificate-" + certificate.Kind.String()
+	case tlsid.IsAlert(err):
+		return "alert"
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return "timeout"
+	default:
+		return "failed"
+	}
+}
+
+func sipService() string { return discovery.SIPFederation }

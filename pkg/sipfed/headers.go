@@ -1,0 +1,194 @@
+package sipfed
+
+import (
+	"bytes"
+	"strconv"
+	"sync"
+
+	"edged/pkg/domain"
+	"edged/pkg/sipfed/sipmsg"
+	"edged/pkg/verdict"
+)
+
+// What the edge changes in a message, and nothing else:
+//
+//	Via            ours on top of a request, off a response; received= on the sender's
+//	Record-Route   two values of ours on requests that make or refresh a dialog
+//	Route          our own values off the top
+//	Max-Forwards   one less, 70 where there was none
+//	strip-asserted from outside: headers by which the inside would take a
+//	               stranger's word for something (assertedOutside)
+//	strip-inside   to outside: diagnostics, and what was meant for the inside
+//	privacy-id     to outside: P-Asserted-Identity where Privacy says id (RFC 3325 §7),
+//	               and of what is left only URIs of our own domains
+//	diagnose       to inside: ms-diagnostics on failures
+//	hide-user      to outside: one answer for all reasons why a user is not reached
+
+// assertedOutside are headers that only the inside may set (spec-sip I1, I3, I6).
+func assertedOutside(h sipmsg.Header) bool {
+	switch h {
+	case sipmsg.PAssertedIdentity, sipmsg.PPreferredIdentity, sipmsg.MSEdgeTrust,
+		sipmsg.MSAssertedVerification, sipmsg.MSSplitDomain, sipmsg.MSDiagnostics:
+		return true
+	default:
+		return false
+	}
+}
+
+// insideOnly are headers that never leave (spec-sip I3, 8.7).
+func insideOnly(h sipmsg.Header) bool {
+	switch h {
+	case sipmsg.MSDiagnostics, sipmsg.PPreferredIdentity, sipmsg.MSEdgeTrust, sipmsg.MSSplitDomain:
+		return true
+	default:
+		return false
+	}
+}
+
+// splices are reused: the hot path allocates none.
+type splices struct{ pool sync.Pool }
+
+func (p *splices) get(m *sipmsg.Message) *sipmsg.Splice {
+	s, _ := p.pool.Get().(*sipmsg.Splice)
+	if s == nil {
+		s = &sipmsg.Splice{}
+	}
+	s.Reset(m)
+	return s
+}
+
+func (p *splices) put(s *sipmsg.Splice) { p.pool.Put(s) }
+
+// appendRequest appends the request as it goes to its next hop on side to
+// (RFC 3261 §16.6).
+func (s *Server) appendRequest(dst []byte, st *State, from *conn, m *sipmsg.Message, adm *admission, to Side, branch string) []byte {
+	splice := s.splices.get(m)
+	defer s.splices.put(splice)
+	// Step 3, Max-Forwards.
+	if row, ok := m.Row(sipmsg.MaxForwards); ok {
+		hops, _ := m.MaxForwards()
+		splice.SetValue(row, strconv.Itoa(hops-1))
+	} else {
+		splice.AppendHeader("Max-Forwards: 70\r\n")
+	}
+	// Steps 4 and 8, Record-Route and Via, on top of everything.
+	top := make([]byte, 0, 512)
+	top = appendVia(top, &st.Faces[to], branch)
+	if recordRoutes(m.Method) {
+		for _, side := range [2]Side{to, to.other()} { // RFC 5658 §5: the side it leaves by first
+			top = appendRecordRoute(top, &st.Faces[side], st.tokens.seal(adm.token, side, m.CallID()))
+		}
+	}
+	start, end := m.StartLine()
+	_ = start
+	splice.InsertBytes(end+2, top)
+	addReceived(splice, m, from)
+	for _, v := range adm.own {
+		splice.DropValue(v)
+	}
+	screenHeaders(splice, m, to, adm.local().Domain)
+	return splice.AppendTo(dst)
+}
+
+// addReceived notes where the request came from in its sender's Via
+// (RFC 3261 §18.2.1, RFC 3581 §4).
+func addReceived(splice *sipmsg.Splice, m *sipmsg.Message, from *conn) {
+	via := m.Via()
+	if _, ok := via.Param("received"); ok || !from.peer.IsValid() {
+		return
+	}
+	if ip, ok := via.HostIP(); ok && ip == from.peer.Addr() {
+		return
+	}
+	for v := range m.Each(sipmsg.Via) {
+		splice.Insert(v.End, ";received=", from.peer.Addr().String())
+		return
+	}
+}
+
+// screenHeaders takes off what may not cross to a side.
+func screenHeaders(splice *sipmsg.Splice, m *sipmsg.Message, to Side, ours domain.Name) {
+	for _, f := range m.Fields() {
+		switch {
+		case to == Internal && assertedOutside(f.Header), to == External && insideOnly(f.Header):
+			splice.DropRow(f)
+		case to == External && f.Header == sipmsg.PAssertedIdentity:
+			screenAsserted(splice, m, f, ours)
+		}
+	}
+}
+
+// screenAsserted keeps of a P-Asserted-Identity row what may leave: nothing
+// where Privacy says id, else URIs of the sender's own domain (spec-sip I2).
+func screenAsserted(splice *sipmsg.Splice, m *sipmsg.Message, row sipmsg.Field, ours domain.Name) {
+	private := false
+	for v := range m.Each(sipmsg.Privacy) {
+		for token := range bytes.SplitSeq(v.Text, []byte(";")) {
+			private = private || bytes.EqualFold(bytes.TrimSpace(token), []byte("id"))
+		}
+	}
+	for v := range m.Each(sipmsg.PAssertedIdentity) {
+		if m.Fields()[v.Row] == row && (private || !ownURI(v.Text, ours)) {
+			splice.DropValue(v)
+		}
+	}
+}
+
+func ownURI(value []byte, ours domain.Name) bool {
+	addr, err := sipmsg.ParseAddress(value)
+	if err != nil {
+		return false
+	}
+	uri, err := sipmsg.ParseURI(addr.URI)
+	if err != nil || (uri.Scheme != "sip" && uri.Scheme != "sips") {
+		return false
+	}
+	return bytes.EqualFold(uri.Host, []byte(ours.String()))
+}
+
+// appendForwarded appends a response as it goes back to the request's sender,
+// or returns nil if no Via is left for it (RFC 3261 §16.7 steps 3 and 9).
+func (s *Server) appendForwarded(dst []byte, tx *transaction, m *sipmsg.Message) []byte {
+	splice := s.splices.get(m)
+	defer s.splices.put(splice)
+	vias := 0
+	for v := range m.Each(sipmsg.Via) {
+		if vias++; vias == 1 {
+			splice.DropValue(v)
+		} else {
+			break
+		}
+	}
+	if vias < 2 {
+		return nil
+	}
+	to := tx.from.side
+	screenHeaders(splice, m, to, tx.adm.local().Domain)
+	if to == Internal && m.Status >= 400 && m.Count(sipmsg.MSDiagnosticsPublic) == 0 {
+		a := answerTo(verdict.PeerRefused, Internal)
+		line := a.diagnostics(tx.st.Faces[Internal].Host.String(), "") +
+			`;Domain="` + tx.adm.remote().String() + `";PeerServer="` + quotable(tx.current.target) + `"`
+		splice.AppendHeader(line, "\r\n")
+	}
+	return splice.AppendTo(dst)
+}
+
+// answerLines are the header lines of an answer of the edge's own: diagnostics
+// inside, nothing outside.
+func (s *Server) answerLines(st *State, side Side, a answer, r *refusal) []string {
+	lines := r.extra
+	if a.retryAfter > 0 {
+		lines = append(lines, "Retry-After: "+strconv.Itoa(a.retryAfter))
+	}
+	if side == Internal && a.id != 0 {
+		detail := r.detail
+		if r.rule != "" {
+			detail = string(r.rule)
+			if r.detail != "" {
+				detail += ": " + r.detail
+			}
+		}
+		lines = append(lines, a.diagnostics(st.Faces[Internal].Host.String(), detail))
+	}
+	return lines
+}

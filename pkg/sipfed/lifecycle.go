@@ -1,0 +1,188 @@
+package sipfed
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"edged/pkg/domain"
+	"edged/pkg/policy"
+	"edged/pkg/tlsid"
+)
+
+// Apply replaces the State and asks the new one about every connection that is
+// open: a reload reaches what is already there. It changes nothing and returns
+// an error if st cannot be used.
+func (s *Server) Apply(st *State) error {
+	if err := st.prepare(); err != nil {
+		return err
+	}
+	s.state.Store(st)
+	s.accept.SetLimits(acceptBounds(st.Bounds))
+	s.recheck(st)
+	return nil
+}
+
+// recheck closes the connections that the State would not let in any more.
+func (s *Server) recheck(st *State) {
+	for _, c := range s.live() {
+		why := ""
+		switch {
+		case !stillProven(st, c):
+			why = "certificate"
+		case c.side == External && !c.dialled && s.accept.Excess(c.peer.Addr()) > 0:
+			why = "limits"
+		case !stillAllowed(st, c):
+			why = "policy"
+		}
+		if why != "" {
+			c.log.Info("connection refused after reload", slog.String("reason", why))
+			c.close(errRechecked)
+		}
+	}
+}
+
+// stillProven measures the peer's certificate by the new roots and lists.
+func stillProven(st *State, c *conn) bool {
+	id, err := tlsid.PeerIdentity(st.Faces[c.side].TLS, c.sock.ConnectionState())
+	if err != nil || len(id.Anchors) < len(c.identity.Anchors) {
+		return false
+	}
+	if c.side == External {
+		return true
+	}
+	for _, p := range st.Pools {
+		if p.proves(id) {
+			return true
+		}
+	}
+	return false
+}
+
+// stillAllowed asks policy again about every domain that was let through on the
+// connection, and about whom a dialled one leads to. One that is still welcome
+// keeps it open: others are refused message by message.
+func stillAllowed(st *State, c *conn) bool {
+	if c.side == Internal {
+		return true
+	}
+	domains := c.spokenFor()
+	if len(domains) == 0 {
+		return true
+	}
+	for _, d := range domains {
+		if st.welcomes(c, d) {
+			return true
+		}
+	}
+	return false
+}
+
+// welcomes reports whether some domain of ours may still talk with d over c.
+func (st *State) welcomes(c *conn, d domain.Name) bool {
+	q := policy.Question{Protocol: policy.SIP, Remote: d,
+		Facts: policy.Facts{Names: c.identity.Names, Anchors: c.identity.Anchors}}
+	if c.dialled {
+		q.Direction, q.Facts = policy.Outward, policy.Facts{}
+	}
+	for ours := range st.pools {
+		q.Local = policy.User{Domain: ours}
+		if v := st.Policy.DecideDomain(q); v.Allow() || !v.Final() {
+			return true
+		}
+	}
+	return false
+}
+
+// spokenFor returns the domains that policy let through on the connection.
+func (c *conn) spokenFor() []domain.Name {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := make([]domain.Name, 0, len(c.domains))
+	for d := range c.domains {
+		all = append(all, d)
+	}
+	return all
+}
+
+// Shutdown stops in stages: it takes no new connections and answers new requests
+// with 503, waits until the transactions under way are finished or ctx ends, and
+// then closes what is left. It returns when every goroutine has ended.
+func (s *Server) Shutdown(ctx context.Context) {
+	s.stopping.Store(true)
+	s.closeListeners()
+	s.drain(ctx)
+	s.mu.Lock()
+	s.ended = true
+	s.mu.Unlock()
+	var closing sync.WaitGroup
+	for _, c := range s.live() {
+		closing.Go(func() { c.finish(errStopped) })
+	}
+	closing.Wait()
+	s.cancel()
+	s.work.Wait()
+	s.dropAll()
+}
+
+func (s *Server) closeListeners() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for l := range s.listeners {
+		_ = l.Close()
+	}
+	clear(s.listeners)
+}
+
+// drain waits until no transaction owes an answer.
+func (s *Server) drain(ctx context.Context) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for s.table.open() > 0 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// dropAll ends the timers of what is left.
+func (s *Server) dropAll() {
+	for _, tx := range s.table.all() {
+		tx.mu.Lock()
+		tx.drop()
+		tx.mu.Unlock()
+	}
+}
+
+// Connection is what Connections tells of one open connection.
+type Connection struct {
+	ID       uint64    `json:"id"`
+	Side     string    `json:"side"`
+	Dialled  bool      `json:"dialled"`
+	Peer     string    `json:"peer_addr"`
+	Names    []string  `json:"names"`
+	Domains  []string  `json:"domains"`
+	LastUsed time.Time `json:"last_used"`
+}
+
+// Connections lists what is open now, for status pages and the admin socket.
+func (s *Server) Connections() []Connection {
+	var all []Connection
+	for _, c := range s.live() {
+		used, _ := c.idleSince()
+		all = append(all, Connection{ID: c.id, Side: c.side.String(), Dialled: c.dialled, Peer: c.peer.String(),
+			Names: texts(c.identity.Names), Domains: texts(c.spokenFor()), LastUsed: used})
+	}
+	return all
+}
+
+func texts(names []domain.Name) []string {
+	out := make([]string, len(names))
+	for i, n := range names {
+		out[i] = n.String()
+	}
+	return out
+}

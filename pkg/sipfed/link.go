@@ -1,0 +1,231 @@
+package sipfed
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"edged/pkg/domain"
+	"edged/pkg/tlsid"
+	"edged/pkg/verdict"
+)
+
+// linkKey names a link: by whom it leads to and which certificate of ours it
+// shows, never by address. Two domains behind one address share nothing.
+type linkKey struct {
+	side Side
+	ours string // fingerprint of our certificate
+	hop  string // "domain:fabrikam.com", "proxy:edge.litware.net", "provider:…", "pool:front"
+}
+
+// hop is how the next hop of a link is named, dialled and proven.
+type hop struct {
+	key        linkKey
+	serverName domain.Name               // SNI; zero: the target's own host
+	ours       domain.Name               // our domain, which chooses our certificate
+	proven     func(tlsid.Identity) bool // does the certificate prove this next hop
+	tls        *tlsid.Side
+	report     func(target string, up bool) // tells a pool's health; nil for partners
+}
+
+// link is all connections to one next hop, one for each target. It dials when
+// it is asked to, remembers for a while which targets failed, and holds what
+// waits for a dial, bounded.
+type link struct {
+	srv *Server
+	hop hop
+
+	mu      sync.Mutex
+	conns   map[string]*conn
+	dials   map[string][]*attempt // waiting for the dial under way to this target
+	down    map[string]outage
+	waiting int
+}
+
+// outage is a target that failed and is left alone for a while.
+type outage struct {
+	until    time.Time
+	failures int
+	why      *refusal
+}
+
+// The back-off of a failing target doubles between these.
+const (
+	downAtFirst = time.Second
+	downAtMost  = 30 * time.Second
+)
+
+func newLink(s *Server, h hop) *link {
+	return &link{srv: s, hop: h,
+		conns: make(map[string]*conn), dials: make(map[string][]*attempt), down: make(map[string]outage)}
+}
+
+// links are the links of a Server, by key.
+type links struct {
+	srv *Server
+	mu  sync.Mutex
+	m   map[linkKey]*link
+}
+
+func (ls *links) get(h hop) *link {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	l := ls.m[h.key]
+	if l == nil {
+		l = newLink(ls.srv, h)
+		ls.m[h.key] = l
+		return l
+	}
+	l.renew(h)
+	return l
+}
+
+// renew lets later dials use what a reload brought.
+func (l *link) renew(h hop) {
+	l.mu.Lock()
+	l.hop = h
+	l.mu.Unlock()
+}
+
+// obtain returns a connection to the attempt's target, or nil when one is being
+// dialled: the attempt then waits, and its transaction is resumed.
+func (l *link) obtain(a *attempt) (*conn, *refusal) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c := l.conns[a.target]; c != nil && !c.isClosed() {
+		return c, nil
+	}
+	if o, ok := l.down[a.target]; ok && time.Now().Before(o.until) {
+		return nil, o.why
+	}
+	if l.waiting >= a.tx.st.Bounds.QueueMessages {
+		return nil, refuse(verdict.QueueFull, "limits.queue_messages reached for %s", a.target)
+	}
+	waiting, dialling := l.dials[a.target]
+	l.dials[a.target] = append(waiting, a)
+	l.waiting++
+	if !dialling && !l.dial(a.target, a.tx.st) {
+		delete(l.dials, a.target)
+		l.waiting--
+		return nil, refuse(verdict.ShuttingDown, "this edge is stopping")
+	}
+	return nil, nil
+}
+
+// dial starts the goroutine that connects to one target. It is called with l.mu.
+func (l *link) dial(target string, st *State) bool {
+	h := l.hop
+	return l.srv.start(func(ctx context.Context) {
+		c, refused := l.srv.dialTarget(ctx, st, h, target)
+		if refused != nil {
+			l.srv.metrics.dial(h.key.side, refused.reason)
+			l.srv.log.Info("dial failed", slog.String("side", h.key.side.String()), slog.String("hop", h.key.hop),
+				slog.String("target", target), slog.String("reason", refused.reason.String()), slog.String("detail", quotable(refused.detail)))
+			l.failed(target, refused)
+			l.resume(target, nil, refused)
+			return
+		}
+		l.srv.metrics.dial(h.key.side, verdict.Allowed)
+		c.link, c.target = l, target
+		l.connected(target, c)
+		c.log.Info("connection opened", slog.Bool("dialled", true), slog.String("hop", h.key.hop), slog.String("target", target))
+		l.resume(target, c, nil)
+		c.run(ctx)
+	})
+}
+
+// connected enters a fresh connection; the target is up.
+func (l *link) connected(target string, c *conn) {
+	l.mu.Lock()
+	l.conns[target] = c
+	delete(l.down, target)
+	report := l.hop.report
+	l.mu.Unlock()
+	if report != nil {
+		report(target, true)
+	}
+}
+
+// failed takes a target out of use for a while.
+func (l *link) failed(target string, why *refusal) {
+	l.mu.Lock()
+	o := l.down[target]
+	o.failures++
+	o.why = why
+	pause := downAtMost
+	if o.failures < 6 {
+		pause = min(downAtFirst<<(o.failures-1), downAtMost)
+	}
+	o.until = time.Now().Add(pause)
+	l.down[target] = o
+	report := l.hop.report
+	l.mu.Unlock()
+	if report != nil {
+		report(target, false)
+	}
+}
+
+// resume lets everything that waited for a target go on.
+func (l *link) resume(target string, c *conn, refused *refusal) {
+	l.mu.Lock()
+	waiting := l.dials[target]
+	delete(l.dials, target)
+	l.waiting -= len(waiting)
+	l.mu.Unlock()
+	for _, a := range waiting {
+		if a != nil {
+			a.tx.resume(a, c, refused)
+		}
+	}
+}
+
+// lost forgets a connection that has ended. An end that nobody here asked for
+// is told to the pool's health.
+func (l *link) lost(c *conn) {
+	l.mu.Lock()
+	if l.conns[c.target] == c {
+		delete(l.conns, c.target)
+	}
+	l.mu.Unlock()
+}
+
+// ensure dials a target that is not connected, without a request that waits.
+func (l *link) ensure(target string, st *State) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, dialling := l.dials[target]
+	if c := l.conns[target]; dialling || c != nil && !c.isClosed() || time.Now().Before(l.down[target].until) {
+		return
+	}
+	l.dials[target] = nil
+	if !l.dial(target, st) {
+		delete(l.dials, target)
+	}
+}
+
+// idle reports that a link holds nothing worth keeping.
+func (l *link) idle(now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for target, o := range l.down {
+		if now.After(o.until.Add(downAtMost)) {
+			delete(l.down, target)
+		}
+	}
+	return len(l.conns)+len(l.dials)+len(l.down) == 0
+}
+
+// sweep removes idle links, so that their number follows the partners in use.
+func (ls *links) sweep(now time.Time) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for key, l := range ls.m {
+		if l.idle(now) {
+			delete(ls.m, key)
+		}
+	}
+}
+
+func targetName(host domain.Name, port uint16) string { return fmt.Sprintf("%s:%d", host, port) }

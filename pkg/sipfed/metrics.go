@@ -1,0 +1,198 @@
+package sipfed
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"edged/pkg/verdict"
+)
+
+// Metrics counts what an operator watches. All label values come from closed
+// sets. A nil *Metrics counts nothing.
+type Metrics struct {
+	requests     *prometheus.CounterVec   // direction, method, reason
+	responses    *prometheus.CounterVec   // direction, class
+	relay        *prometheus.HistogramVec // direction
+	answered     *prometheus.HistogramVec // direction
+	connections  *prometheus.GaugeVec     // side, opened
+	handshakes   *prometheus.CounterVec   // side, opened, result
+	dials        *prometheus.CounterVec   // side, reason
+	accepts      *prometheus.CounterVec   // side
+	active       prometheus.Gauge
+	queued       prometheus.Gauge
+	full         *prometheus.CounterVec // side
+	strays       *prometheus.CounterVec // side
+	undeliver    *prometheus.CounterVec // side
+	unsure       prometheus.Counter
+	memberStates *prometheus.GaugeVec // pool, member
+}
+
+// NewMetrics makes the package's metrics and registers them.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+		reg.MustRegister(c)
+		return c
+	}
+	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
+		reg.MustRegister(g)
+		return g
+	}
+	histogram := func(name, help string, buckets []float64) *prometheus.HistogramVec {
+		h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, []string{"direction"})
+		reg.MustRegister(h)
+		return h
+	}
+	return &Metrics{
+		requests:     counter("edged_sip_requests_total", "SIP requests by how they ended here: relayed (allowed) or why not.", "direction", "method", "reason"),
+		responses:    counter("edged_sip_responses_total", "SIP responses received from next hops, by class.", "direction", "class"),
+		relay:        histogram("edged_sip_relay_seconds", "Time from reading a request to handing it to the next hop's writer.", prometheus.ExponentialBuckets(0.00002, 4, 10)),
+		answered:     histogram("edged_sip_answer_seconds", "Time from reading a request to its final response.", prometheus.ExponentialBuckets(0.0005, 4, 10)),
+		connections:  gauge("edged_sip_connections", "Open SIP connections.", "side", "opened"),
+		handshakes:   counter("edged_sip_handshakes_total", "TLS handshakes by result.", "side", "opened", "result"),
+		dials:        counter("edged_sip_dials_total", "Attempts to reach a target, by outcome.", "side", "reason"),
+		accepts:      counter("edged_sip_accept_errors_total", "Failures to accept a connection, such as out of descriptors.", "side"),
+		active:       gauge("edged_sip_transactions", "SIP transactions under way.").WithLabelValues(),
+		queued:       gauge("edged_sip_queue_bytes", "Bytes waiting in the writers of all SIP connections.").WithLabelValues(),
+		full:         counter("edged_sip_queue_full_total", "Messages that a connection's full queue did not take.", "side"),
+		strays:       counter("edged_sip_stray_responses_total", "Responses that no transaction awaited.", "side"),
+		undeliver:    counter("edged_sip_undeliverable_responses_total", "Responses whose connection was gone.", "side"),
+		unsure:       counter("edged_sip_uncertain_total", "Requests lost with their connection after they were written: the peer may have had them.").WithLabelValues(),
+		memberStates: gauge("edged_pool_member_up", "1 if the pool's member can be reached.", "pool", "member"),
+	}
+}
+
+// direction names the way of a request: inward or outward.
+func direction(inward bool) string {
+	if inward {
+		return "inward"
+	}
+	return "outward"
+}
+
+// knownMethod keeps the method label closed.
+func knownMethod(method string) string {
+	switch method {
+	case "ACK", "BENOTIFY", "BYE", "CANCEL", "INFO", "INVITE", "MESSAGE", "NEGOTIATE", "NOTIFY", "OPTIONS",
+		"PRACK", "PUBLISH", "REFER", "REGISTER", "SERVICE", "SUBSCRIBE", "UPDATE":
+		return method
+	default:
+		return "other"
+	}
+}
+
+// request counts the end of a transaction; the edge answered with r, or nil.
+func (m *Metrics) request(tx *transaction, r *refusal, status int) {
+	if m == nil {
+		return
+	}
+	reason := verdict.Allowed
+	if r != nil {
+		reason = r.reason
+	}
+	way := direction(tx.adm.inward)
+	m.requests.WithLabelValues(way, knownMethod(tx.req.Method), reason.String()).Inc()
+	if status > 0 {
+		m.answered.WithLabelValues(way).Observe(time.Since(tx.born).Seconds())
+	}
+}
+
+// refused counts a request that never became a transaction.
+func (m *Metrics) refused(side Side, method string, reason verdict.Reason) {
+	if m != nil {
+		m.requests.WithLabelValues(direction(side == External), knownMethod(method), reason.String()).Inc()
+	}
+}
+
+func (m *Metrics) relayed(inward bool, took time.Duration) {
+	if m != nil {
+		m.relay.WithLabelValues(direction(inward)).Observe(took.Seconds())
+	}
+}
+
+func (m *Metrics) response(inward bool, status int) {
+	if m != nil {
+		m.responses.WithLabelValues(direction(inward), strconv.Itoa(status/100)+"xx").Inc()
+	}
+}
+
+func opened(dialled bool) string {
+	if dialled {
+		return "dialled"
+	}
+	return "accepted"
+}
+
+func (m *Metrics) connection(side Side, dialled bool, delta float64) {
+	if m != nil {
+		m.connections.WithLabelValues(side.String(), opened(dialled)).Add(delta)
+	}
+}
+
+func (m *Metrics) handshake(side Side, opened, result string) {
+	if m != nil {
+		m.handshakes.WithLabelValues(side.String(), opened, result).Inc()
+	}
+}
+
+func (m *Metrics) dial(side Side, reason verdict.Reason) {
+	if m != nil {
+		m.dials.WithLabelValues(side.String(), reason.String()).Inc()
+	}
+}
+
+func (m *Metrics) acceptFailed(side Side) {
+	if m != nil {
+		m.accepts.WithLabelValues(side.String()).Inc()
+	}
+}
+
+func (m *Metrics) transactions(delta float64) {
+	if m != nil {
+		m.active.Add(delta)
+	}
+}
+
+func (m *Metrics) queueBytes(delta int) {
+	if m != nil {
+		m.queued.Add(float64(delta))
+	}
+}
+
+func (m *Metrics) queueFull(side Side) {
+	if m != nil {
+		m.full.WithLabelValues(side.String()).Inc()
+	}
+}
+
+func (m *Metrics) stray(side Side) {
+	if m != nil {
+		m.strays.WithLabelValues(side.String()).Inc()
+	}
+}
+
+func (m *Metrics) undelivered(side Side) {
+	if m != nil {
+		m.undeliver.WithLabelValues(side.String()).Inc()
+	}
+}
+
+func (m *Metrics) uncertain() {
+	if m != nil {
+		m.unsure.Inc()
+	}
+}
+
+func (m *Metrics) member(pool, member string, up bool) {
+	if m == nil {
+		return
+	}
+	value := 0.0
+	if up {
+		value = 1
+	}
+	m.memberStates.WithLabelValues(pool, member).Set(value)
+}

@@ -1,0 +1,138 @@
+package sipfed
+
+import (
+	"context"
+	"hash/fnv"
+	"net"
+	"time"
+
+	"edged/pkg/domain"
+	"edged/pkg/sipfed/sipmsg"
+	"edged/pkg/tlsid"
+	"edged/pkg/verdict"
+)
+
+// planPool leads to a member of the pool that serves the local user: the
+// dialog's own member first, otherwise one chosen by Call-ID, so that a
+// dialog's early requests meet. Nothing an outsider writes names a member.
+func (s *Server) planPool(st *State, adm *admission, m *sipmsg.Message) (*link, []string, *refusal) {
+	pool := st.poolNamed(adm.token.pool)
+	if pool == nil {
+		return nil, nil, refuse(verdict.PoolDown, "pool %s is not configured any more", adm.token.pool)
+	}
+	targets := pool.Members.Order(callKey(m))
+	if adm.token.member != "" && pool.Members.Has(adm.token.member) {
+		targets = firstToFront(targets, adm.token.member)
+	}
+	if len(targets) == 0 {
+		return nil, nil, refuse(verdict.PoolDown, "pool %s has no members", pool.Name)
+	}
+	return s.links.get(poolHop(st, pool, adm.local().Domain)), targets, nil
+}
+
+// poolHop says how a pool is named and proven.
+func poolHop(st *State, pool *Pool, ours domain.Name) hop {
+	face := st.Faces[Internal].TLS
+	return hop{
+		key:    linkKey{side: Internal, ours: st.keyFingerprint(Internal, ours), hop: "pool:" + pool.Name},
+		ours:   ours,
+		tls:    face,
+		proven: pool.proves,
+		report: pool.Members.Report,
+	}
+}
+
+func (st *State) poolNamed(name string) *Pool {
+	for _, p := range st.Pools {
+		if p.Name == name {
+			return p
+		}
+	}
+	return nil
+}
+
+func callKey(m *sipmsg.Message) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write(m.CallID())
+	return h.Sum64()
+}
+
+// firstToFront moves one target to the front, if it is there.
+func firstToFront(targets []string, first string) []string {
+	for i, t := range targets {
+		if t == first {
+			copy(targets[1:i+1], targets[:i])
+			targets[0] = first
+			break
+		}
+	}
+	return targets
+}
+
+// memberOf finds the member behind an inside connection: the configured member
+// whose host the certificate covers. It is a hint only: where the members share
+// a name, a dialog follows its Call-ID.
+func memberOf(st *State, c *conn) string {
+	found := ""
+	for _, p := range st.Pools {
+		if c.side != Internal || !p.proves(c.identity) {
+			continue
+		}
+		for _, status := range p.Members.Status() {
+			host, _, _ := net.SplitHostPort(status.Member)
+			name, err := domain.ParseWire(host)
+			if err != nil || !c.identity.Covers(name) {
+				continue
+			}
+			if found != "" {
+				return ""
+			}
+			found = status.Member
+		}
+	}
+	return found
+}
+
+// watchPools keeps a connection to every member, so that a dead one is known
+// before a request meets it, and sweeps what is no longer used.
+func (s *Server) watchPools(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			st := s.state.Load()
+			for _, p := range st.Pools {
+				s.watchPool(st, p)
+			}
+			s.links.sweep(now)
+		}
+	}
+}
+
+func (s *Server) watchPool(st *State, p *Pool) {
+	if len(p.Domains) == 0 {
+		return
+	}
+	l := s.links.get(poolHop(st, p, p.Domains[0]))
+	for _, status := range p.Members.Status() {
+		l.ensure(status.Member, st)
+		s.metrics.member(p.Name, status.Member, status.Up)
+	}
+}
+
+// fingerprint names a certificate in keys: equal certificates, equal names.
+func fingerprint(id tlsid.Identity) string {
+	if id.Leaf == nil {
+		return ""
+	}
+	return sum(id.Leaf.Raw)
+}
+
+// keyFingerprint names the certificate that we show on a side for one of our
+// domains; prepare has computed it.
+func (st *State) keyFingerprint(side Side, ours domain.Name) string {
+	return st.prints[side][ours]
+}

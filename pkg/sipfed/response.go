@@ -1,0 +1,148 @@
+package sipfed
+
+import (
+	"bytes"
+	"log/slog"
+
+	"edged/pkg/sipfed/sipmsg"
+	"edged/pkg/verdict"
+)
+
+// handleResponse takes a response back to where its request came from
+// (RFC 3261 §16.7). A response that no attempt awaits is dropped (RFC 6026 §8.2).
+func (s *Server) handleResponse(c *conn, m *sipmsg.Message) {
+	st := s.state.Load()
+	// §16.7 step 1: our Via on top, a branch we know, the connection it left on.
+	via := m.Via()
+	var a *attempt
+	if s.ownVia(st, via) && bytes.HasPrefix(via.Branch(), []byte(branchMark)) {
+		a = s.table.client(via.Branch())
+	}
+	_, method := m.CSeq()
+	if a == nil || a.conn.key != c.key || a.conn.side != c.side || method != a.tx.req.Method {
+		if method != "CANCEL" && method != "BENOTIFY" { // ours are answered, these should not be
+			s.metrics.stray(c.side)
+			c.log.Debug("response dropped", slog.Int("status", m.Status), slog.String("reason", "no transaction"))
+		}
+		return
+	}
+	a.tx.response(a, m)
+}
+
+// response handles one response to one attempt.
+func (tx *transaction) response(a *attempt, m *sipmsg.Message) {
+	tx.mu.Lock()
+	defer tx.mu.Unlock()
+	tx.srv.metrics.response(tx.adm.inward, m.Status)
+	switch {
+	case m.Status < 200:
+		tx.ring(a, m)
+	case m.Status < 300:
+		tx.succeed(a, m)
+	default:
+		tx.refused(a, m)
+	}
+}
+
+// ring passes a provisional response on; a 100 is for this hop only, and a
+// request other than INVITE has none (RFC 4320 §4.1).
+func (tx *transaction) ring(a *attempt, m *sipmsg.Message) {
+	if !tx.invite() || a.over || !tx.phase.open() {
+		return
+	}
+	a.rung = true
+	if a != tx.current || tx.cancelled {
+		tx.cancelAttempt(a) // §9.1: only now may it be sent
+		return
+	}
+	tx.phase = tx.phase.next(provisional, true)
+	tx.arm(tx.st.Bounds.InviteTimeout) // §16.7 step 2
+	if m.Status > 100 {
+		tx.forward(m)
+	}
+}
+
+// succeed passes a 2xx on: every one of them, for an INVITE (RFC 6026 §7).
+func (tx *transaction) succeed(a *attempt, m *sipmsg.Message) {
+	first := tx.phase.open()
+	if !first && !tx.invite() {
+		return
+	}
+	tx.over(a)
+	tx.forward(m)
+	if first {
+		tx.finish(nil, m.Status)
+	}
+}
+
+// refused handles a final response of 300 or more: the next target is tried
+// after a 503, otherwise the sender gets it.
+func (tx *transaction) refused(a *attempt, m *sipmsg.Message) {
+	if tx.invite() {
+		tx.acknowledge(a, m) // §17.1.1.3, hop by hop, also for a repeated one
+	}
+	if a.over || !tx.phase.open() {
+		return
+	}
+	tx.over(a)
+	if a != tx.current {
+		return
+	}
+	if m.Status == 503 {
+		tx.failure = refuse(verdict.PeerRefused, "%s answered 503", a.target)
+		if len(tx.targets) > 0 && !tx.cancelled {
+			tx.phase = tx.phase.next(retried, tx.invite())
+			tx.try()
+			return
+		}
+		tx.fail(tx.failure) // §16.7 step 6: one server's 503 is not the edge's
+		return
+	}
+	if hidden := tx.hidesUser(m.Status); hidden != 0 {
+		tx.reply(hidden, notFound)
+		tx.finish(refuse(verdict.PeerRefused, "the pool answered %d (rule hide-user)", m.Status), hidden)
+		return
+	}
+	tx.forward(m)
+	tx.finish(refuse(verdict.PeerRefused, "%s answered %d", a.target, m.Status), m.Status)
+}
+
+// over marks an attempt as finally answered.
+func (tx *transaction) over(a *attempt) {
+	a.over = true
+	a.conn.settle(a)
+}
+
+// hidesUser is the rule hide-user: outside, a user who does not exist, one who
+// left and one who may not federate look alike. It returns the status to show
+// instead, or 0. Inside a dialog there is nothing left to hide.
+func (tx *transaction) hidesUser(status int) int {
+	if !tx.adm.inward || tx.adm.dialog {
+		return 0
+	}
+	switch status {
+	case 404, 410, 484, 485, 604:
+		return answerTo(verdict.UserNotFederated, External).status
+	default:
+		return 0
+	}
+}
+
+// forward sends a response on, without our Via and with the headers that the
+// receiving side may see (§16.7 steps 3 and 9). Everything else stays.
+func (tx *transaction) forward(m *sipmsg.Message) {
+	response := tx.srv.appendForwarded(nil, tx, m)
+	if response == nil {
+		return // no Via is left: it was ours alone
+	}
+	tx.deliver(response)
+}
+
+// acknowledge sends the ACK for a final response ≥ 300 (§17.1.1.3).
+func (tx *transaction) acknowledge(a *attempt, m *sipmsg.Message) {
+	sent, err := sipmsg.Parse(a.sent, messageLimits(tx.st.Bounds))
+	if err != nil {
+		return // cannot happen: it was made from a message that parsed
+	}
+	_ = a.conn.sendBytes(sipmsg.AppendACK(nil, sent, m))
+}

@@ -1,0 +1,166 @@
+package sipfed
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/binary"
+	"hash/fnv"
+	"strconv"
+
+	"edged/pkg/sipfed/sipmsg"
+	"edged/pkg/verdict"
+)
+
+// branchMark begins every branch of this edge after the magic cookie of
+// RFC 3261 §8.1.1.7; the loop hash and a unique part follow.
+const branchMark = "z9hG4bKed-"
+
+// loopHashLen is the length of a loop hash in a branch: 8 bytes in base64.
+const loopHashLen = 11
+
+// named reports whether a host in a URI means this edge on this side.
+func (f *Face) named(host []byte) bool {
+	return f.Names[string(bytes.ToLower(host))]
+}
+
+// takeOwnRoutes removes our own values from the top of Route (RFC 3261 §16.4,
+// RFC 5658 §5: two of them where a request crosses) and opens the token that
+// the first of them carries. A request inside a dialog needs one from outside;
+// without it, the dialog is none that this edge has routed.
+func (s *Server) takeOwnRoutes(st *State, c *conn, m *sipmsg.Message, adm *admission) *refusal {
+	var sealed []byte
+	for _, v := range m.Values(sipmsg.Route, nil) {
+		addr, err := sipmsg.ParseAddress(v.Text)
+		if err != nil {
+			return refuse(verdict.Malformed, "Route: %v", err)
+		}
+		uri, err := sipmsg.ParseURI(addr.URI)
+		if err != nil {
+			return refuse(verdict.Malformed, "Route: %v", err)
+		}
+		if !s.ownRoute(st, uri) {
+			adm.next = addr.URI
+			break
+		}
+		if token, ok := uri.Param(tokenParam); ok && sealed == nil {
+			sealed = token
+		}
+		adm.own = append(adm.own, v)
+	}
+	return openDialog(st, c, m, adm, sealed)
+}
+
+func openDialog(st *State, c *conn, m *sipmsg.Message, adm *admission, sealed []byte) *refusal {
+	toTag := m.To().Tag()
+	if sealed == nil {
+		if len(toTag) > 0 && adm.inward {
+			return refuse(verdict.RouteInvalid, "a request inside a dialog without our route token")
+		}
+		return nil
+	}
+	token, err := st.tokens.open(sealed, c.side, m.CallID(), m.From().Tag(), toTag)
+	if err != nil {
+		return refuse(verdict.RouteInvalid, "the route token is forged, stolen or older than the previous secret")
+	}
+	adm.token, adm.dialog = token, true
+	return nil
+}
+
+// ownRoute reports whether a Route URI is one this edge would put into
+// Record-Route, on either side.
+func (s *Server) ownRoute(st *State, uri sipmsg.URI) bool {
+	for side := range st.Faces {
+		f := &st.Faces[side]
+		if f.named(uri.Host) && (uri.Port == f.Port || uri.Port == 0) {
+			return true
+		}
+	}
+	return false
+}
+
+// loopHash covers what decides where a request goes (RFC 5393 §4.2.1), and not
+// the method, so that an ACK and a CANCEL hash like their INVITE.
+func loopHash(m *sipmsg.Message, next []byte) [loopHashLen]byte {
+	h := fnv.New64a()
+	number, _ := m.CSeq()
+	for _, part := range [][]byte{m.RequestURI(), next, m.CallID(), m.From().Tag(), m.To().Tag()} {
+		_, _ = h.Write(part)
+		_, _ = h.Write([]byte{0})
+	}
+	for _, header := range []sipmsg.Header{sipmsg.ProxyRequire, sipmsg.ProxyAuthorization} {
+		v, _ := m.Get(header)
+		_, _ = h.Write(v)
+	}
+	var sum [12]byte
+	binary.BigEndian.PutUint32(sum[8:], number)
+	_, _ = h.Write(sum[8:])
+	var text [loopHashLen]byte
+	base64.RawURLEncoding.Encode(text[:], h.Sum(sum[:0])[:8])
+	return text
+}
+
+// looped looks for the request's own hash in every Via of this edge: the same
+// request has been here before. Another hash is a spiral, which is legal.
+func (s *Server) looped(st *State, m *sipmsg.Message, next []byte) bool {
+	if !bytes.Contains(m.Raw, []byte(branchMark)) {
+		return false
+	}
+	hash := loopHash(m, next)
+	for _, v := range m.Values(sipmsg.Via, nil) {
+		via, err := sipmsg.ParseVia(v.Text)
+		if err != nil || !s.ownVia(st, via) {
+			continue
+		}
+		rest, ok := bytes.CutPrefix(via.Branch(), []byte(branchMark))
+		if ok && len(rest) >= loopHashLen && bytes.Equal(rest[:loopHashLen], hash[:]) {
+			return true
+		}
+	}
+	return false
+}
+
+// ownVia reports whether a Via names this edge as its sender.
+func (s *Server) ownVia(st *State, via sipmsg.ViaValue) bool {
+	host, port := via.SentBy()
+	for side := range st.Faces {
+		f := &st.Faces[side]
+		if (port == f.Port || port == 0 && f.Port == 5061) && bytes.EqualFold(host, []byte(f.Host.String())) {
+			return true
+		}
+	}
+	return false
+}
+
+// appendVia puts our Via on top (RFC 3261 §16.6 step 8).
+func appendVia(dst []byte, f *Face, branch string) []byte {
+	dst = append(dst, "Via: SIP/2.0/TLS "...)
+	dst = append(dst, f.Host.String()...)
+	dst = append(dst, ':')
+	dst = strconv.AppendUint(dst, uint64(f.Port), 10)
+	dst = append(dst, ";branch="...)
+	dst = append(dst, branch...)
+	return append(dst, "\r\n"...)
+}
+
+// appendRecordRoute puts one of our two values on top (RFC 3261 §16.6 step 4).
+// transport=tls is deprecated by RFC 5658 §6.2, and Microsoft's servers need it.
+func appendRecordRoute(dst []byte, f *Face, token string) []byte {
+	dst = append(dst, "Record-Route: <sip:"...)
+	dst = append(dst, f.Host.String()...)
+	dst = append(dst, ':')
+	dst = strconv.AppendUint(dst, uint64(f.Port), 10)
+	dst = append(dst, ";transport=tls;lr;"+tokenParam+"="...)
+	dst = append(dst, token...)
+	return append(dst, ">\r\n"...)
+}
+
+// recordRoutes reports whether a request gets our Record-Route: those that
+// start or refresh a dialog, and methods nobody knows (spec-sip R7).
+func recordRoutes(method string) bool {
+	switch method {
+	case "MESSAGE", "OPTIONS", "PUBLISH", "REGISTER", "INFO", "BYE", "ACK", "CANCEL", "PRACK", "BENOTIFY":
+		return false
+	default:
+		return true
+	}
+}

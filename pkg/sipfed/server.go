@@ -1,0 +1,282 @@
+package sipfed
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"edged/pkg/domain"
+	"edged/pkg/limit"
+	"edged/pkg/sipfed/sipmsg"
+	"edged/pkg/tlsid"
+	"edged/pkg/verdict"
+)
+
+// Server is the SIP half of an edge: its listeners, connections, links and
+// transactions. Make one with New, give it listeners with Serve, replace its
+// State with Apply, end it with Shutdown.
+type Server struct {
+	cfg     Config
+	log     *slog.Logger
+	metrics *Metrics
+	ctx     context.Context // ends when Shutdown has waited long enough
+	cancel  context.CancelFunc
+
+	state     atomic.Pointer[State]
+	accept    *limit.Accept // of the external side
+	strangers *limit.Rates  // look-ups that strangers cause
+	table     *table
+	links     links
+	lookups   lookups
+	splices   splices
+
+	nextConn atomic.Uint64
+	branches atomic.Uint64
+	instance string // tells branches of this process from those of others
+	stopping atomic.Bool
+
+	mu        sync.Mutex
+	conns     map[*conn]struct{}
+	listeners map[net.Listener]struct{}
+	ended     bool
+	work      sync.WaitGroup // every goroutine of the server
+}
+
+// New makes a Server that works by st. It starts watching the pools at once.
+func New(cfg Config, st *State) (*Server, error) {
+	if err := st.prepare(); err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, log: cfg.Log, metrics: cfg.Metrics, table: newTable(),
+		conns: make(map[*conn]struct{}), listeners: make(map[net.Listener]struct{}),
+		instance: rand.Text()[:8]}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.links = links{srv: s, m: make(map[linkKey]*link)}
+	s.lookups = lookups{srv: s, waiting: make(map[domain.Name][]*transaction)}
+	s.accept = limit.NewAccept(acceptBounds(st.Bounds))
+	s.strangers = strangerRates(st.Bounds)
+	s.state.Store(st)
+	s.start(s.watchPools)
+	return s, nil
+}
+
+func acceptBounds(b limit.Bounds) limit.AcceptConfig {
+	return limit.AcceptConfig{Connections: b.Connections, PerAddress: b.ConnectionsPerAddress, Handshakes: b.Handshakes}
+}
+
+// strangerRates bounds the look-ups of each certificate identity; the table of
+// identities is bounded too.
+func strangerRates(b limit.Bounds) *limit.Rates {
+	const identities = 10_000
+	return limit.NewRates(identities, rate.Limit(b.StrangerLookups), max(1, int(b.StrangerLookups)), time.Now)
+}
+
+func messageLimits(b limit.Bounds) sipmsg.Limits {
+	l := sipmsg.DefaultLimits()
+	l.Headers, l.Body, l.URI, l.Fields = int(b.HeaderBytes), int(b.BodyBytes), int(b.URIBytes), b.HeaderFields
+	l.Line = min(l.Line, l.Headers)
+	return l
+}
+
+// start runs a goroutine that Shutdown waits for. It reports false, and runs
+// nothing, once the server has ended.
+func (s *Server) start(run func(context.Context)) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return false
+	}
+	s.work.Go(func() { run(s.ctx) })
+	return true
+}
+
+// Serve accepts connections of one side until the listener is closed, which
+// Shutdown does too. It returns nil in that case.
+func (s *Server) Serve(side Side, l net.Listener) error {
+	if !s.listen(l) {
+		return l.Close()
+	}
+	pause := time.Duration(0)
+	for {
+		raw, err := l.Accept()
+		switch {
+		case err == nil:
+			pause = 0
+			if !s.start(func(ctx context.Context) { s.serveConn(ctx, side, raw) }) {
+				_ = raw.Close()
+			}
+		case errors.Is(err, net.ErrClosed) || s.stopping.Load():
+			return nil
+		default: // out of descriptors, most likely: wait for some to come back
+			s.metrics.acceptFailed(side)
+			s.log.Warn("accept failed", slog.String("side", side.String()), slog.Any("err", err))
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			if !s.wait(pause) {
+				return nil
+			}
+		}
+	}
+}
+
+func (s *Server) listen(l net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended || s.stopping.Load() {
+		return false
+	}
+	s.listeners[l] = struct{}{}
+	return true
+}
+
+func (s *Server) wait(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-s.ctx.Done():
+		return false
+	}
+}
+
+// serveConn is an accepted connection's whole life: limits, handshake,
+// identity, messages.
+func (s *Server) serveConn(ctx context.Context, side Side, raw net.Conn) {
+	defer raw.Close()
+	peer := addrPort(raw.RemoteAddr())
+	if side == External {
+		release, err := s.accept.Admit(peer.Addr())
+		if err != nil {
+			s.metrics.handshake(side, "accepted", "refused-limit")
+			s.log.Info("connection refused", slog.String("side", side.String()), slog.String("peer_addr", peer.String()), slog.Any("err", err))
+			return
+		}
+		defer release()
+	}
+	c := s.admit(ctx, side, raw)
+	if c == nil {
+		return
+	}
+	c.log.Info("connection opened", slog.Bool("dialled", false))
+	c.run(ctx)
+}
+
+// admit makes the handshake under its deadline and learns who is there.
+func (s *Server) admit(ctx context.Context, side Side, raw net.Conn) *conn {
+	ctx, cancel := context.WithTimeout(ctx, s.state.Load().Bounds.HandshakeTimeout)
+	defer cancel()
+	if side == External {
+		release, err := s.accept.Handshake(ctx)
+		if err != nil {
+			s.metrics.handshake(side, "accepted", "refused-limit")
+			return nil
+		}
+		defer release()
+	}
+	face := func() *tlsid.Side { return s.state.Load().Faces[side].TLS }
+	sock := tls.Server(raw, tlsid.ServerConfig(face))
+	err := sock.HandshakeContext(ctx)
+	s.metrics.handshake(side, "accepted", handshakeResult(err))
+	var id tlsid.Identity
+	if err == nil {
+		id, err = tlsid.PeerIdentity(face(), sock.ConnectionState())
+	}
+	if err != nil {
+		s.log.Info("handshake failed", slog.String("side", side.String()),
+			slog.String("peer_addr", raw.RemoteAddr().String()), slog.String("reason", handshakeResult(err)), slog.String("err", quotable(err.Error())))
+		return nil
+	}
+	c := newConn(s, side, sock, id)
+	c.member = memberOf(s.state.Load(), c)
+	if !s.register(c) {
+		return nil
+	}
+	return c
+}
+
+// register enters a live connection; false once the server is ending.
+func (s *Server) register(c *conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return false
+	}
+	s.conns[c] = struct{}{}
+	s.metrics.connection(c.side, c.dialled, 1)
+	return true
+}
+
+func (s *Server) forget(c *conn) {
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.mu.Unlock()
+	s.metrics.connection(c.side, c.dialled, -1)
+	if c.link != nil {
+		c.link.lost(c)
+	}
+}
+
+// live returns the connections open now.
+func (s *Server) live() []*conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]*conn, 0, len(s.conns))
+	for c := range s.conns {
+		all = append(all, c)
+	}
+	return all
+}
+
+// answerRefusal answers a request that has no transaction, logs and counts it.
+// ACK and BENOTIFY are never answered.
+func (s *Server) answerRefusal(c *conn, m *sipmsg.Message, r *refusal) {
+	if m.Method == "ACK" || m.Method == "BENOTIFY" {
+		s.noteDropped(c, m, r)
+		return
+	}
+	a := answerTo(r.reason, c.side)
+	phrase := a.phrase
+	if r.phrase != "" {
+		phrase = r.phrase
+	}
+	_ = c.sendBytes(sipmsg.AppendResponse(nil, m, a.status, phrase, s.newTag(), s.answerLines(s.state.Load(), c.side, a, r)...))
+	s.metrics.refused(c.side, m.Method, r.reason)
+	c.log.LogAttrs(s.ctx, slog.LevelInfo, "request refused", append(messageAttrs(m),
+		slog.String("reason", r.reason.String()), slog.String("rule", string(r.rule)),
+		slog.Int("status", a.status), slog.String("detail", quotable(r.detail)))...)
+}
+
+// answerSelf answers an OPTIONS that asks for the edge itself (RFC 3261 §11).
+func (s *Server) answerSelf(c *conn, m *sipmsg.Message) {
+	_ = c.sendBytes(sipmsg.AppendResponse(nil, m, 200, "OK", s.newTag()))
+	s.metrics.refused(c.side, m.Method, verdict.Allowed)
+}
+
+// newTag makes a To tag (RFC 3261 §19.3).
+func (s *Server) newTag() string { return rand.Text()[:13] }
+
+// sum is a short name for bytes, unique enough to be a key.
+func sum(b []byte) string {
+	h := sha256.Sum256(b)
+	return base64.RawURLEncoding.EncodeToString(h[:12])
+}
+
+// dial opens a TCP connection by Config.Dial.
+func (s *Server) dial(ctx context.Context, side Side, addr netip.AddrPort) (net.Conn, error) {
+	if s.cfg.Dial != nil {
+		return s.cfg.Dial(ctx, side, addr)
+	}
+	var d net.Dialer
+	return d.DialContext(ctx, "tcp", addr.String())
+}

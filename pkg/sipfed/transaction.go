@@ -1,0 +1,197 @@
+package sipfed
+
+import (
+	"errors"
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+
+	"edged/pkg/sipfed/sipmsg"
+)
+
+// phase is where a transaction stands. The edge does not fork, so one state
+// serves the server transaction towards the sender and the client transaction
+// towards the next hop (RFC 3261 §17, RFC 6026 §7).
+type phase uint8
+
+const (
+	connecting phase = iota // waits for DNS or for a connection
+	calling                 // sent, nothing heard
+	proceeding              // a provisional response came
+	accepted                // INVITE: a 2xx passed, more of them may follow for 64*T1
+	completed               // INVITE: a final response ≥ 300 was sent, its ACK is awaited
+	terminated
+)
+
+func (p phase) String() string {
+	return [...]string{"connecting", "calling", "proceeding", "accepted", "completed", "terminated"}[p]
+}
+
+// open reports whether a final response is still owed.
+func (p phase) open() bool { return p <= proceeding }
+
+// event is what can happen to a transaction.
+type event uint8
+
+const (
+	sent         event = iota // the request is in a connection's buffer
+	provisional               // 1xx
+	success                   // 2xx
+	failure                   // a final response ≥ 300 goes to the sender
+	acknowledged              // the sender's ACK for such a response
+	expired                   // the phase's last timer
+	retried                   // the next target is tried
+)
+
+// next is the state machine of RFC 3261 §17 over a reliable transport: no
+// retransmissions, timers D, I, J and K are zero. It knows no socket and no clock.
+func (p phase) next(e event, invite bool) phase {
+	switch {
+	case p == terminated, e == expired:
+		return terminated
+	case e == success && invite:
+		return accepted // RFC 6026 §7.1
+	case e == failure && invite && p.open():
+		return completed
+	case (e == success || e == failure) && p.open():
+		return terminated
+	case e == acknowledged && p == completed:
+		return terminated
+	case e == retried && p.open():
+		return connecting
+	case e == sent && p == connecting:
+		return calling
+	case e == provisional && (p == calling || p == proceeding):
+		return proceeding
+	}
+	return p
+}
+
+// serverKey names a server transaction (RFC 3261 §17.2.3): branch and sent-by
+// of the top Via, the method (ACK and CANCEL meet their INVITE), and, so that
+// no partner can reach into another's transactions, the certificate it proved.
+func serverKey(c *conn, via sipmsg.ViaValue, method string) string {
+	host, port := via.SentBy()
+	key := make([]byte, 0, 96)
+	key = append(key, byte(c.side))
+	key = append(key, c.key...)
+	key = append(key, via.Branch()...)
+	key = append(key, 0)
+	key = append(key, host...)
+	key = append(key, byte(port>>8), byte(port))
+	if method == "ACK" || method == "CANCEL" {
+		method = "INVITE"
+	}
+	return string(append(key, method...))
+}
+
+var errTableFull = errors.New("transaction table is full")
+
+// table holds the transactions under way, by the key of their server half and
+// by the branch of each of their client halves. It is bounded; its locks are
+// held for a map operation only.
+type table struct {
+	size    atomic.Int64
+	seed    maphash.Seed
+	servers [tableShards]shard[*transaction]
+	clients [tableShards]shard[*attempt]
+}
+
+const tableShards = 64
+
+type shard[T any] struct {
+	mu sync.Mutex
+	m  map[string]T
+}
+
+func newTable() *table {
+	t := &table{seed: maphash.MakeSeed()}
+	for i := range t.servers {
+		t.servers[i].m = make(map[string]*transaction)
+		t.clients[i].m = make(map[string]*attempt)
+	}
+	return t
+}
+
+// add enters a transaction unless one of the same key is there, which it
+// returns, or the table holds max already.
+func (t *table) add(tx *transaction, most int) (known *transaction, err error) {
+	s := &t.servers[maphash.String(t.seed, tx.key)%tableShards]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if known, ok := s.m[tx.key]; ok {
+		return known, nil
+	}
+	if t.size.Load() >= int64(most) {
+		return nil, errTableFull
+	}
+	t.size.Add(1)
+	s.m[tx.key] = tx
+	return nil, nil
+}
+
+func (t *table) server(key string) *transaction {
+	s := &t.servers[maphash.String(t.seed, key)%tableShards]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.m[key]
+}
+
+// remove takes a transaction out; it reports false if it was out already.
+func (t *table) remove(tx *transaction) bool {
+	s := &t.servers[maphash.String(t.seed, tx.key)%tableShards]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if tx.key == "" || s.m[tx.key] != tx {
+		return false
+	}
+	delete(s.m, tx.key)
+	t.size.Add(-1)
+	return true
+}
+
+func (t *table) addClient(a *attempt) {
+	s := &t.clients[maphash.String(t.seed, a.branch)%tableShards]
+	s.mu.Lock()
+	s.m[a.branch] = a
+	s.mu.Unlock()
+}
+
+func (t *table) client(branch []byte) *attempt {
+	s := &t.clients[maphash.Bytes(t.seed, branch)%tableShards]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.m[string(branch)]
+}
+
+func (t *table) removeClient(a *attempt) {
+	s := &t.clients[maphash.String(t.seed, a.branch)%tableShards]
+	s.mu.Lock()
+	delete(s.m, a.branch)
+	s.mu.Unlock()
+}
+
+// all returns the transactions in the table.
+func (t *table) all() []*transaction {
+	var all []*transaction
+	for i := range t.servers {
+		s := &t.servers[i]
+		s.mu.Lock()
+		for _, tx := range s.m {
+			all = append(all, tx)
+		}
+		s.mu.Unlock()
+	}
+	return all
+}
+
+// open counts the transactions that still owe a final response.
+func (t *table) open() int {
+	n := 0
+	for _, tx := range t.all() {
+		if tx.owes() {
+			n++
+		}
+	}
+	return n
+}
