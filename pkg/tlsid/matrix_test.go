@@ -129,7 +129,7 @@ func TestNames(t *testing.T) {
 		{"port and parameters", ca.Leaf{URI: []string{"sip:a.test:5061;transport=tls", "sip:b.test?x=y"}}, []string{"a.test", "b.test"}},
 		{"scheme in capitals", ca.Leaf{URI: []string{"SIP:a.test"}}, []string{"a.test"}},
 		{"other schemes are no SIP identities", ca.Leaf{URI: []string{"sips:a.test", "https://b.test", "xmpp:c.test"}, DNS: []string{"d.test"}}, []string{"d.test"}},
-		{"a person's URI leaves the DNS names", ca.Leaf{URI: []string{"sip:alice@a.test"}, DNS: []string{"d.test"}}, []string{"d.test"}},
+		{"a person's URI leaves the DNS names", ca.Leaf{URI: []string{"sip:alice@a.test", "sip://bob@a.test"}, DNS: []string{"d.test"}}, []string{"d.test"}},
 		{"a useless sip URI still hides the DNS names", ca.Leaf{URI: []string{"sip:192.0.2.1"}, DNS: []string{"d.test"}}, nil},
 		{"a sip URI with slashes", ca.Leaf{URI: []string{"sip://a.test"}, DNS: []string{"d.test"}}, nil},
 		{"addresses", ca.Leaf{DNS: []string{"192.0.2.1"}}, nil},

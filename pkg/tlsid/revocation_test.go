@@ -22,13 +22,19 @@ func moments() (start, soon, late time.Time) {
 	return start, start.Add(time.Hour), start.Add(2 * time.Hour)
 }
 
+func unwrap(list []byte) []byte {
+	block, _ := pem.Decode(list)
+	return block.Bytes
+}
+
 func TestRevocation(t *testing.T) {
 	start, soon, late := moments()
 	root, impostor, second := ca.New("Root"), ca.New("Root"), ca.New("Root")
 	middle := root.Intermediate("Middle")
 	good, bad := middle.Issue(ca.Leaf{DNS: []string{"good.test"}}), middle.Issue(ca.Leaf{DNS: []string{"bad.test"}})
 	rootList, middleList := root.CRL(start, soon), middle.CRL(start, soon, bad)
-	unwrap := func(list []byte) []byte { b, _ := pem.Decode(list); return b.Bytes }
+	tampered := unwrap(middle.CRL(start, soon, good))
+	tampered[len(tampered)-1] ^= 1 // the end of the signature
 	tests := []struct {
 		name     string
 		lists    [][]byte // one file each
@@ -46,12 +52,14 @@ func TestRevocation(t *testing.T) {
 		{name: "root is not asked for", lists: [][]byte{root.CRL(start, soon, root.Cert())}, cert: good},
 		{name: "list of another authority of the same name", lists: [][]byte{impostor.CRL(start, soon, middle.Cert())}, cert: good},
 		{name: "authority with two keys", lists: [][]byte{root.CRL(start, soon, middle.Cert()), second.CRL(start, soon)}, cert: good, kind: tlsid.Revoked},
+		{name: "tampered list", lists: [][]byte{tampered}, cert: good},
 		{name: "stale list fails open", lists: [][]byte{middleList}, cert: good, at: late},
 		{name: "stale list still revokes", lists: [][]byte{middleList}, cert: bad, at: late, kind: tlsid.Revoked},
 		{name: "required and current", lists: [][]byte{rootList, middleList}, required: true, cert: good},
 		{name: "required, leaf's missing", lists: [][]byte{rootList}, required: true, cert: good, kind: tlsid.RevocationUnknown},
 		{name: "required, intermediate's missing", lists: [][]byte{middleList}, required: true, cert: good, kind: tlsid.RevocationUnknown},
 		{name: "required, stale", lists: [][]byte{rootList, middleList}, required: true, cert: good, at: late, kind: tlsid.RevocationUnknown},
+		{name: "required, not valid yet", lists: [][]byte{rootList, middleList}, required: true, cert: good, at: start.Add(-time.Minute), kind: tlsid.RevocationUnknown},
 		{name: "required, by an impostor", lists: [][]byte{impostor.CRL(start, soon), middleList}, required: true, cert: good, kind: tlsid.RevocationUnknown},
 	}
 	for _, tt := range tests {
@@ -74,6 +82,22 @@ func TestRevocation(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestSameNameSameSerial: lists belong to a key, not to a name.
+func TestSameNameSameSerial(t *testing.T) {
+	start, soon, _ := moments()
+	a, b := ca.New("Root"), ca.New("Root")
+	twin := ca.Leaf{DNS: []string{"a.test"}, Serial: 5}
+	revoked, good := a.Issue(twin), b.Issue(twin)
+	loaded := trust(t, tlsid.TrustConfig{Roots: []string{rootFile(t, a, b)}, CRLs: []string{write(t, a.CRL(start, soon, revoked))}})
+	for range 2 {
+		_, err := loaded.Identify(presented(t, revoked))
+		wantKind(t, err, tlsid.Revoked)
+		if _, err := loaded.Identify(presented(t, good)); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
