@@ -48,7 +48,7 @@ func (d *decoder) decodeRoot(root *node, into any) {
 func (d *decoder) decode(n *node, v reflect.Value, at *place) {
 	if d.budget--; d.budget <= 0 {
 		if d.budget == 0 {
-			d.bad(n, at, "aliases multiply this file beyond all measure; write the values out")
+			d.bad(n, at, "the aliases of this file stand for too many values; write the values out")
 		}
 		return
 	}
