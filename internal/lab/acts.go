@@ -280,16 +280,16 @@ func answers() []scenario {
 	return []scenario{
 		{
 			from: "alice@contoso.com", to: "bob@fabrikam.com", method: "MESSAGE", kind: "allowed",
-			answer: sippeer.Answer{Status: 486}, want: want{rule: ruleFabrikam, status: 486, inside: 1034},
+			answer: sippeer.Answer{Status: 486}, want: want{reason: verdict.PeerRefused, rule: ruleFabrikam, status: 486, inside: 1034},
 		},
 		{
 			from: "bob@fabrikam.com", to: "alice@contoso.com", method: "MESSAGE", kind: "allowed",
-			answer: sippeer.Answer{Status: 486, Headers: diagnostics}, want: want{rule: ruleFabrikam, status: 486},
+			answer: sippeer.Answer{Status: 486, Headers: diagnostics}, want: want{reason: verdict.PeerRefused, rule: ruleFabrikam, status: 486},
 		},
 		{
 			from: "bob@fabrikam.com", to: "alice@contoso.com", method: "MESSAGE", kind: "allowed",
 			answer: sippeer.Answer{Status: 503, Headers: []sippeer.Field{{Name: "Retry-After", Value: "3600"}}},
-			want:   want{rule: ruleFabrikam, status: 500},
+			want:   want{reason: verdict.PeerRefused, rule: ruleFabrikam, status: 500},
 		},
 	}
 }

@@ -79,7 +79,7 @@ func domainOf(address string) string {
 // arrives tells whether a request with this reason was passed on.
 func (w want) arrives() bool {
 	switch w.reason {
-	case verdict.Allowed, verdict.NoAnswer, verdict.ConnectionLost, verdict.Cancelled:
+	case verdict.Allowed, verdict.PeerRefused, verdict.NoAnswer, verdict.ConnectionLost, verdict.Cancelled:
 		return true
 	default:
 		return false
