@@ -13,12 +13,13 @@
 // calls the handshake done, and also when a session is resumed.
 //
 //   - identity.go: the names a certificate proves for SIP (RFC 5922 §7)
-//   - trust.go: root sets, and which of them vouch for a chain
+//   - trust.go: root sets; identify.go: which of them vouch for a chain
 //   - revocation.go, crl.go: revocation lists
+//   - recent.go: verified chains, remembered for the moment that follows
 //   - keys.go: our certificates by name
 //   - config.go: the two tls.Configs
 //   - errors.go: why a certificate was refused, by us or by the peer
 //
-// Everything is immutable once loaded. A reload loads a new Side beside the old
+// What is loaded never changes. A reload loads a new Side beside the old
 // one; whoever holds it swaps one pointer.
 package tlsid

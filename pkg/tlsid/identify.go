@@ -76,8 +76,8 @@ func (t *Trust) anchorsOf(leaf *x509.Certificate, others []*x509.Certificate, no
 	return slices.Compact(anchors), nil
 }
 
-// proofs builds chains for leaf in every root set. Its error, if there is none,
-// is the most telling of those met.
+// proofs builds chains for leaf in every root set: at least one, or else the most
+// telling of the errors met.
 func (t *Trust) proofs(leaf *x509.Certificate, others []*x509.Certificate, now time.Time) ([]proof, error) {
 	options := x509.VerifyOptions{
 		Intermediates: x509.NewCertPool(),

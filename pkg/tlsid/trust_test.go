@@ -119,6 +119,7 @@ func TestChains(t *testing.T) {
 		{"authority for mail", loaded, presented(t, mail.Issue(leaf)), tlsid.WrongUsage},
 		{"a leaf as authority", loaded, []*x509.Certificate{good.Issue(leaf).X509, good.Issue(leaf).X509}, tlsid.UnknownAuthority},
 		{"authorities expired before the leaf", later, presented(t, good.Issue(long)), tlsid.Expired},
+		{"a root expired before the leaf", later, presented(t, root.Issue(long)), tlsid.Expired},
 		{"nothing", loaded, nil, tlsid.None},
 	}
 	for _, tt := range tests {
