@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -58,5 +59,100 @@ func TestGood(t *testing.T) {
 				t.Errorf("policy %v, hashes %q %q, warnings %v", l.Policy, l.Hash, l.PolicyHash, l.Warnings)
 			}
 		})
+	}
+}
+
+// TestLoadResolvesPaths: from the file that names them, wherever the process is.
+func TestLoadResolvesPaths(t *testing.T) {
+	dir := configtest.Lay(t, "testdata/good/full")
+	l, err := Load(filepath.Join(dir, "edged.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &l.Config
+	got := []string{
+		c.TLS.Certificates[1].Key, c.TLS.Roots[0], c.TLS.Roots[1], c.TLS.CRLs[0], c.SecretFile, c.StateDir, c.Admin.Socket,
+		c.SIP.Internal.Certificate.Cert, c.SIP.Pools[0].Roots[0], c.SIP.Pools[1].Roots[0], c.XMPP.Pools[0].Roots[0], c.Policy,
+		l.Source.GrantsFile, l.Source.AccessPolicies.Sites[0].UsersFile, l.Source.AllowedDomains[2].Roots[0],
+	}
+	want := []string{
+		"tls/edge.key", System, "tls/internal-ca.crt", "tls/revoked.crl", "tls/two.secret", "state", "admin.sock",
+		"tls/inside.crt", "tls/internal-ca.crt", System, "tls/internal-ca.crt", "policy/main.yaml",
+		"policy/grants.csv", "policy/seoul.csv", "litware-ca.crt",
+	}
+	for i := range want {
+		if want[i] != System {
+			want[i] = filepath.Join(dir, want[i])
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if len(l.Source.Grants) != 2 || len(l.Source.AccessPolicies.Sites[0].Users) != 2 {
+		t.Errorf("grants %v, site users %v", l.Source.Grants, l.Source.AccessPolicies.Sites[0].Users)
+	}
+}
+
+// TestLoadCompletes: defaults that follow from other values are filled in.
+func TestLoadCompletes(t *testing.T) {
+	in(t, "testdata/good/full")
+	l, err := Load("edged.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, d := range l.Config.Domains {
+		got = append(got, fmt.Sprint(d.Name, d.Protocols, d.SIP, d.XMPP))
+	}
+	for _, p := range append(l.Config.SIP.Pools, l.Config.XMPP.Pools...) {
+		got = append(got, fmt.Sprint(p.Name, " ", p.Names))
+	}
+	want := []string{
+		"contoso.com [sip xmpp] sip.contoso.com xmpp.contoso.com",
+		"xn--bcher-kva.example [sip] sip.xn--bcher-kva.example xmpp.xn--bcher-kva.example",
+		"conference.contoso.com [xmpp] sip.conference.contoso.com xmpp.contoso.com",
+		"front [pool.corp.contoso.com]",
+		"branch [branch.corp.contoso.com]",
+		"chat [contoso.com conference.contoso.com]",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestChecks: what others find gets its line and column, and is not looked for in
+// a configuration that is bad anyway.
+func TestChecks(t *testing.T) {
+	in(t, minimal)
+	found := func(l *Loaded) []Problem {
+		return []Problem{
+			{File: l.Config.Policy, Path: "allowed_domains[0].domain", Text: "no"},
+			{Path: "tls.certificates[0].cert", Text: "expired"},
+			{Path: "tls.crls[7]", Text: "not even there"},
+			{File: "elsewhere", Line: 3, Text: "as it is"},
+		}
+	}
+	_, err := Load("edged.yaml", func(*Loaded) []Problem { return nil }, found)
+	want := "edged.yaml:4:3: tls.crls[7]: not even there\n" +
+		"edged.yaml:4:25: tls.certificates[0].cert: expired\n" +
+		"policy.yaml:3:14: allowed_domains[0].domain: no\n" +
+		"elsewhere:3: as it is"
+	if err == nil || err.Error() != want {
+		t.Errorf("error:\n%v\nwant:\n%s", err, want)
+	}
+}
+
+func TestChecksNeedAGoodConfiguration(t *testing.T) {
+	in(t, minimal, "testdata/bad/12-limits-out-of-range")
+	_, err := Load("edged.yaml", func(*Loaded) []Problem { t.Error("asked about a bad one"); return nil })
+	if err == nil {
+		t.Error("loaded")
+	}
+}
+
+func TestLoadNoFile(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if _, err := Load("edged.yaml"); err == nil || err.Error() != "edged.yaml: edged.yaml does not exist" {
+		t.Errorf("error %v", err)
 	}
 }
