@@ -98,9 +98,9 @@ func (s *Server) dialAddress(ctx context.Context, h hop, name domain.Name, targe
 func (s *Server) prove(ctx context.Context, sock *tls.Conn, h hop, target string) (tlsid.Identity, *refusal) {
 	err := sock.HandshakeContext(ctx)
 	s.metrics.handshake(h.key.side, "dialled", handshakeResult(err))
-	var certificate *tlsid.CertError
+	_, refusedByUs := tlsid.Refusal(err)
 	switch {
-	case errors.As(err, &certificate):
+	case refusedByUs:
 		return tlsid.Identity{}, refuse(verdict.CertificateRefused, "%s: %v", target, err)
 	case err != nil:
 		return tlsid.Identity{}, refuse(verdict.TLSFailed, "%s: %v", target, err)
@@ -117,13 +117,14 @@ func (s *Server) prove(ctx context.Context, sock *tls.Conn, h hop, target string
 
 // handshakeResult is the closed set of results that handshakes are counted by.
 func handshakeResult(err error) string {
-	var certificate *tlsid.CertError
 	var timeout net.Error
-	switch {
-	case err == nil:
+	if err == nil {
 		return "ok"
-	case errors.As(err, &certificate):
+	}
+	if certificate, ok := tlsid.Refusal(err); ok {
 		return "certificate-" + certificate.Kind.String()
+	}
+	switch {
 	case tlsid.IsAlert(err):
 		return "alert"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():

@@ -68,7 +68,7 @@ func partnerTargets(adm *admission) []string {
 	p := adm.decision.Partner
 	switch p.Kind {
 	case policy.Direct:
-		return []string{targetName(p.Proxy, defaultPort)}
+		return []string{targetName(p.Proxy, orDefault(p.Port))}
 	case policy.HostingProvider, policy.PublicProvider:
 		return srvTargets(adm.answer.Only(p.Proxy))
 	default:

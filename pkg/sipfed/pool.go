@@ -99,15 +99,15 @@ func (s *Server) watchPools(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
+		st := s.state.Load()
+		for _, p := range st.Pools {
+			s.watchPool(st, p)
+		}
+		s.links.sweep(time.Now())
 		select {
 		case <-ctx.Done():
 			return
-		case now := <-tick.C:
-			st := s.state.Load()
-			for _, p := range st.Pools {
-				s.watchPool(st, p)
-			}
-			s.links.sweep(now)
+		case <-tick.C:
 		}
 	}
 }

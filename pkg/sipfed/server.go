@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -195,6 +196,7 @@ func (s *Server) admit(ctx context.Context, side Side, raw net.Conn) *conn {
 	if err != nil {
 		s.log.Info("handshake failed", slog.String("side", side.String()),
 			slog.String("peer_addr", raw.RemoteAddr().String()), slog.String("reason", handshakeResult(err)), slog.String("err", quotable(err.Error())))
+		linger(raw)
 		return nil
 	}
 	c := newConn(s, side, sock, id)
@@ -203,6 +205,15 @@ func (s *Server) admit(ctx context.Context, side Side, raw net.Conn) *conn {
 		return nil
 	}
 	return c
+}
+
+// linger reads on for a moment after a refusal, so that no reset of what the
+// peer has sent meanwhile overtakes our alert: it should learn why.
+func linger(raw net.Conn) {
+	const most, atMost = 64 << 10, 500 * time.Millisecond
+	if err := raw.SetReadDeadline(time.Now().Add(atMost)); err == nil {
+		_, _ = io.CopyN(io.Discard, raw, most)
+	}
 }
 
 // register enters a live connection; false once the server is ending.

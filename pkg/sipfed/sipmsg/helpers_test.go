@@ -35,6 +35,7 @@ func newDraft() *draft {
 // with replaces the row of that name, or adds one.
 func (d *draft) with(row string) *draft {
 	name, _, _ := strings.Cut(row, ":")
+	name = strings.TrimSpace(name)
 	for i, old := range d.rows {
 		if strings.HasPrefix(old, name+":") {
 			d.rows[i] = row

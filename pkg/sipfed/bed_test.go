@@ -1,0 +1,333 @@
+package sipfed
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"edged/internal/lab/ca"
+	"edged/pkg/discovery"
+	"edged/pkg/domain"
+	"edged/pkg/limit"
+	"edged/pkg/nexthop"
+	"edged/pkg/policy"
+	"edged/pkg/tlsid"
+)
+
+// bed is a Server between a partner and a pool over in-memory pipes: it runs in
+// a synctest bubble, where time costs nothing.
+type bed struct {
+	t       *testing.T
+	s       *Server
+	state   *State
+	world   *authorities
+	outside *pipes
+	inside  *pipes
+	members chan net.Conn // what the edge dialled to the pool
+}
+
+// authorities are made once for a test binary: keys are slow, and must be made
+// outside of bubbles.
+type authorities struct {
+	dir              string
+	public, private  *ca.Authority
+	edge, inner      ca.Cert
+	partner, other   ca.Cert
+	member           ca.Cert
+	external, inside *tlsid.Side
+}
+
+var world = sync.OnceValue(func() *authorities {
+	w := &authorities{public: ca.New("public"), private: ca.New("inside")}
+	w.dir = must(os.MkdirTemp("", "sipfed"))
+	issue := func(a *ca.Authority, name string) ca.Cert {
+		return a.Issue(ca.Leaf{DNS: []string{name}})
+	}
+	w.edge, w.inner = issue(w.public, "sip.contoso.com"), issue(w.private, "edge.corp.contoso.com")
+	w.partner, w.other = issue(w.public, "fabrikam.com"), issue(w.public, "adatum.com")
+	w.member = issue(w.private, "pool.corp.contoso.com")
+	w.external = w.side(w.edge, w.public, "")
+	w.inside = w.side(w.inner, w.private, "pool:front")
+	return w
+})
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// side loads one side's keys and roots from files, as the daemon does.
+func (w *authorities) side(own ca.Cert, root *ca.Authority, anchor string) *tlsid.Side {
+	name := strings.ReplaceAll("side"+anchor, ":", "-")
+	cert, key, err := own.WriteFiles(w.dir, name)
+	if err != nil {
+		panic(err)
+	}
+	rootFile, _, err := root.Cert().WriteFiles(w.dir, name+"-root")
+	if err != nil {
+		panic(err)
+	}
+	now := time.Now() // the bubble's clock starts in the year 2000
+	trust := tlsid.TrustConfig{Roots: []string{rootFile}}
+	if anchor != "" {
+		trust = tlsid.TrustConfig{Anchors: map[string][]string{anchor: {rootFile}}}
+	}
+	trust.Now = func() time.Time { return now }
+	return &tlsid.Side{
+		Keys:  must(tlsid.LoadKeys([]tlsid.Pair{{Cert: cert, Key: key}}, domain.Name{})),
+		Trust: must(tlsid.LoadTrust(trust)),
+	}
+}
+
+// newBed starts a Server. Change adjusts the policy before it is compiled.
+func newBed(t *testing.T, change ...func(*policy.Source, *limit.Bounds)) *bed {
+	t.Helper()
+	b := &bed{t: t, world: world(), outside: newPipes(), inside: newPipes(), members: make(chan net.Conn, 16)}
+	b.state = b.newState(change...)
+	s, err := New(Config{Log: slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelDebug})), Dial: b.dial}, b.state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.s = s
+	go func() { _ = s.Serve(External, b.outside) }()
+	go func() { _ = s.Serve(Internal, b.inside) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		s.Shutdown(ctx)
+	})
+	return b
+}
+
+func (b *bed) newState(change ...func(*policy.Source, *limit.Bounds)) *State {
+	src := policy.Default()
+	src.Federation.Enabled = true
+	src.AllowedDomains = []policy.AllowedDomain{{Domain: pattern("fabrikam.com")}, {Domain: pattern("adatum.com")}}
+	src.AccessPolicies.Global.Federation = true
+	src.AccessPolicies.Users = []policy.UserPolicy{{Name: "none", Policy: &policy.AccessPolicy{}, Grant: []policy.User{must(policy.ParseUser("mallory@contoso.com"))}}}
+	bounds := limit.DefaultBounds()
+	for _, f := range change {
+		f(&src, &bounds)
+	}
+	set, problems := policy.Compile(src, []policy.Local{{Domain: domain.MustParse("contoso.com"), SIP: true}})
+	if len(problems) > 0 {
+		b.t.Fatal(problems)
+	}
+	return &State{
+		Policy: set, Bounds: bounds, Secret: Secret{Current: []byte(strings.Repeat("s", 32))},
+		Resolver: must(discovery.New(discovery.Config{Servers: []string{"127.0.0.1:1"}})),
+		Faces: [2]Face{
+			External: {TLS: b.world.external, Host: domain.MustParse("sip.contoso.com"), Port: 5061, Names: map[string]bool{"sip.contoso.com": true}},
+			Internal: {TLS: b.world.inside, Host: domain.MustParse("edge.corp.contoso.com"), Port: 5061, Names: map[string]bool{"edge.corp.contoso.com": true}},
+		},
+		Pools: []*Pool{{Name: "front", Domains: []domain.Name{domain.MustParse("contoso.com")}, Anchor: "pool:front",
+			Names:   []domain.Name{domain.MustParse("pool.corp.contoso.com")},
+			Members: nexthop.New([]string{"10.0.0.1:5061"}, nexthop.Config{DownFor: time.Second, MaxDown: 30 * time.Second, Now: time.Now})}},
+	}
+}
+
+func pattern(s string) policy.Pattern { return policy.Pattern{Name: domain.MustParse(s)} }
+
+// dial is Config.Dial: the pool is at the other end of a pipe.
+func (b *bed) dial(ctx context.Context, _ Side, to netip.AddrPort) (net.Conn, error) {
+	if to.Addr() != netip.MustParseAddr("10.0.0.1") {
+		return nil, fmt.Errorf("nobody is at %s", to)
+	}
+	ours, theirs := net.Pipe()
+	select {
+	case b.members <- theirs:
+		return ours, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// partner connects to the outside listener with a certificate.
+func (b *bed) partner(cert ca.Cert) *peer {
+	b.t.Helper()
+	return b.client(b.outside, cert)
+}
+
+// poolClient connects to the inside listener as a member of the pool.
+func (b *bed) poolClient() *peer { return b.client(b.inside, b.world.member) }
+
+func (b *bed) client(to *pipes, cert ca.Cert) *peer {
+	b.t.Helper()
+	ours, theirs := net.Pipe()
+	to.conns <- theirs
+	sock := tls.Client(ours, &tls.Config{InsecureSkipVerify: true, GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		return &cert.TLS, nil
+	}})
+	if err := sock.HandshakeContext(b.t.Context()); err != nil {
+		b.t.Fatal(err)
+	}
+	return newPeer(b.t, ours, sock)
+}
+
+// poolServer takes the connection that the edge opens to its pool.
+func (b *bed) poolServer() *peer {
+	b.t.Helper()
+	raw := <-b.members
+	roots := x509.NewCertPool()
+	sock := tls.Server(raw, &tls.Config{Certificates: []tls.Certificate{b.world.member.TLS}, ClientAuth: tls.RequireAnyClientCert, ClientCAs: roots})
+	if err := sock.HandshakeContext(b.t.Context()); err != nil {
+		b.t.Fatal(err)
+	}
+	return newPeer(b.t, raw, sock)
+}
+
+// peer is one end of a connection, played by the test.
+type peer struct {
+	t    *testing.T
+	raw  net.Conn
+	sock *tls.Conn
+	r    *bufio.Reader
+}
+
+func newPeer(t *testing.T, raw net.Conn, sock *tls.Conn) *peer {
+	t.Cleanup(func() { _ = raw.Close() })
+	return &peer{t: t, raw: raw, sock: sock, r: bufio.NewReader(sock)}
+}
+
+// send writes a message given with plain line ends; Content-Length is added.
+func (p *peer) send(text string) {
+	p.t.Helper()
+	head, body, _ := strings.Cut(strings.TrimLeft(text, "\n"), "\n\n")
+	head = strings.ReplaceAll(strings.TrimRight(head, "\n"), "\n", "\r\n")
+	if _, err := fmt.Fprintf(p.sock, "%s\r\nContent-Length: %d\r\n\r\n%s", head, len(body), body); err != nil {
+		p.t.Fatal("send:", err)
+	}
+}
+
+// expect reads one message and checks the start of its first line.
+func (p *peer) expect(start string) msg {
+	p.t.Helper()
+	m, err := p.read(30 * time.Minute)
+	if err != nil {
+		p.t.Fatalf("waiting for %q: %v", start, err)
+	}
+	if !strings.HasPrefix(m.first, start) {
+		p.t.Fatalf("want %q, got\n%s", start, m)
+	}
+	return m
+}
+
+// silent checks that nothing arrives for a while.
+func (p *peer) silent(d time.Duration) {
+	p.t.Helper()
+	if m, err := p.read(d); err == nil {
+		p.t.Fatalf("want silence, got\n%s", m)
+	}
+}
+
+// msg is a message as a test reads it: no part of the edge is used.
+type msg struct {
+	first string
+	rows  []string
+	body  string
+}
+
+func (m msg) String() string { return m.first + "\n" + strings.Join(m.rows, "\n") + "\n\n" + m.body }
+
+// all returns the values of a header, in order.
+func (m msg) all(name string) []string {
+	var out []string
+	for _, row := range m.rows {
+		if k, v, _ := strings.Cut(row, ":"); strings.EqualFold(strings.TrimSpace(k), name) {
+			out = append(out, strings.TrimSpace(v))
+		}
+	}
+	return out
+}
+
+func (m msg) one(name string) string {
+	if all := m.all(name); len(all) > 0 {
+		return all[0]
+	}
+	return ""
+}
+
+// reply makes the response to a request that a pool or partner received.
+func (m msg) reply(status string, extra ...string) string {
+	out := "SIP/2.0 " + status + "\n"
+	for _, name := range []string{"Via", "From", "To", "Call-ID", "CSeq", "Record-Route"} {
+		for _, v := range m.all(name) {
+			if name == "To" && !strings.Contains(v, "tag=") {
+				v += ";tag=there"
+			}
+			out += name + ": " + v + "\n"
+		}
+	}
+	for _, e := range extra {
+		out += e + "\n"
+	}
+	return out + "\n"
+}
+
+func (p *peer) read(within time.Duration) (msg, error) {
+	_ = p.sock.SetReadDeadline(time.Now().Add(within))
+	var m msg
+	for {
+		line, err := p.r.ReadString('\n')
+		if err != nil {
+			return m, err
+		}
+		line = strings.TrimRight(line, "\r\n")
+		switch {
+		case line == "" && m.first == "":
+		case line == "":
+			n, _ := strconv.Atoi(m.one("Content-Length"))
+			body := make([]byte, n)
+			_, err := io.ReadFull(p.r, body)
+			m.body = string(body)
+			return m, err
+		case m.first == "":
+			m.first = line
+		default:
+			m.rows = append(m.rows, line)
+		}
+	}
+}
+
+// pipes is a listener whose connections are made by the test.
+type pipes struct {
+	conns chan net.Conn
+	done  chan struct{}
+	once  sync.Once
+}
+
+func newPipes() *pipes { return &pipes{conns: make(chan net.Conn, 16), done: make(chan struct{})} }
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error   { p.once.Do(func() { close(p.done) }); return nil }
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
+
+// testLog shows the edge's log where a test fails.
+type testLog struct{ t *testing.T }
+
+func (l testLog) Write(b []byte) (int, error) {
+	l.t.Log(strings.TrimSpace(string(b)))
+	return len(b), nil
+}

@@ -1,0 +1,132 @@
+package sipfed
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// request is a request of the partner fabrikam.com for alice.
+func request(method, branch, body string) string {
+	return method + ` sip:alice@contoso.com SIP/2.0
+Via: SIP/2.0/TLS edge.fabrikam.com:5061;branch=z9hG4bK` + branch + `
+Max-Forwards: 70
+From: <sip:bob@fabrikam.com>;tag=here
+To: <sip:alice@contoso.com>
+Call-ID: call-` + branch + `
+CSeq: 1 ` + method + "\n\n" + body
+}
+
+func TestMessageCrossesAndComesBack(t *testing.T) {
+	world()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		partner := b.partner(b.world.partner)
+		pool := b.poolServer()
+		partner.send(request("MESSAGE", "1", "hello"))
+		got := pool.expect("MESSAGE sip:alice@contoso.com SIP/2.0")
+		if got.body != "hello" || got.one("Max-Forwards") != "69" || len(got.all("Via")) != 2 || len(got.all("Record-Route")) != 0 {
+			t.Fatalf("pool got\n%s", got)
+		}
+		pool.send(got.reply("200 OK"))
+		answer := partner.expect("SIP/2.0 200 OK")
+		if vias := answer.all("Via"); len(vias) != 1 || !strings.Contains(vias[0], "z9hG4bK1") {
+			t.Fatalf("partner got\n%s", answer)
+		}
+		synctest.Wait()
+		if n := b.s.table.size.Load(); n != 0 {
+			t.Fatalf("%d transactions left", n)
+		}
+	})
+}
+
+func TestNonInviteSilence(t *testing.T) {
+	world()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		partner := b.partner(b.world.partner)
+		pool := b.poolServer()
+		start := time.Now()
+		partner.send(request("MESSAGE", "1", ""))
+		pool.expect("MESSAGE")
+		partner.expect("SIP/2.0 100")
+		if after := time.Since(start); after < 3500*time.Millisecond || after > 4*time.Second {
+			t.Errorf("100 after %v, want 3.5s (RFC 4320 §4.1)", after)
+		}
+		partner.silent(2 * time.Minute) // RFC 4320 §4.2: no 408
+		synctest.Wait()
+		if n := b.s.table.size.Load(); n != 0 {
+			t.Errorf("%d transactions left", n)
+		}
+	})
+}
+
+func TestInviteDialogBothWays(t *testing.T) {
+	world()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		partner := b.partner(b.world.partner)
+		pool := b.poolServer()
+		partner.send(request("INVITE", "1", ""))
+		partner.expect("SIP/2.0 100")
+		invite := pool.expect("INVITE")
+		if rr := invite.all("Record-Route"); len(rr) != 2 || !strings.Contains(rr[0], "edge.corp.contoso.com") || !strings.Contains(rr[1], "sip.contoso.com") {
+			t.Fatalf("Record-Route %q", rr)
+		}
+		pool.send(invite.reply("180 Ringing"))
+		partner.expect("SIP/2.0 180")
+		pool.send(invite.reply("200 OK", "Contact: <sip:alice@10.0.0.9>"))
+		ok := partner.expect("SIP/2.0 200")
+		rr := ok.all("Record-Route")
+		inDialog := func(method, seq, branch string) string {
+			return method + ` sip:alice@10.0.0.9 SIP/2.0
+Via: SIP/2.0/TLS edge.fabrikam.com:5061;branch=z9hG4bK` + branch + `
+Max-Forwards: 70
+Route: ` + rr[1] + "\nRoute: " + rr[0] + `
+From: <sip:bob@fabrikam.com>;tag=here
+To: <sip:alice@contoso.com>;tag=there
+Call-ID: call-1
+CSeq: ` + seq + " " + method + "\n\n"
+		}
+		partner.send(inDialog("ACK", "1", "ack"))
+		if ack := pool.expect("ACK"); len(ack.all("Route")) != 0 {
+			t.Fatalf("ACK with our Route\n%s", ack)
+		}
+		partner.send(inDialog("BYE", "2", "bye"))
+		bye := pool.expect("BYE sip:alice@10.0.0.9")
+		pool.send(bye.reply("200 OK"))
+		partner.expect("SIP/2.0 200")
+
+		// The same token on another certificate's connection is worth nothing.
+		thief := b.partner(b.world.other)
+		thief.send(strings.ReplaceAll(inDialog("BYE", "3", "thief"), "bob@fabrikam.com", "eve@adatum.com"))
+		thief.expect("SIP/2.0 481")
+		thief.send(inDialog("BYE", "3", "thief2"))
+		thief.expect("SIP/2.0 403")
+	})
+}
+
+func TestCancelWaitsForProvisional(t *testing.T) {
+	world()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		partner := b.partner(b.world.partner)
+		pool := b.poolServer()
+		partner.send(request("INVITE", "1", ""))
+		partner.expect("SIP/2.0 100")
+		invite := pool.expect("INVITE")
+		partner.send(request("CANCEL", "1", ""))
+		partner.expect("SIP/2.0 200")
+		pool.silent(time.Second)
+		pool.send(invite.reply("180 Ringing"))
+		cancel := pool.expect("CANCEL sip:alice@contoso.com")
+		if len(cancel.all("Via")) != 1 || cancel.one("Via") != invite.one("Via") {
+			t.Fatalf("CANCEL Via %q, want %q", cancel.all("Via"), invite.one("Via"))
+		}
+		pool.send(cancel.reply("200 OK"))
+		pool.send(invite.reply("487 Request Terminated"))
+		pool.expect("ACK")
+		partner.expect("SIP/2.0 487")
+	})
+}
