@@ -65,8 +65,13 @@ func (s *Splice) SetValue(f Field, value ...string) {
 // DropRow removes row f with its continuation lines.
 func (s *Splice) DropRow(f Field) { s.Replace(f.Start(), f.End()) }
 
-// DropValue removes one element of a list, and the row when no other is left.
-func (s *Splice) DropValue(v Value) { s.drops = append(s.drops, v) }
+// DropValue removes one element of a list, and the row when no other is left. A
+// value of another message is ignored.
+func (s *Splice) DropValue(v Value) {
+	if v.Row >= 0 && v.Row < len(s.m.fields) {
+		s.drops = append(s.drops, v)
+	}
+}
 
 // AppendTo appends the changed message to dst.
 func (s *Splice) AppendTo(dst []byte) []byte {
@@ -91,7 +96,12 @@ func (s *Splice) AppendTo(dst []byte) []byte {
 
 // settleDrops turns the dropped elements into edits, row by row.
 func (s *Splice) settleDrops() {
-	slices.SortFunc(s.drops, func(a, b Value) int { return a.Start - b.Start })
+	slices.SortFunc(s.drops, func(a, b Value) int {
+		if a.Row != b.Row {
+			return a.Row - b.Row
+		}
+		return a.Start - b.Start
+	})
 	for rest := s.drops; len(rest) > 0; {
 		rest = s.settleRow(rest)
 	}
