@@ -61,13 +61,28 @@ func fileError(path string, err error) error {
 
 // checkReadable tells why a file could not be read later.
 func checkReadable(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fileError(path, err)
+	}
+	if err := checkPlain(path, info.Mode()); err != nil {
+		return err
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return fileError(path, err)
 	}
-	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.IsDir() {
+	return f.Close()
+}
+
+// checkPlain refuses what is not a file with content: opening a pipe would wait
+// for ever.
+func checkPlain(path string, mode fs.FileMode) error {
+	switch {
+	case mode.IsDir():
 		return fmt.Errorf("%s is a folder; write a file", path)
+	case !mode.IsRegular():
+		return fmt.Errorf("%s is no plain file; write one", path)
 	}
 	return nil
 }

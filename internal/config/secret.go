@@ -48,8 +48,8 @@ func ReadSecret(path string) (current, previous []byte, err error) {
 }
 
 func checkSecretMode(path string, mode fs.FileMode) error {
-	if mode.IsDir() {
-		return fmt.Errorf("%s is a folder; write a file", path)
+	if err := checkPlain(path, mode); err != nil {
+		return err
 	}
 	if mode.Perm()&0o007 != 0 {
 		return fmt.Errorf("%s is open to every user of this host (mode %04o); run chmod o= on it, or make a new secret", path, mode.Perm())

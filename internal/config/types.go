@@ -96,6 +96,15 @@ func (n *Network) UnmarshalText(b []byte) error {
 	return nil
 }
 
+// Prefixes returns networks in the form that other packages take.
+func Prefixes(networks []Network) []netip.Prefix {
+	all := make([]netip.Prefix, len(networks))
+	for i, n := range networks {
+		all[i] = n.Prefix
+	}
+	return all
+}
+
 // Address is where to listen: an IP address with a port, or a socket that the
 // service manager hands over. The zero Address means nowhere.
 type Address struct {

@@ -16,6 +16,8 @@ func wanted(t reflect.Type) string {
 		return "a number with a unit, such as 500ms, 30s or 10m"
 	case t == reflect.TypeFor[netip.Addr]():
 		return "an IP address, such as 203.0.113.10"
+	case t.Kind() == reflect.Uint16:
+		return "a port, 1 to 65535"
 	}
 	switch kindOf(t) {
 	case "switch":
@@ -39,6 +41,8 @@ func kindOf(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.Bool:
 		return "switch"
+	case reflect.Uint16:
+		return "port"
 	case reflect.Float32, reflect.Float64:
 		return "number"
 	case reflect.String, reflect.Struct:
