@@ -107,6 +107,9 @@ type Partner struct {
 	// Proxy is the pinned host name: always set for direct partners and
 	// providers, sometimes for listed XMPP partners, else zero.
 	Proxy domain.Name
+	// Port is where Proxy listens; 0 for providers, whose SRV records say it,
+	// and where there is no Proxy.
+	Port uint16
 	// Anchor is the root set that must prove the partner; "" is tls.roots.
 	Anchor string
 	// Verification of the partner's messages (SIP).

@@ -74,6 +74,8 @@ type AllowedDomain struct {
 	// Proxy is the host name of the partner's edge. With it the partner is
 	// direct: no SRV record is asked, and only this name proves the partner.
 	Proxy domain.Name `yaml:"proxy"`
+	// Port is where Proxy listens. Default 5061.
+	Port uint16 `yaml:"port"`
 	// Roots are PEM files: who may sign this partner's certificates. They prove
 	// this entry and nothing else. Default: tls.roots of the process.
 	Roots []string `yaml:"roots"`
@@ -143,6 +145,8 @@ type XMPPPartner struct {
 	AdditionalDomains []domain.Name `yaml:"additional_domains"`
 	// Proxy is the host name to dial instead of what SRV says.
 	Proxy domain.Name `yaml:"proxy"`
+	// Port is where Proxy listens. Default 5269.
+	Port uint16 `yaml:"port"`
 	// Roots as in AllowedDomain.
 	Roots []string `yaml:"roots"`
 	// XMPPSettings stand in the entry itself.

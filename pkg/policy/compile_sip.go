@@ -1,0 +1,169 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+
+	"edged/pkg/domain"
+	"edged/pkg/verdict"
+)
+
+// Default ports, where a configured proxy names none.
+const (
+	sipPort  = 5061
+	xmppPort = 5269
+)
+
+func (c *compiler) allowed() {
+	for i := range c.src.AllowedDomains {
+		a := &c.src.AllowedDomains[i]
+		at := func(field string) string { return fmt.Sprintf("allowed_domains[%d].%s", i, field) }
+		if a.Domain.Name.IsZero() {
+			c.problem(at("domain"), "the domain is missing; write the partner's SIP domain, such as fabrikam.com")
+			continue
+		}
+		c.allowedDomain(a, at)
+		c.allowedProxy(a, at)
+		p := c.allowedPartner(a)
+		e := c.at(a.Domain.Name)
+		if a.Domain.Below {
+			e.below = p
+		} else {
+			e.listed = p
+		}
+		c.set.partners = append(c.set.partners, p)
+	}
+}
+
+// allowedDomain checks the domain of an entry against the other lists. A wildcard
+// above our own domains lists the others there: step 3 keeps ours apart.
+func (c *compiler) allowedDomain(a *AllowedDomain, at func(string) string) {
+	d := a.Domain
+	e := c.at(d.Name)
+	if d.Below && e.below != nil || !d.Below && e.listed != nil {
+		c.problem(at("domain"), "%s is listed twice; keep one entry", d)
+	}
+	if !d.Below {
+		c.foreign(at("domain"), d.Name)
+	}
+	c.notBlocked(at("domain"), d.Name)
+}
+
+func (c *compiler) allowedProxy(a *AllowedDomain, at func(string) string) {
+	if a.Proxy.IsZero() {
+		if a.Port != 0 {
+			c.problem(at("port"), "a port without a proxy has no effect, because SRV records say the port; write the proxy too, or remove the port")
+		}
+		return
+	}
+	if a.Domain.Below {
+		c.problem(at("proxy"), "the wildcard %s cannot have a proxy; list each domain that %s serves", a.Domain, a.Proxy)
+	}
+	if p := c.set.providers[a.Proxy]; p != nil {
+		c.problem(at("proxy"), "%s is the proxy of provider %q, and cannot be a direct partner's too; remove the proxy here to reach %s through the provider, or remove the provider",
+			a.Proxy, p.Name, a.Domain)
+	}
+	if c.set.homes[a.Proxy] != nil {
+		c.problem(at("proxy"), "%s is one of our own domains; write the partner's host name", a.Proxy)
+	}
+}
+
+func (c *compiler) allowedPartner(a *AllowedDomain) *Partner {
+	name := a.Domain.String()
+	p := &Partner{
+		Kind: Allowed, Name: name, Proxy: a.Proxy, Port: a.Port, Verification: a.Verification,
+		Anchor: c.anchor(name, a.Roots),
+		Rule:   verdict.Rule("allowed_domains: " + name),
+	}
+	orElse(&p.Verification, UseSource)
+	if a.Proxy.IsZero() {
+		return p
+	}
+	p.Kind = Direct
+	orElse(&p.Port, sipPort)
+	if known := c.set.proxies[a.Proxy]; !slices.Contains(known, p.Anchor) {
+		c.set.proxies[a.Proxy] = append(known, p.Anchor)
+	}
+	return p
+}
+
+func (c *compiler) providers() {
+	seen := make(map[string]bool, len(c.src.Providers))
+	for i := range c.src.Providers {
+		p := &c.src.Providers[i]
+		at := func(field string) string { return fmt.Sprintf("providers[%d].%s", i, field) }
+		c.name(at("name"), p.Name, seen)
+		c.providerKind(p, at)
+		c.providerProxy(p, at)
+		compiled := c.provider(p, i)
+		if !p.Proxy.IsZero() {
+			c.set.providers[p.Proxy] = compiled
+		}
+		c.set.partners = append(c.set.partners, &compiled.Partner)
+	}
+}
+
+// name checks a name that people give to something: there, unique, printable.
+func (c *compiler) name(path, name string, seen map[string]bool) {
+	key := strings.ToLower(name)
+	switch {
+	case name == "":
+		c.problem(path, "the name is missing; write a short one, it appears in logs and refusals")
+	case name != strings.TrimSpace(name) || strings.ContainsFunc(name, unicode.IsControl):
+		c.problem(path, "%q has spaces at its ends or control characters; write a plain name", name)
+	case seen[key]:
+		c.problem(path, "the name %q is taken by an entry above; write another one (case does not count)", name)
+	}
+	seen[key] = true
+}
+
+func (c *compiler) providerKind(p *Provider, at func(string) string) {
+	switch {
+	case p.Kind == 0:
+		c.problem(at("kind"), "the kind is missing; write hosting (organisations, whose domains are listed) or public (anybody)")
+	case p.Kind == Public && p.SharedAddressSpace:
+		c.problem(at("shared_address_space"), "a public provider cannot share our address space; write kind: hosting, or remove this line")
+	}
+}
+
+func (c *compiler) providerProxy(p *Provider, at func(string) string) {
+	if p.Proxy.IsZero() {
+		c.problem(at("proxy"), "the proxy is missing; write the host name that the SRV records of the provider's customers hold")
+		return
+	}
+	if other := c.set.providers[p.Proxy]; other != nil {
+		c.problem(at("proxy"), "%s is the proxy of provider %q already; write each proxy once", p.Proxy, other.Name)
+	}
+	if c.set.homes[p.Proxy] != nil {
+		c.problem(at("proxy"), "%s is one of our own domains; write the provider's host name", p.Proxy)
+	}
+}
+
+func (c *compiler) provider(p *Provider, index int) *provider {
+	kind := HostingProvider
+	if p.Kind == Public {
+		kind = PublicProvider
+		c.set.publicEnabled = c.set.publicEnabled || p.Enabled
+	}
+	rule := verdict.Rule("providers: " + p.Name)
+	compiled := &provider{
+		Partner: Partner{
+			Kind: kind, Name: p.Name, Proxy: p.Proxy, Verification: p.Verification,
+			Anchor: c.anchor("provider:"+p.Name, p.Roots), Rule: rule,
+		},
+		index: index, enabled: p.Enabled, shared: p.SharedAddressSpace,
+		disabled: rule + ": enabled: false",
+		sharing:  rule + ": shared_address_space: true",
+	}
+	orElse(&compiled.Verification, AlwaysVerifiable)
+	return compiled
+}
+
+// foreign reports a partner's domain that is one of ours.
+func (c *compiler) foreign(path string, d domain.Name) {
+	if c.set.homes[d] != nil {
+		c.problem(path, "%s is one of our own domains, and users inside need no federation; remove it here", d)
+	}
+}

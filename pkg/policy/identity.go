@@ -1,0 +1,142 @@
+package policy
+
+import (
+	"slices"
+
+	"edged/pkg/domain"
+)
+
+// coverage is whether an identity lets its holder speak for a domain.
+type coverage uint8
+
+const (
+	uncovered coverage = iota
+	covered
+	hangsOnSRV // it would, if the domain's current SRV record held a proven name
+)
+
+// covers compares what was proven with what entry p asks for (the DESIGN's
+// "partner certificate"). A partner with its own roots is proven by those only,
+// and everybody else by tls.roots only: a partner's private authority proves
+// nobody but that partner.
+func (p *Partner) covers(remote domain.Name, f *Facts) coverage {
+	switch p.Kind {
+	case XMPPListed, XMPPDefault:
+		return yes(f.Proven && (f.Anchors == nil || slices.Contains(f.Anchors, p.Anchor)))
+	case Direct:
+		return yes(p.provenBy(f) && slices.Contains(f.Names, p.Proxy))
+	case HostingProvider, PublicProvider:
+		if !p.provenBy(f) || !slices.Contains(f.Names, p.Proxy) {
+			return uncovered
+		}
+		return f.targets(p.Proxy)
+	case Allowed, Discovered:
+		if !p.provenBy(f) {
+			return uncovered
+		}
+		return f.coversBySRV(remote)
+	}
+	return uncovered
+}
+
+// provenBy tells whether the chain was verified against p's root set.
+func (p *Partner) provenBy(f *Facts) bool { return slices.Contains(f.Anchors, p.Anchor) }
+
+// coversBySRV is the rule for partners that SRV finds: the certificate holds the
+// SIP domain itself (RFC 5922 §7.3), or a current SRV target lying directly in
+// it. Names elsewhere need no look-up, because none of them could count.
+func (f *Facts) coversBySRV(remote domain.Name) coverage {
+	best := uncovered
+	for _, n := range f.Names {
+		if n == remote {
+			return covered
+		}
+		if !n.DirectlyUnder(remote) {
+			continue
+		}
+		switch f.targets(n) {
+		case covered:
+			return covered
+		case hangsOnSRV:
+			best = hangsOnSRV
+		case uncovered:
+		}
+	}
+	return best
+}
+
+// targets tells whether host is among the current SRV targets.
+func (f *Facts) targets(host domain.Name) coverage {
+	if !f.SRVKnown {
+		return hangsOnSRV
+	}
+	return yes(slices.Contains(f.SRV, host))
+}
+
+// within tells whether an SRV target lies directly in the domain, or is it.
+func (f *Facts) within(remote domain.Name) bool {
+	return slices.ContainsFunc(f.SRV, func(target domain.Name) bool {
+		return target == remote || target.DirectlyUnder(remote)
+	})
+}
+
+func yes(b bool) coverage {
+	if b {
+		return covered
+	}
+	return uncovered
+}
+
+// Covers tells whether what was proven (Names, Anchors, SRV; Proven for XMPP)
+// lets its holder speak for remote under entry p. It serves both directions:
+// inward for who sends, outward for who answered the connection. Without SRV
+// facts only what needs none is covered.
+func (s *Set) Covers(p *Partner, remote domain.Name, f Facts) bool {
+	if p.covers(remote, &f) != covered {
+		return false
+	}
+	if p.Kind != HostingProvider && p.Kind != PublicProvider {
+		return true
+	}
+	found := s.find(remote)
+	listed := found.partner()
+	return !found.ours() && (listed == nil || listed.Kind != Direct)
+}
+
+// CouldProve tells whether anything in the policy could accept a peer with such
+// a certificate, whatever domain it speaks for (SIP). It is false for a plain
+// stranger while discovery is off. It may be true for a peer that no message
+// will be accepted from; it is never the other way round.
+func (s *Set) CouldProve(names []domain.Name, anchors []string) bool {
+	return s.enabled && slices.ContainsFunc(names, func(n domain.Name) bool { return s.couldProve(n, anchors) })
+}
+
+func (s *Set) couldProve(n domain.Name, anchors []string) bool {
+	for _, anchor := range s.proxies[n] {
+		if slices.Contains(anchors, anchor) {
+			return true
+		}
+	}
+	if p := s.providers[n]; p != nil && p.enabled && slices.Contains(anchors, p.Anchor) {
+		return true
+	}
+	if s.couldSpeakFor(n, anchors) {
+		return true
+	}
+	// The name of a host proves the domain it lies directly in.
+	parent, ok := n.Parent()
+	return ok && s.couldSpeakFor(parent, anchors)
+}
+
+// couldSpeakFor tells whether d could be a partner found by SRV.
+func (s *Set) couldSpeakFor(d domain.Name, anchors []string) bool {
+	found := s.find(d)
+	if found.blocked != "" || found.ours() {
+		return false
+	}
+	p := found.partner()
+	if p == nil && s.discovery {
+		p = s.discovered
+	}
+	return p != nil && p.Kind != Direct && slices.Contains(anchors, p.Anchor)
+}

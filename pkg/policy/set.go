@@ -1,0 +1,177 @@
+package policy
+
+import (
+	"slices"
+
+	"edged/pkg/domain"
+	"edged/pkg/verdict"
+)
+
+// Set is a compiled policy: immutable tables, safe for concurrent use. Compile
+// makes one, and a reload replaces it as a whole.
+type Set struct {
+	// The switches.
+	enabled       bool
+	discovery     bool
+	xmppDiscovery bool
+
+	// homes are our own domains.
+	homes map[domain.Name]*home
+	// names is everything that is said about one domain, ours included.
+	names map[domain.Name]*entry
+	// depth is the largest number of labels in names: deeper names need no
+	// look-up, so that a peer gains nothing by sending long ones.
+	depth int
+	// providers by proxy; publicEnabled tells whether an enabled public one is
+	// among them.
+	providers     map[domain.Name]*provider
+	publicEnabled bool
+	// proxies holds the root sets that prove each direct partner's proxy.
+	proxies map[domain.Name][]string
+
+	// users have a policy of their own, by grant or by a site's users_file.
+	users  map[User]*access
+	global access
+
+	discovered  *Partner
+	xmppDefault *Partner
+
+	partners []*Partner
+	anchors  map[string][]string
+	warnings []Problem
+}
+
+// home is one of our own domains.
+type home struct {
+	sip, xmpp bool
+	rule      verdict.Rule
+	// site is the policy of the site that the domain belongs to, or nil.
+	site *access
+}
+
+// speaks tells whether the domain is federated for p.
+func (h *home) speaks(p Protocol) bool {
+	if p == XMPP {
+		return h.xmpp
+	}
+	return h.sip
+}
+
+// entry is what the policy says about one domain.
+type entry struct {
+	home    *home        // it is ours
+	blocked verdict.Rule // it is blocked, with everything below
+	listed  *Partner     // it is an SIP partner
+	below   *Partner     // the domains below it are SIP partners
+	xmpp    *Partner     // it is an XMPP partner
+}
+
+// provider is a Partner that serves domains other than its own.
+type provider struct {
+	Partner
+	index    int // its place in the file, which decides among several
+	enabled  bool
+	shared   bool // users of our own domains live there
+	disabled verdict.Rule
+	sharing  verdict.Rule
+}
+
+// access is an AccessPolicy with the rule that each of its refusals names.
+type access struct {
+	AccessPolicy
+	rule                 verdict.Rule // the scope itself
+	noFederation, noXMPP verdict.Rule
+	noPublic, noPublicAV verdict.Rule
+}
+
+// finding is what the tables hold about one domain and those above it.
+type finding struct {
+	exact   *entry
+	below   *Partner     // of the nearest wildcard above
+	blocked verdict.Rule // of the domain itself or the nearest blocked one above
+}
+
+// find looks a domain up, then the domains above it.
+func (s *Set) find(n domain.Name) (f finding) {
+	extra := labels(n) - s.depth
+	exact := true
+	for ok := true; ok; n, ok = n.Parent() {
+		if extra--; extra < 0 {
+			f.add(s.names[n], exact)
+		}
+		exact = false
+	}
+	return f
+}
+
+func (f *finding) add(e *entry, exact bool) {
+	switch {
+	case e == nil:
+		return
+	case exact:
+		f.exact = e
+	case f.below == nil:
+		f.below = e.below
+	}
+	if f.blocked == "" {
+		f.blocked = e.blocked
+	}
+}
+
+// partner returns the SIP entry that lists the domain: the exact one, else the
+// nearest wildcard's.
+func (f *finding) partner() *Partner {
+	if f.exact != nil && f.exact.listed != nil {
+		return f.exact.listed
+	}
+	return f.below
+}
+
+// ours tells whether the domain is one of our own, for whichever protocol.
+func (f *finding) ours() bool { return f.exact != nil && f.exact.home != nil }
+
+// labels counts the labels of a name.
+func labels(n domain.Name) int {
+	count := 1
+	for i, s := 0, n.String(); i < len(s); i++ {
+		if s[i] == '.' {
+			count++
+		}
+	}
+	return count
+}
+
+// accessOf returns the policy that applies to one of our users: the user's own,
+// else the site's, else the global one (lync.md §5).
+func (s *Set) accessOf(u User, h *home) *access {
+	if a := s.users[u]; a != nil {
+		return a
+	}
+	if h != nil && h.site != nil {
+		return h.site
+	}
+	return &s.global
+}
+
+// IsLocal tells whether d is one of our own domains, federated for p.
+func (s *Set) IsLocal(d domain.Name, p Protocol) bool {
+	h := s.homes[d]
+	return h != nil && h.speaks(p)
+}
+
+// Warnings are doubtful but working settings, in file order.
+func (s *Set) Warnings() []Problem { return slices.Clone(s.warnings) }
+
+// Anchors maps each Partner.Anchor to the PEM files of its entry's roots, as
+// written there.
+func (s *Set) Anchors() map[string][]string {
+	all := make(map[string][]string, len(s.anchors))
+	for name, files := range s.anchors {
+		all[name] = slices.Clone(files)
+	}
+	return all
+}
+
+// Partners returns every listed entry in file order: allowed domains, providers
+// (disabled ones too), XMPP partners. They are shared and must not be changed.
+func (s *Set) Partners() []*Partner { return slices.Clone(s.partners) }
