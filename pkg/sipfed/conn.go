@@ -24,6 +24,7 @@ var (
 	errQueueFull  = errors.New("connection does not take what is queued for it")
 	errIdle       = errors.New("idle")
 	errStopped    = errors.New("edge is stopping")
+	errRetired    = errors.New("our certificate was replaced")
 	errRechecked  = errors.New("no longer allowed after a reload")
 )
 
@@ -40,13 +41,16 @@ type conn struct {
 	subject  string // the identity's first name, for logs
 	key      string // tells certificates apart: part of every transaction key
 	log      *slog.Logger
-	link     *link  // dialled connections only
-	target   string // ... and where they lead, host:port
+	link     *link   // dialled connections only
+	target   string  // ... and where they lead, host:port
+	shown    linkKey // ... and as whom, with which certificate of ours
+	shownFor domain.Name
 	member   string // accepted inside connections: the pool's member behind it, if it can be told
 
 	// Owned by run and its reader.
 	reader    *sipmsg.Reader
 	messageBy time.Time // when the message under way must be complete; zero between messages
+	firstBy   time.Time // accepted connections: when the first message must be complete; then zero
 	strangers int       // domains looked up for this connection
 
 	pending atomic.Int64 // server transactions open on this connection
@@ -57,6 +61,7 @@ type conn struct {
 	queued  uint64                   // bytes ever appended to out
 	written uint64                   // ... of them handed to the TLS layer, whole or in part
 	closed  error                    // why; set once
+	retired bool                     // to be closed when nothing waits on it
 	leaving error                    // why to close as soon as nothing is queued
 	waiting map[*attempt]struct{}    // client transactions without a final answer
 	domains map[domain.Name]struct{} // partner domains accepted on it: asked again after a reload
@@ -92,6 +97,9 @@ func (c *conn) run(ctx context.Context) {
 	c.reader = sipmsg.NewReader(timedReader{c}, messageLimits(c.srv.state.Load().Bounds))
 	c.reader.OnPing = c.pong
 	c.reader.OnStart = c.messageStarts
+	if !c.dialled && c.side == External {
+		c.firstBy = time.Now().Add(c.srv.state.Load().Bounds.FirstMessageTimeout)
+	}
 	var writer sync.WaitGroup
 	writer.Go(c.writeLoop)
 	err := c.readLoop(ctx)
@@ -107,7 +115,7 @@ func (c *conn) run(ctx context.Context) {
 func (c *conn) readLoop(ctx context.Context) error {
 	for {
 		m, err := c.reader.Next()
-		c.messageBy = time.Time{}
+		c.messageBy, c.firstBy = time.Time{}, time.Time{}
 		var syntax *sipmsg.SyntaxError
 		var framing *sipmsg.FramingError
 		switch {
@@ -154,6 +162,7 @@ func (c *conn) refuseBroken(m *sipmsg.Message, reason verdict.Reason, status int
 // pong answers a keep-alive at once (RFC 5626 §4.4.1).
 func (c *conn) pong() {
 	c.touch()
+	c.firstBy = time.Time{}
 	_, _ = c.send(func(dst []byte) []byte { return append(dst, "\r\n"...) })
 }
 
@@ -304,7 +313,22 @@ func (c *conn) await(a *attempt) bool {
 func (c *conn) settle(a *attempt) {
 	c.mu.Lock()
 	delete(c.waiting, a)
+	retired := c.retired && len(c.waiting) == 0
 	c.mu.Unlock()
+	if retired {
+		c.finish(errRetired)
+	}
+}
+
+// retire ends a connection as soon as nothing waits for an answer on it.
+func (c *conn) retire() {
+	c.mu.Lock()
+	c.retired = true
+	idle := len(c.waiting) == 0
+	c.mu.Unlock()
+	if idle {
+		c.finish(errRetired)
+	}
 }
 
 // accepted notes that policy let a domain speak on this connection.
@@ -353,6 +377,9 @@ func (r timedReader) Read(p []byte) (int, error) {
 		if by.IsZero() {
 			by = time.Now().Add(idle)
 		}
+		if !r.c.firstBy.IsZero() && r.c.firstBy.Before(by) {
+			by = r.c.firstBy
+		}
 		if err := r.c.sock.SetReadDeadline(by); err != nil {
 			return 0, err
 		}
@@ -361,7 +388,7 @@ func (r timedReader) Read(p []byte) (int, error) {
 			r.c.heard.Store(true)
 			return n, err
 		}
-		if !errors.Is(err, os.ErrDeadlineExceeded) || !r.c.messageBy.IsZero() {
+		if !errors.Is(err, os.ErrDeadlineExceeded) || !r.c.messageBy.IsZero() || !r.c.firstBy.IsZero() {
 			return n, err
 		}
 		if since, ok := r.c.idleSince(); ok && time.Since(since) >= idle {

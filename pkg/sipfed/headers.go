@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"edged/pkg/domain"
+	"edged/pkg/policy"
 	"edged/pkg/sipfed/sipmsg"
 	"edged/pkg/verdict"
 )
@@ -21,6 +22,7 @@ import (
 //	strip-inside   to outside: diagnostics, and what was meant for the inside
 //	privacy-id     to outside: P-Asserted-Identity where Privacy says id (RFC 3325 §7),
 //	               and of what is left only URIs of our own domains
+//	trust          to inside: ms-edge-proxy-message-trust, what the edge knows of the sender
 //	diagnose       to inside: ms-diagnostics on failures
 //	hide-user      to outside: one answer for all reasons why a user is not reached
 
@@ -76,18 +78,48 @@ func (s *Server) appendRequest(dst []byte, st *State, from *conn, m *sipmsg.Mess
 	top = appendVia(top, &st.Faces[to], branch)
 	if recordRoutes(m.Method) {
 		for _, side := range [2]Side{to, to.other()} { // RFC 5658 §5: the side it leaves by first
-			top = appendRecordRoute(top, &st.Faces[side], st.tokens.seal(adm.token, side, m.CallID()))
+			top = appendRecordRoute(top, &st.Faces[side], m.URI().Scheme, st.tokens.seal(adm.token, side, m.CallID()))
 		}
 	}
-	start, end := m.StartLine()
-	_ = start
+	_, end := m.StartLine()
 	splice.InsertBytes(end+2, top)
 	addReceived(splice, m, from)
 	for _, v := range adm.own {
 		splice.DropValue(v)
 	}
 	screenHeaders(splice, m, to, adm.local().Domain)
+	if to == Internal {
+		splice.AppendHeader(trustLine(st, adm, m), "\r\n")
+	}
 	return splice.AppendTo(dst)
+}
+
+// trustLine tells the inside what it may think of a message from outside
+// (MS-SIPRE §2.2.15). Whatever an outsider says of itself was taken off before.
+func trustLine(st *State, adm *admission, m *sipmsg.Message) string {
+	source, network := "AutoFederation", "federation"
+	p := adm.decision.Partner
+	switch p.Kind {
+	case policy.Direct:
+		source = "DirectPartner"
+	case policy.HostingProvider:
+		source = "AuthorizedServer"
+	case policy.PublicProvider:
+		source, network = "AuthorizedServer", "publiccloud"
+	default:
+	}
+	verified := "unverified"
+	if p.Verification == policy.AlwaysVerifiable || p.Verification == policy.UseSource && saysVerified(m) {
+		verified = "verified"
+	}
+	return "ms-edge-proxy-message-trust: ms-source-type=" + source + ";ms-ep-fqdn=" + st.Faces[Internal].Host.String() +
+		";ms-source-verified-user=" + verified + ";ms-source-network=" + network
+}
+
+// saysVerified reads the partner edge's own word about its user.
+func saysVerified(m *sipmsg.Message) bool {
+	v, ok := m.Get(sipmsg.MSAssertedVerification)
+	return ok && bytes.EqualFold(bytes.TrimSpace(v), []byte("ms-source-verified-user=verified"))
 }
 
 // addReceived notes where the request came from in its sender's Via
@@ -164,6 +196,9 @@ func (s *Server) appendForwarded(dst []byte, tx *transaction, m *sipmsg.Message)
 	}
 	to := tx.from.side
 	screenHeaders(splice, m, to, tx.adm.local().Domain)
+	if to == Internal {
+		splice.AppendHeader(trustLine(tx.st, tx.adm, m), "\r\n")
+	}
 	if to == Internal && m.Status >= 400 && m.Count(sipmsg.MSDiagnosticsPublic) == 0 {
 		a := answerTo(verdict.PeerRefused, Internal)
 		line := a.diagnostics(tx.st.Faces[Internal].Host.String(), "") +

@@ -9,6 +9,7 @@ import (
 	"edged/pkg/domain"
 	"edged/pkg/policy"
 	"edged/pkg/tlsid"
+	"edged/pkg/verdict"
 )
 
 // Apply replaces the State and asks the new one about every connection that is
@@ -35,6 +36,9 @@ func (s *Server) recheck(st *State) {
 			why = "limits"
 		case !stillAllowed(st, c):
 			why = "policy"
+		}
+		if why == "" && c.dialled && c.shown.ours != st.keyFingerprint(c.side, c.shownFor) {
+			c.retire() // our own certificate has changed: later requests show the new one
 		}
 		if why != "" {
 			c.log.Info("connection refused after reload", slog.String("reason", why))
@@ -113,6 +117,11 @@ func (s *Server) Shutdown(ctx context.Context) {
 	s.stopping.Store(true)
 	s.closeListeners()
 	s.drain(ctx)
+	for _, tx := range s.table.all() {
+		tx.mu.Lock()
+		tx.fail(refuse(verdict.ShuttingDown, "not finished within limits.drain_timeout"))
+		tx.mu.Unlock()
+	}
 	s.mu.Lock()
 	s.ended = true
 	s.mu.Unlock()

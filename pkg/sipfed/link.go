@@ -128,7 +128,7 @@ func (l *link) dial(target string, st *State) bool {
 			return
 		}
 		l.srv.metrics.dial(h.key.side, verdict.Allowed)
-		c.link, c.target = l, target
+		c.link, c.target, c.shown, c.shownFor = l, target, h.key, h.ours
 		l.connected(target, c)
 		c.log.Info("connection opened", slog.Bool("dialled", true), slog.String("hop", h.key.hop), slog.String("target", target))
 		l.resume(target, c, nil)

@@ -134,7 +134,21 @@ func (tx *transaction) try() {
 	if tx.failure == nil {
 		tx.failure = refuse(verdict.ConnectFailed, "no target could be reached")
 	}
-	tx.fail(tx.failure)
+	tx.fail(tx.unreached(tx.failure))
+}
+
+// unreached says the same of a pool as one reason: which of its members failed
+// how is no partner's business, and is in the detail.
+func (tx *transaction) unreached(r *refusal) *refusal {
+	if !tx.adm.inward {
+		return r
+	}
+	switch r.reason {
+	case verdict.ConnectFailed, verdict.TLSFailed, verdict.CertificateRefused, verdict.DNSNoAddress, verdict.DNSFailed:
+		return refuse(verdict.PoolDown, "pool %s: %s", tx.adm.token.pool, r.detail)
+	default:
+		return r
+	}
 }
 
 // resume is called by the link when a dial has ended, well or not.
@@ -177,11 +191,15 @@ func (tx *transaction) send(a *attempt, c *conn) bool {
 		}
 		return false
 	}
+	if c.side == External {
+		c.accepted(tx.adm.remote())
+	}
 	tx.current = a
 	tx.phase = tx.phase.next(sent, tx.invite())
 	tx.srv.metrics.relayed(tx.adm.inward, time.Since(tx.born))
 	if !tx.answered() {
 		tx.srv.metrics.request(tx, nil, 0)
+		tx.log(nil, 0)
 		tx.drop()
 		return true
 	}
@@ -258,12 +276,17 @@ func (tx *transaction) replyWith(a answer, r *refusal) {
 	tx.reply(a.status, phrase, tx.srv.answerLines(tx.st, tx.from.side, a, r)...)
 }
 
-// deliver sends a response to the connection that the request came on.
+// deliver sends a response to the connection that the request came on, or, if
+// that is gone, to another one that the same certificate has proven (RFC 3261
+// §18.2.2; a connection of ours to the Via's address is not tried).
 func (tx *transaction) deliver(response []byte) {
 	if tx.invite() {
 		tx.last = response
 	}
-	if err := tx.from.sendBytes(response); err != nil {
+	if tx.from.sendBytes(response) == nil {
+		return
+	}
+	if other := tx.srv.sibling(tx.from); other == nil || other.sendBytes(response) != nil {
 		tx.srv.metrics.undelivered(tx.from.side)
 	}
 }

@@ -98,13 +98,18 @@ func (tx *transaction) refused(a *attempt, m *sipmsg.Message) {
 		tx.fail(tx.failure) // §16.7 step 6: one server's 503 is not the edge's
 		return
 	}
-	if hidden := tx.hidesUser(m.Status); hidden != 0 {
+	status := m.Status
+	if hidden := tx.hidesUser(status); hidden != 0 {
+		status = hidden
 		tx.reply(hidden, notFound)
-		tx.finish(refuse(verdict.PeerRefused, "the pool answered %d (rule hide-user)", m.Status), hidden)
+	} else {
+		tx.forward(m)
+	}
+	if tx.cancelled && status == 487 {
+		tx.finish(refuse(verdict.Cancelled, "taken back by its sender"), status)
 		return
 	}
-	tx.forward(m)
-	tx.finish(refuse(verdict.PeerRefused, "%s answered %d", a.target, m.Status), m.Status)
+	tx.finish(nil, status) // policy said yes; what the peer says is its own affair
 }
 
 // over marks an attempt as finally answered.

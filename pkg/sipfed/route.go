@@ -144,8 +144,11 @@ func appendVia(dst []byte, f *Face, branch string) []byte {
 
 // appendRecordRoute puts one of our two values on top (RFC 3261 §16.6 step 4).
 // transport=tls is deprecated by RFC 5658 §6.2, and Microsoft's servers need it.
-func appendRecordRoute(dst []byte, f *Face, token string) []byte {
-	dst = append(dst, "Record-Route: <sip:"...)
+// Where sips is asked for, the dialog stays with it (RFC 3261 §16.6 step 4).
+func appendRecordRoute(dst []byte, f *Face, scheme, token string) []byte {
+	dst = append(dst, "Record-Route: <"...)
+	dst = append(dst, scheme...)
+	dst = append(dst, ':')
 	dst = append(dst, f.Host.String()...)
 	dst = append(dst, ':')
 	dst = strconv.AppendUint(dst, uint64(f.Port), 10)

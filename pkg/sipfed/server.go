@@ -194,8 +194,12 @@ func (s *Server) admit(ctx context.Context, side Side, raw net.Conn) *conn {
 		id, err = tlsid.PeerIdentity(face(), sock.ConnectionState())
 	}
 	if err != nil {
-		s.log.Info("handshake failed", slog.String("side", side.String()),
-			slog.String("peer_addr", raw.RemoteAddr().String()), slog.String("reason", handshakeResult(err)), slog.String("err", quotable(err.Error())))
+		reason := verdict.TLSFailed
+		if _, refused := tlsid.Refusal(err); refused {
+			reason = verdict.CertificateRefused
+		}
+		s.log.Info("handshake failed", slog.String("side", side.String()), slog.String("peer_addr", raw.RemoteAddr().String()),
+			slog.String("reason", reason.String()), slog.String("result", handshakeResult(err)), slog.String("err", quotable(err.Error())))
 		linger(raw)
 		return nil
 	}
@@ -236,6 +240,16 @@ func (s *Server) forget(c *conn) {
 	if c.link != nil {
 		c.link.lost(c)
 	}
+}
+
+// sibling returns another live connection of the same side and certificate.
+func (s *Server) sibling(c *conn) *conn {
+	for _, other := range s.live() {
+		if other != c && other.side == c.side && other.key == c.key && !other.isClosed() {
+			return other
+		}
+	}
+	return nil
 }
 
 // live returns the connections open now.

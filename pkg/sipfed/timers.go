@@ -59,7 +59,7 @@ func (tx *transaction) failConnecting() {
 	if r == nil {
 		r = refuse(verdict.ConnectFailed, "no connection within limits.connect_total")
 	}
-	tx.fail(r)
+	tx.fail(tx.unreached(r))
 }
 
 // silence deals with a next hop that has not answered in time.

@@ -26,8 +26,8 @@ func nextParam(b []byte, i int) (p param, next int, err error) {
 	}
 	i = skipLWS(b, i+1)
 	if i < len(b) && b[i] == '"' {
-		if end = quotedEnd(b, i); end < 0 {
-			return p, i, grammarError("a quoted parameter value that does not close")
+		if end = quotedEnd(b, i); end < 0 || !isQuotedText(b[i:end]) {
+			return p, i, grammarError("a quoted parameter value does not close, or holds control characters")
 		}
 	} else {
 		end = run(b, i, classParam)
