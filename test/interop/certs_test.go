@@ -8,6 +8,22 @@ import (
 	"edged/internal/lab/ca"
 )
 
+// authority signs certificates. Its own is in the file, for the configurations
+// of who trusts it.
+type authority struct {
+	*ca.Authority
+	file string
+	pool *x509.CertPool
+}
+
+func (w *world) newAuthority(t testing.TB, name string) authority {
+	t.Helper()
+	a := authority{Authority: ca.New(name), pool: x509.NewCertPool()}
+	a.pool.AddCert(a.Cert().X509)
+	a.file = w.write(t, name, a.Cert()).certFile
+	return a
+}
+
 // credential is a certificate with its key, in memory and as files.
 type credential struct {
 	ca.Cert
@@ -15,13 +31,13 @@ type credential struct {
 }
 
 // issue signs a certificate for the names, for use on both sides of a connection.
-func (w *world) issue(t testing.TB, a *ca.Authority, names ...string) credential {
+func (w *world) issue(t testing.TB, a authority, names ...string) credential {
 	t.Helper()
 	return w.write(t, names[0], a.Issue(leaf(names...)))
 }
 
 // issueExpired is issue, but the certificate ended an hour ago.
-func (w *world) issueExpired(t testing.TB, a *ca.Authority, names ...string) credential {
+func (w *world) issueExpired(t testing.TB, a authority, names ...string) credential {
 	t.Helper()
 	l := leaf(names...)
 	l.NotBefore, l.NotAfter = time.Now().Add(-48*time.Hour), time.Now().Add(-time.Hour)
@@ -42,16 +58,4 @@ func (w *world) write(t testing.TB, base string, c ca.Cert) credential {
 		t.Fatal(err)
 	}
 	return credential{Cert: c, certFile: cert, keyFile: key}
-}
-
-// rootsFile writes the authority's certificate and returns the path.
-func (w *world) rootsFile(t testing.TB, a *ca.Authority) string {
-	t.Helper()
-	return w.write(t, a.Cert().X509.Subject.CommonName, a.Cert()).certFile
-}
-
-func rootPool(a *ca.Authority) *x509.CertPool {
-	pool := x509.NewCertPool()
-	pool.AddCert(a.Cert().X509)
-	return pool
 }

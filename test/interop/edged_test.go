@@ -72,12 +72,12 @@ func (w *world) configure(t *testing.T, spec edgeSpec) string {
 	outside := w.issue(t, w.roots, "sip.contoso.com", "contoso.com")
 	inside := w.issue(t, w.inside, "edge.corp.contoso.com")
 	w.render(t, "policy.yaml", "policy.yaml", map[string]any{
-		"Discovery": spec.discovery, "LitwareRoots": w.rootsFile(t, w.litware),
+		"Discovery": spec.discovery, "LitwareRoots": w.litware.file,
 	})
 	return w.render(t, "edged.yaml", "edged.yaml", map[string]any{
 		"OutsideCert": outside.certFile, "OutsideKey": outside.keyFile,
 		"InsideCert": inside.certFile, "InsideKey": inside.keyFile,
-		"Roots": w.rootsFile(t, w.roots), "InsideRoots": w.rootsFile(t, w.inside),
+		"Roots": w.roots.file, "InsideRoots": w.inside.file,
 		"Secret": secret, "State": state, "Members": spec.members,
 	})
 }

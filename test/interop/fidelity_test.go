@@ -15,8 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"edged/internal/lab/ca"
-
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -29,11 +27,11 @@ const goldenBody = "hello\x00\r\n\r\nINVITE sip:carol@contoso.com SIP/2.0\r\nl: 
 func TestMessageStaysAsItWas(t *testing.T) {
 	w := newWorld(t)
 	w.startDNS(t)
-	w.startEdge(t, edgeSpec{})
 	front := w.issue(t, w.inside, "fe1.corp.contoso.com", "pool.corp.contoso.com")
 	fabrikam := w.issue(t, w.roots, "sip.fabrikam.com")
 	atFront := w.recorder(t, "fe1.corp.contoso.com", front, w.inside)
 	atFabrikam := w.recorder(t, "sip.fabrikam.com", fabrikam, w.roots)
+	w.startEdge(t, edgeSpec{})
 
 	t.Run("in", func(t *testing.T) {
 		sent := w.golden(t, "in", "sip.fabrikam.com", "fabrikam.com", "contoso.com")
@@ -60,10 +58,10 @@ func (w *world) golden(t *testing.T, name, host, from, to string) []byte {
 }
 
 // sendRaw writes the message to edged's listener of that name and wants a 200.
-func (w *world) sendRaw(t *testing.T, edge string, cred credential, trusts *ca.Authority, message []byte) {
+func (w *world) sendRaw(t *testing.T, edge string, cred credential, trusts authority, message []byte) {
 	t.Helper()
 	conn, err := tls.Dial("tcp", w.place(edge).String(), &tls.Config{
-		Certificates: []tls.Certificate{cred.TLS}, RootCAs: rootPool(trusts), ServerName: edge,
+		Certificates: []tls.Certificate{cred.TLS}, RootCAs: trusts.pool, ServerName: edge,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -86,10 +84,10 @@ func (w *world) sendRaw(t *testing.T, edge string, cred credential, trusts *ca.A
 
 // recorder listens where the zone says that the host is, answers every request
 // with 200, and hands out its bytes.
-func (w *world) recorder(t *testing.T, host string, cred credential, trusts *ca.Authority) <-chan []byte {
+func (w *world) recorder(t *testing.T, host string, cred credential, trusts authority) <-chan []byte {
 	t.Helper()
 	listener, err := tls.Listen("tcp", w.place(host).String(), &tls.Config{
-		Certificates: []tls.Certificate{cred.TLS}, ClientCAs: rootPool(trusts), ClientAuth: tls.RequireAndVerifyClientCert,
+		Certificates: []tls.Certificate{cred.TLS}, ClientCAs: trusts.pool, ClientAuth: tls.RequireAndVerifyClientCert,
 	})
 	if err != nil {
 		t.Fatal(err)

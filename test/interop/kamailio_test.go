@@ -1,9 +1,11 @@
 package interop
 
 import (
+	"io"
+	"net"
+	"net/netip"
 	"testing"
-
-	"edged/internal/lab/ca"
+	"time"
 )
 
 // server is a Kamailio that stands at an organisation's border or in its pool,
@@ -21,8 +23,8 @@ type server struct {
 type serverSpec struct {
 	host, domain, user string
 	names              []string // in its certificate; host if empty
-	signer             *ca.Authority
-	trusts             *ca.Authority
+	signer             authority
+	trusts             authority
 	next               string // the place of the edge it sends to
 	nextName           string // SNI towards it
 }
@@ -38,7 +40,7 @@ func (w *world) startServer(t *testing.T, s serverSpec) *server {
 	cred := w.issue(t, s.signer, names...)
 	srv := &server{host: s.host, users: "users." + s.host, domain: s.domain, user: s.user + "@" + s.domain}
 	tlsConfig := w.render(t, "kamailio-tls.cfg", s.host+"-tls.cfg", map[string]string{
-		"Cert": cred.certFile, "Key": cred.keyFile, "Roots": w.rootsFile(t, s.trusts), "ServerName": s.nextName,
+		"Cert": cred.certFile, "Key": cred.keyFile, "Roots": s.trusts.file, "ServerName": s.nextName,
 	})
 	config := w.render(t, "kamailio.cfg", s.host+".cfg", map[string]string{
 		"Host": srv.host, "Users": srv.users, "Domain": s.domain,
@@ -50,8 +52,29 @@ func (w *world) startServer(t *testing.T, s serverSpec) *server {
 		"-w", w.dir, "-Y", w.dir, "-f", config)
 	p.awaitListening(t, w.place(srv.host))
 	p.awaitListening(t, w.place(srv.users))
+	awaitPong(t, w.place(srv.users))
 	srv.process = p
 	return srv
+}
+
+// awaitPong waits until the server answers a ping (RFC 5626 §4.4.1): it listens
+// long before the processes that answer have read their configuration.
+func awaitPong(t *testing.T, at netip.AddrPort) {
+	t.Helper()
+	conn, err := net.Dial("tcp", at.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, "\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(conn, make([]byte, 2)); err != nil {
+		t.Fatalf("no pong from %v: %v", at, err)
+	}
 }
 
 // partner describes a partner's edge.

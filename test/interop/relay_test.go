@@ -83,3 +83,20 @@ func TestPoolMemberGoesDown(t *testing.T) {
 		t.Run(fmt.Sprint(i), func(t *testing.T) { play{"request", "MESSAGE"}.run(t, w, fabrikam, second) })
 	}
 }
+
+// TestPoolComesBack starts edged before its pool: what comes in meanwhile is
+// refused at once, and passes soon after the pool is there.
+func TestPoolComesBack(t *testing.T) {
+	w := newWorld(t)
+	w.startDNS(t)
+	w.startEdge(t, edgeSpec{})
+	fabrikam := w.caller(t, w.roots, "sip.fabrikam.com")
+	c := w.dialEdge(t, fabrikam)
+	send := func() int { return status(t, c, message(fabrikam, "bob@fabrikam.com", "carol@contoso.com")) }
+	if got := send(); got != 504 {
+		t.Errorf("without a pool answered with %d, want 504", got)
+	}
+	cert := w.issue(t, w.inside, "fe1.corp.contoso.com", "pool.corp.contoso.com")
+	w.peer(t, "fe1.corp.contoso.com", &cert.TLS, w.inside)
+	await(t, "the pool to be found again", func() bool { return send() == 200 })
+}

@@ -7,8 +7,6 @@ import (
 	"net/netip"
 	"testing"
 
-	"edged/internal/lab/ca"
-
 	"github.com/emiago/sipgo"
 	"github.com/emiago/sipgo/sip"
 )
@@ -28,13 +26,13 @@ type agent struct {
 
 // newAgent starts an agent where the zone says that the host is. It resolves the
 // names in its routes by the world's DNS.
-func (w *world) newAgent(t *testing.T, host, user, domain, edge string, cred credential, trusts *ca.Authority) *agent {
+func (w *world) newAgent(t *testing.T, host, user, domain, edge string, cred credential, trusts authority) *agent {
 	t.Helper()
 	ua, err := sipgo.NewUA(
 		sipgo.WithUserAgent(user), sipgo.WithUserAgentHostname(domain),
 		sipgo.WithUserAgentDNSResolver(w.resolver()),
 		sipgo.WithUserAgenTLSConfig(&tls.Config{
-			Certificates: []tls.Certificate{cred.TLS}, RootCAs: rootPool(trusts), ServerName: edge,
+			Certificates: []tls.Certificate{cred.TLS}, RootCAs: trusts.pool, ServerName: edge,
 		}),
 	)
 	if err != nil {
@@ -57,7 +55,7 @@ func (w *world) newAgent(t *testing.T, host, user, domain, edge string, cred cre
 	}}
 	a.calls, a.answers = sipgo.NewDialogClientCache(a.client, contact), sipgo.NewDialogServerCache(a.client, contact)
 	a.serve(t, ua, &tls.Config{
-		Certificates: []tls.Certificate{cred.TLS}, ClientCAs: rootPool(trusts), ClientAuth: tls.RequireAndVerifyClientCert,
+		Certificates: []tls.Certificate{cred.TLS}, ClientCAs: trusts.pool, ClientAuth: tls.RequireAndVerifyClientCert,
 	})
 	return a
 }
@@ -118,11 +116,11 @@ func (a *agent) request(method sip.RequestMethod, to *agent) *sip.Request {
 func TestSipgo(t *testing.T) {
 	w := newWorld(t)
 	w.startDNS(t)
-	w.startEdge(t, edgeSpec{})
 	carol := w.newAgent(t, "fe1.corp.contoso.com", "carol", "contoso.com", "edge.corp.contoso.com",
 		w.issue(t, w.inside, "fe1.corp.contoso.com", "pool.corp.contoso.com"), w.inside)
 	bob := w.newAgent(t, "sip.fabrikam.com", "bob", "fabrikam.com", "sip.contoso.com",
 		w.issue(t, w.roots, "sip.fabrikam.com"), w.roots)
+	w.startEdge(t, edgeSpec{})
 
 	t.Run("message in", func(t *testing.T) { bob.sendMessage(t, carol) })
 	t.Run("message out", func(t *testing.T) { carol.sendMessage(t, bob) })

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"testing"
 
-	"edged/internal/lab/ca"
 	"edged/internal/lab/sippeer"
 )
 
@@ -34,10 +33,10 @@ func newStand(t *testing.T) stand {
 }
 
 // peer starts a scripted peer where the zone says that the host is.
-func (w *world) peer(t testing.TB, host string, cert *tls.Certificate, trusts *ca.Authority) *sippeer.Peer {
+func (w *world) peer(t testing.TB, host string, cert *tls.Certificate, trusts authority) *sippeer.Peer {
 	t.Helper()
 	p, err := sippeer.New(t.Context(), sippeer.Config{
-		Host: host, Listen: w.place(host).String(), Certificate: cert, Roots: rootPool(trusts),
+		Host: host, Listen: w.place(host).String(), Certificate: cert, Roots: trusts.pool,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +46,7 @@ func (w *world) peer(t testing.TB, host string, cert *tls.Certificate, trusts *c
 }
 
 // caller is a peer that only dials, with a certificate for the names.
-func (w *world) caller(t testing.TB, signer *ca.Authority, names ...string) *sippeer.Peer {
+func (w *world) caller(t testing.TB, signer authority, names ...string) *sippeer.Peer {
 	t.Helper()
 	cert := signer.Issue(leaf(names...)).TLS
 	return w.callerWith(t, names[0], &cert)
@@ -55,7 +54,7 @@ func (w *world) caller(t testing.TB, signer *ca.Authority, names ...string) *sip
 
 func (w *world) callerWith(t testing.TB, host string, cert *tls.Certificate) *sippeer.Peer {
 	t.Helper()
-	p, err := sippeer.New(t.Context(), sippeer.Config{Host: host, Certificate: cert, Roots: rootPool(w.roots)})
+	p, err := sippeer.New(t.Context(), sippeer.Config{Host: host, Certificate: cert, Roots: w.roots.pool})
 	if err != nil {
 		t.Fatal(err)
 	}

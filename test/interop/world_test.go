@@ -15,8 +15,6 @@ import (
 	"sync"
 	"testing"
 	"text/template"
-
-	"edged/internal/lab/ca"
 )
 
 // world is everything one test starts: a DNS, certificate authorities, edged,
@@ -27,9 +25,9 @@ type world struct {
 	net  [3]byte      // the world's addresses are net[0].net[1].net[2].1 to .253
 	lock net.Listener // claims the network against other worlds
 
-	roots   *ca.Authority // who signs partners and our outside
-	inside  *ca.Authority // who signs our pools and our inside
-	litware *ca.Authority // litware's own
+	roots   authority // who signs partners and our outside
+	inside  authority // who signs our pools and our inside
+	litware authority // litware's own
 
 	mu     sync.Mutex
 	places map[string]netip.AddrPort
@@ -39,13 +37,10 @@ type world struct {
 // newWorld prepares a world without any process in it.
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{
-		dir:     t.ArtifactDir(),
-		places:  make(map[string]netip.AddrPort),
-		roots:   ca.New("test-roots"),
-		inside:  ca.New("contoso-inside"),
-		litware: ca.New("litware-private"),
-	}
+	w := &world{dir: t.ArtifactDir(), places: make(map[string]netip.AddrPort)}
+	w.roots = w.newAuthority(t, "test-roots")
+	w.inside = w.newAuthority(t, "contoso-inside")
+	w.litware = w.newAuthority(t, "litware-private")
 	w.claim(t)
 	return w
 }
