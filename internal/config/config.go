@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"edged/pkg/domain"
@@ -79,12 +80,7 @@ type Domain struct {
 
 // Speaks tells whether p is federated for the domain.
 func (d *Domain) Speaks(p Protocol) bool {
-	for _, have := range d.Protocols {
-		if have == p {
-			return true
-		}
-	}
-	return d.Protocols == nil
+	return d.Protocols == nil || slices.Contains(d.Protocols, p)
 }
 
 // Local is what policy has to know about our domains.

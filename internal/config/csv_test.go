@@ -20,16 +20,26 @@ func TestGrants(t *testing.T) {
 	}{
 		{"nothing", "", []policy.Grant{}},
 		{"header alone", "user,policy\n", []policy.Grant{}},
-		{"no header", "alice@contoso.com,sales\nbob@contoso.com,sales",
-			[]policy.Grant{grant("alice", contoso, 1), grant("bob", contoso, 2)}},
-		{"as spreadsheets write", "\uFEFF\"User\",\"Policy\"\r\n\"alice@contoso.com\",\"sales\"\r\n",
-			[]policy.Grant{grant("alice", contoso, 2)}},
-		{"blank lines count", "\n\nalice@contoso.com,sales\n \n bob@contoso.com , sales\n",
-			[]policy.Grant{grant("alice", contoso, 3), grant("bob", contoso, 5)}},
-		{"canonical, first and again", "Alice@Contoso.com,sales\nBOB@Contoso.com,sales\no'neil@contoso.com,sales\no'neil@contoso.com,sales\n",
-			[]policy.Grant{grant("alice", contoso, 1), grant("bob", contoso, 2), grant("o'neil", contoso, 3), grant("o'neil", contoso, 4)}},
-		{"beyond ASCII", "Jürgen@Bücher.example,sales\nzoë@bücher.example,sales\n",
-			[]policy.Grant{grant("jürgen", buecher, 1), grant("zoë", buecher, 2)}},
+		{
+			"no header", "alice@contoso.com,sales\nbob@contoso.com,sales",
+			[]policy.Grant{grant("alice", contoso, 1), grant("bob", contoso, 2)},
+		},
+		{
+			"as spreadsheets write", "\uFEFF\"User\",\"Policy\"\r\n\"alice@contoso.com\",\"sales\"\r\n",
+			[]policy.Grant{grant("alice", contoso, 2)},
+		},
+		{
+			"blank lines count", "\n\nalice@contoso.com,sales\n \n bob@contoso.com , sales\n",
+			[]policy.Grant{grant("alice", contoso, 3), grant("bob", contoso, 5)},
+		},
+		{
+			"canonical, first and again", "Alice@Contoso.com,sales\nBOB@Contoso.com,sales\no'neil@contoso.com,sales\no'neil@contoso.com,sales\n",
+			[]policy.Grant{grant("alice", contoso, 1), grant("bob", contoso, 2), grant("o'neil", contoso, 3), grant("o'neil", contoso, 4)},
+		},
+		{
+			"beyond ASCII", "Jürgen@Bücher.example,sales\nzoë@bücher.example,sales\n",
+			[]policy.Grant{grant("jürgen", buecher, 1), grant("zoë", buecher, 2)},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -55,12 +55,14 @@ type loading struct {
 	out    *Loaded
 	edged  *document // nil if it could not be read
 	policy *document // the same
+	// domains says that our domains are known. Without them half of the policy would
+	// look wrong.
+	domains bool
 }
 
 // document is a YAML file.
 type document struct {
 	path string
-	raw  []byte
 	root *node // nil if the file is beyond reading: empty, broken, multiplied
 }
 
@@ -85,6 +87,7 @@ func (l *loading) loadConfig() {
 	v := validator{config: c, document: l.edged, report: &l.report}
 	v.all()
 	c.complete()
+	l.domains = !v.unsure && len(c.Domains) > 0
 }
 
 // loadPolicy reads, judges and compiles policy.yaml.
@@ -108,8 +111,7 @@ func (l *loading) loadPolicy() {
 	resolveSource(s, filepath.Dir(path))
 	l.out.PolicyHash = hash(raw, l.readLists()...)
 	l.checkSourceFiles()
-	// Without knowing our domains, half of the policy would look wrong.
-	if l.edged.root != nil && !l.report.hit(l.edged.path, "domains") {
+	if l.domains {
 		l.compile()
 	}
 }
@@ -121,11 +123,12 @@ func (l *loading) runChecks(checks []Check) {
 			return
 		}
 		for _, p := range check(l.out) {
-			if p.File == "" || p.File == l.edged.path {
+			switch p.File {
+			case "", l.edged.path:
 				l.at(l.edged, p.Path, p.Text)
-			} else if p.File == l.policy.path {
+			case l.policy.path:
 				l.at(l.policy, p.Path, p.Text)
-			} else {
+			default:
 				l.report.add(p)
 			}
 		}
@@ -170,13 +173,13 @@ func (l *loading) parse(path string, raw []byte, into any) *document {
 	if bad != nil {
 		bad.File = path
 		l.report.add(*bad)
-		return &document{path: path, raw: raw}
+		return &document{path: path}
 	}
 	d := newDecoder(&l.report, path, len(raw))
 	if d.decodeRoot(root, into); d.budget <= 0 {
-		return &document{path: path, raw: raw}
+		return &document{path: path}
 	}
-	return &document{path: path, raw: raw, root: root}
+	return &document{path: path, root: root}
 }
 
 // parseYAML returns the top value of the one document in raw, which has to be
@@ -199,8 +202,10 @@ func parseYAML(raw []byte) (root *node, bad *Problem) {
 	}
 	switch err = loader.Load(&second); {
 	case err == nil:
-		return nil, &Problem{Line: second.Line, Column: second.Column,
-			Text: "a second document begins here and would be ignored; remove the line with --- or what follows it"}
+		return nil, &Problem{
+			Line: second.Line, Column: second.Column,
+			Text: "a second document begins here and would be ignored; remove the line with --- or what follows it",
+		}
 	case !errors.Is(err, io.EOF):
 		return nil, syntaxProblem(err)
 	}
@@ -217,6 +222,8 @@ func syntaxProblem(err error) *Problem {
 	if load.ContextMsg != "" {
 		text = fmt.Sprintf("%s (%s, line %d)", text, load.ContextMsg, load.ContextMark.Line)
 	}
-	return &Problem{Line: max(load.Mark.Line, 1), Column: max(load.Mark.Column, 1),
-		Text: "YAML syntax: " + text + syntaxHint(load.Message)}
+	return &Problem{
+		Line: max(load.Mark.Line, 1), Column: max(load.Mark.Column, 1),
+		Text: "YAML syntax: " + text + syntaxHint(load.Message),
+	}
 }

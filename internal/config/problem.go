@@ -132,8 +132,10 @@ func (r *report) sorted() []Problem {
 		all = append(all, f.problems...)
 		if f.omitted > 0 {
 			last := f.problems[len(f.problems)-1]
-			all = append(all, Problem{File: file, Line: last.Line, Column: last.Column,
-				Text: fmt.Sprintf("... and %d more problems in this file", f.omitted)})
+			all = append(all, Problem{
+				File: file, Line: last.Line, Column: last.Column,
+				Text: fmt.Sprintf("... and %d more problems in this file", f.omitted),
+			})
 		}
 	}
 	return all

@@ -26,13 +26,19 @@ func TestBoundsCheck(t *testing.T) {
 		{"timer C", func(b *Bounds) { b.InviteTimeout = 3 * time.Minute }, []string{"limits.invite_timeout: 3m is not in 3m1s..1h"}},
 		{"no number", func(b *Bounds) { b.StrangerLookups = math.NaN() }, []string{"limits.stranger_lookups: NaN is not in 0.01..10000 per second"}},
 		{"endless", func(b *Bounds) { b.StrangerLookups = math.Inf(1) }, []string{"limits.stranger_lookups: +Inf is not in 0.01..10000 per second"}},
-		{"part above whole", func(b *Bounds) { b.ConnectTotal = 3 * time.Second },
-			[]string{"limits.connect_timeout: 5s is more than limits.connect_total (3s), which encloses it"}},
-		{"queue below one message", func(b *Bounds) { b.QueueBytes = MiB },
-			[]string{"limits.queue_bytes: 1MiB does not hold one message of header_bytes and body_bytes (1088KiB)"}},
+		{
+			"part above whole", func(b *Bounds) { b.ConnectTotal = 3 * time.Second },
+			[]string{"limits.connect_timeout: 5s is more than limits.connect_total (3s), which encloses it"},
+		},
+		{
+			"queue below one message", func(b *Bounds) { b.QueueBytes = MiB },
+			[]string{"limits.queue_bytes: 1MiB does not hold one message of header_bytes and body_bytes (1088KiB)"},
+		},
 		{"one mistake is told once", func(b *Bounds) { b.Connections = -1 }, []string{"limits.connections: -1 is not in 1..1000000"}},
-		{"all at once, in order", func(b *Bounds) { b.DNSCache, b.Connections = 0, 0 },
-			[]string{"limits.connections: 0 is not in 1..1000000", "limits.dns_cache: 0 is not in 16..10000000"}},
+		{
+			"all at once, in order", func(b *Bounds) { b.DNSCache, b.Connections = 0, 0 },
+			[]string{"limits.connections: 0 is not in 1..1000000", "limits.dns_cache: 0 is not in 16..10000000"},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
