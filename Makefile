@@ -35,7 +35,7 @@ fuzz: # every target, FUZZTIME each, PARALLEL at a time
 bench:
 	go test -run '^$$' -bench . -benchmem ./...
 
-install: build # existing configuration is never touched
+install: build # binary and unit; the configuration is yours
 	install -D -m 755 bin/edged $(DESTDIR)$(PREFIX)/bin/edged
 	install -d $(DESTDIR)/lib/systemd/system
 	sed 's|/usr/bin/edged|$(PREFIX)/bin/edged|' systemd/edged.service > $(DESTDIR)/lib/systemd/system/edged.service

@@ -54,8 +54,10 @@ var bans = []ban{
 
 	{"", []string{"go.yaml.in/yaml/"}, []string{"internal/config/load.go"}, false, "one importer"},
 	{
-		"", []string{"github.com/miekg/dns"},
-		[]string{"pkg/discovery/*.go", "internal/insidedns/*.go", "internal/lab/zone/*.go"}, false, "one importer",
+		"",
+		[]string{"github.com/miekg/dns"},
+		[]string{"pkg/discovery/*.go", "internal/insidedns/*.go", "internal/lab/zone/*.go"},
+		false, "one importer",
 	},
 	{"pkg/", []string{"github.com/prometheus/"}, []string{"pkg/*/metrics.go"}, false, "metrics.go counts"},
 	{"", []string{"github.com/alecthomas/kong"}, []string{"cmd/edged/*.go"}, false, "one importer"},
