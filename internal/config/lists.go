@@ -108,9 +108,13 @@ func (l *loading) compile() {
 	}
 }
 
-// place finds the line of a problem of the policy: in policy.yaml, or in the CSV
-// file that its path ends in, `grants_file:17`.
+// place finds the line of a problem of the policy: in policy.yaml, in the CSV file
+// that its path ends in, `grants_file:17`, or, if it is about our own domains, in
+// edged.yaml.
 func (l *loading) place(p policy.Problem) Problem {
+	if encloses("domains", p.Path) {
+		return l.edged.problem(p.Path, p.Text)
+	}
 	path, number, ok := strings.Cut(p.Path, "_file:")
 	line, err := strconv.Atoi(number)
 	if !ok || err != nil {
