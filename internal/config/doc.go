@@ -11,9 +11,12 @@
 //	types.go            field types that parse themselves
 //	load.go             Load, and the only meeting with the YAML library
 //	decode.go           a YAML tree into structs, strictly
+//	wording.go          what is wrong and what would be right
 //	position.go         from a path to a line and column
-//	csv.go              grants and site users
-//	secret.go           the secret file
-//	validate.go         what one field alone cannot tell
+//	problem.go          problems collected, bounded, sorted
+//	validate.go         what one field alone cannot tell;  sides.go  the same of listeners and pools
+//	complete.go         paths resolved, dependent defaults filled in
+//	lists.go            what policy.yaml names: roots, grants, site users;  csv.go  their rows
+//	file.go, secret.go  reading files
 //	restart.go          what a reload cannot change
 package config
