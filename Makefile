@@ -29,7 +29,7 @@ fmt:
 	$(TOOL) golangci-lint fmt ./...
 
 fuzz: # every target, FUZZTIME each, PARALLEL at a time
-	@git grep -o '^func Fuzz[A-Za-z0-9_]*' -- '*_test.go' | sed -E 's|^(.*)/[^/]*:func (.*)|./\1 \2|' | sort | \
+	@grep -ro --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sed -E 's|/[^/]*:func | |' | sort | \
 	xargs -r -P $(PARALLEL) -L 1 sh -c 'echo "== $$0 $$1"; exec go test -run "^$$" -fuzz "^$$1\$$" -fuzztime $(FUZZTIME) "$$0"'
 
 bench:

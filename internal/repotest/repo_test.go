@@ -2,7 +2,6 @@ package repotest
 
 import (
 	"bytes"
-	"errors"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -47,7 +46,7 @@ func under(t *testing.T, dir string) []string {
 		}
 		name, err := filepath.Rel(dir, path)
 		if d.IsDir() && (name == ".git" || name == "bin") {
-			return errors.Join(err, fs.SkipDir)
+			return fs.SkipDir
 		}
 		if d.Type().IsRegular() {
 			files = append(files, filepath.ToSlash(name))
