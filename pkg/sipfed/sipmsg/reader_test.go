@@ -79,6 +79,8 @@ var framingTests = []struct {
 	{"F12 one word", "MESSAGE\r\n", "framing", 0, false},
 	{"F12 colon instead of a method", "Via:", "framing", 0, false},
 	{"F12 no version", "MESSAGE sip:bob@contoso.com\r\n\r\n", "framing", 0, false},
+	{"F12 bare CR in a line that starts nothing", "MESSAGE \rx\r\n", "framing", 0, false},
+	{"F12 bad byte after an endless word", strings.Repeat("x", 1001) + "\x01", "framing", 0, false},
 	{"F12 CR without LF before a message", "\r" + newDraft().String(), "framing", 0, false},
 	{"F12 LF before a message", "\n" + newDraft().String(), "framing", 0, false},
 	{"stream ends in the headers", newDraft().String()[:60], "io", 0, false},

@@ -20,7 +20,7 @@ type section struct {
 // scan reads on in b, which starts with the message. It is done when the empty
 // line is complete; m.headers says where.
 func (s *section) scan(m *Message, b []byte, lim *Limits) (done bool, err *FramingError) {
-	if !s.settled && !s.canStart(b) {
+	if !s.settled && !s.canStart(b[:min(len(b), lim.Headers)]) {
 		return false, &FramingError{Detail: "these bytes begin no SIP message"}
 	}
 	for {
@@ -68,8 +68,10 @@ func (s *section) takeLine(m *Message, b []byte, end int, lim *Limits) (done boo
 	s.line = end
 	s.lines++
 	switch {
+	case !m.started && !m.takeStartLine(b[:end-2]):
+		return false, s.fail(m, b, end, &FramingError{Detail: "the first line is no SIP start line"})
 	case !m.started:
-		return false, m.takeStartLine(b[:end-2])
+		m.started = true
 	case end-start == 2:
 		if !s.check(b, end) {
 			return false, s.fail(m, b, end, nil)
@@ -86,22 +88,18 @@ func (s *section) takeLine(m *Message, b []byte, end int, lim *Limits) (done boo
 	return false, nil
 }
 
-// takeStartLine tells requests from responses. What is neither is no SIP at all.
-func (m *Message) takeStartLine(line []byte) *FramingError {
-	m.started = true
+// takeStartLine tells requests from responses; false for what is neither.
+func (m *Message) takeStartLine(line []byte) bool {
 	m.line = span{0, len(line)}
 	start, end := trim(line, 0, len(line))
 	if m.response = startsVersion(line[start:end]); m.response {
-		return nil
+		return true
 	}
 	last := end
 	for last > start && !isBlank(line[last-1]) {
 		last--
 	}
-	if last == start || !startsVersion(line[last:end]) {
-		return &FramingError{Detail: "the first line is no SIP start line"}
-	}
-	return nil
+	return last > start && startsVersion(line[last:end])
 }
 
 func startsVersion(b []byte) bool { return len(b) >= 4 && equalFold(b[:4], "sip/") }
