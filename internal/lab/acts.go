@@ -1,14 +1,25 @@
 package lab
 
 import (
-	"strings"
-
 	"edged/internal/lab/sippeer"
 	"edged/pkg/verdict"
 )
 
+// Who writes to whom, in the usual case.
+const (
+	alice = "alice@contoso.com" // may talk with everybody, but not call public providers
+	bob   = "bob@contoso.com"   // may not talk with public providers
+	carol = "carol@contoso.com" // may not talk with anybody outside
+
+	robin = "robin@fabrikam.com"     // allowed, found by SRV
+	lena  = "lena@litware.com"       // direct, with an authority of its own
+	nina  = "nina@northwind.example" // discovered
+	tom   = "tom@tailspin.example"   // at a hosting provider
+	chris = "chris@chat.example"     // at a public provider
+)
+
 // everything is the policy of most acts.
-func everything() PolicyFile { return PolicyFile{Enabled: true, Discovery: true} }
+func everything() Policy { return Policy{Enabled: true, Discovery: true} }
 
 // acts is the whole play, in order.
 func acts() []act {
@@ -18,361 +29,105 @@ func acts() []act {
 		{"Calls and presence", everything(), dialogs()},
 		{"Who may not talk with whom", everything(), refusals()},
 		{"Attempts to use us as a relay", everything(), relays()},
-		{"Partners that cannot be reached", everything(), unreachable()},
-		{"Answers that are not ours", everything(), answers()},
+		{"Partners and pools that cannot be reached", everything(), unreachable()},
+		{"Answers of others", everything(), answers()},
 		{"Messages that are broken", everything(), broken()},
 		{"Connections that are not let in", everything(), handshakes()},
-		{"Partner discovery is switched off", PolicyFile{Enabled: true}, undiscovered()},
-		{"Federation is switched off", PolicyFile{Discovery: true}, switchedOff()},
+		{"Partner discovery is switched off", Policy{Enabled: true}, undiscovered()},
+		{"Federation is switched off", Policy{Discovery: true}, switchedOff()},
 	}
 }
 
 func inward() []scenario {
 	return []scenario{
-		{
-			from: "bob@fabrikam.com", to: "alice@contoso.com", method: "MESSAGE", kind: "allowed",
-			want: want{rule: ruleFabrikam, status: 200},
-		},
-		{
-			from: "lena@litware.com", to: "alice@contoso.com", method: "MESSAGE", kind: "direct",
-			want: want{rule: ruleLitware, status: 200},
-		},
-		{
-			from: "nina@northwind.example", to: "bob@contoso.com", method: "MESSAGE", kind: "discovered",
-			want: want{rule: ruleDiscovery, status: 200},
-		},
-		{
-			from: "tom@tailspin.example", to: "bob@contoso.com", method: "MESSAGE", kind: "hosting provider",
-			want: want{rule: ruleWingtip, status: 200},
-		},
-		{
-			from: "chris@chat.example", to: "alice@contoso.com", method: "MESSAGE", kind: "public provider",
-			want: want{rule: ruleMessenger, status: 200},
-		},
+		message(robin, alice, "allowed").checked(source("AutoFederation")).passes(ruleFabrikam),
+		message(lena, alice, "direct").checked(source("DirectPartner")).passes(ruleLitware),
+		message(nina, bob, "discovered").checked(source("AutoFederation")).passes(ruleDiscovery),
+		message(tom, bob, "hosting provider").checked(source("AuthorizedServer")).passes(ruleWingtip),
+		message(chris, alice, "public provider").checked(source("AuthorizedServer")).passes(ruleMessenger),
+		message(robin, alice, "claims to be trusted").with(boasts).checked(humbled).passes(ruleFabrikam),
 	}
 }
 
 func outward() []scenario {
 	return []scenario{
-		{
-			from: "alice@contoso.com", to: "bob@fabrikam.com", method: "MESSAGE", kind: "allowed",
-			want: want{rule: ruleFabrikam, status: 200},
-		},
-		{
-			from: "alice@contoso.com", to: "lena@litware.com", method: "MESSAGE", kind: "direct",
-			want: want{rule: ruleLitware, status: 200},
-		},
-		{
-			from: "bob@contoso.com", to: "nina@northwind.example", method: "MESSAGE", kind: "discovered",
-			want: want{rule: ruleDiscovery, status: 200},
-		},
-		{
-			from: "bob@contoso.com", to: "tom@tailspin.example", method: "MESSAGE", kind: "hosting provider",
-			want: want{rule: ruleWingtip, status: 200},
-		},
-		{
-			from: "alice@contoso.com", to: "chris@chat.example", method: "MESSAGE", kind: "public provider",
-			want: want{rule: ruleMessenger, status: 200},
-		},
+		message(alice, robin, "allowed").passes(ruleFabrikam),
+		message(alice, lena, "direct").passes(ruleLitware),
+		message(bob, nina, "discovered").passes(ruleDiscovery),
+		message(bob, tom, "hosting provider").passes(ruleWingtip),
+		message(alice, chris, "public provider").passes(ruleMessenger),
+		message(alice, robin, "private identity").with(secretive).checked(discreet).passes(ruleFabrikam),
 	}
 }
 
 func dialogs() []scenario {
+	rings := sippeer.Answer{Provisional: []int{180}}
+	first := sippeer.Answer{Type: "application/pidf+xml", Body: "<presence/>"}
 	return []scenario{
-		{
-			from: "bob@fabrikam.com", to: "alice@contoso.com", method: "INVITE", kind: "allowed",
-			answer: sippeer.Answer{Provisional: []int{180}}, play: opens("call in"),
-			want: want{rule: ruleFabrikam, status: 200},
-		},
-		{
-			from: "bob@fabrikam.com", to: "alice@contoso.com", method: "MESSAGE", kind: "allowed", play: within("call in", caller),
-			want: want{rule: ruleFabrikam, status: 200},
-		},
-		{
-			from: "alice@contoso.com", to: "bob@fabrikam.com", method: "BYE", kind: "allowed", play: within("call in", callee),
-			want: want{rule: ruleFabrikam, status: 200},
-		},
-		{
-			from: "alice@contoso.com", to: "lena@litware.com", method: "INVITE", kind: "direct", play: opens("call out"),
-			want: want{rule: ruleLitware, status: 200},
-		},
-		{
-			from: "lena@litware.com", to: "alice@contoso.com", method: "MESSAGE", kind: "direct", play: within("call out", callee),
-			want: want{rule: ruleLitware, status: 200},
-		},
-		{
-			from: "lena@litware.com", to: "alice@contoso.com", method: "BYE", kind: "direct", play: within("call out", callee),
-			want: want{rule: ruleLitware, status: 200},
-		},
-		{
-			from: "bob@fabrikam.com", to: "alice@contoso.com", method: "SUBSCRIBE", kind: "allowed",
-			edit: presence, answer: sippeer.Answer{Type: "application/pidf+xml", Body: "<presence/>"}, play: opens("watch"),
-			want: want{rule: ruleFabrikam, status: 200},
-		},
-		{
-			from: "alice@contoso.com", to: "bob@fabrikam.com", method: "NOTIFY", kind: "allowed",
-			edit: notice, play: within("watch", callee),
-			want: want{rule: ruleFabrikam, status: 200},
-		},
-		{
-			from: "alice@contoso.com", to: "bob@fabrikam.com", method: "BENOTIFY", kind: "allowed",
-			edit: notice, play: unanswered("watch", callee),
-			want: want{rule: ruleFabrikam},
-		},
-		{
-			from: "bob@fabrikam.com", to: "alice@contoso.com", method: "INVITE", kind: "allowed",
-			answer: sippeer.Answer{Provisional: []int{180}, Silent: true}, play: cancels,
-			want: want{reason: verdict.Cancelled, rule: ruleFabrikam, status: 487},
-		},
+		request("INVITE", robin, alice, "allowed").answered(rings).by(opens("call in")).passes(ruleFabrikam),
+		request("MESSAGE", robin, alice, "allowed").by(within("call in", caller)).passes(ruleFabrikam),
+		request("BYE", alice, robin, "allowed").by(within("call in", callee)).passes(ruleFabrikam),
+		request("INVITE", alice, lena, "direct").by(opens("call out")).passes(ruleLitware),
+		request("MESSAGE", lena, alice, "direct").by(within("call out", callee)).passes(ruleLitware),
+		request("BYE", lena, alice, "direct").by(within("call out", callee)).passes(ruleLitware),
+		request("SUBSCRIBE", robin, alice, "allowed").with(presence).answered(first).by(opens("watch")).passes(ruleFabrikam),
+		request("NOTIFY", alice, robin, "allowed").with(notice).by(within("watch", callee)).passes(ruleFabrikam),
+		request("BENOTIFY", alice, robin, "allowed").with(notice).by(unanswered("watch", callee)).unanswered(ruleFabrikam),
+		request("INVITE", robin, alice, "allowed").answered(sippeer.Answer{Provisional: []int{180}, Silent: true}).
+			by(cancels).refused(487, verdict.Cancelled, ruleFabrikam),
 	}
 }
 
-// presence is what every Microsoft client asks for in a SUBSCRIBE (spec-sip §8.1).
-func presence(m *sippeer.Message) {
-	header("Event", "presence")(m)
-	header("Proxy-Require", "ms-benotify")(m)
-	header("Supported", "ms-benotify, ms-piggyback-first-notify")(m)
-}
-
-func notice(m *sippeer.Message) {
-	header("Event", "presence")(m)
-	header("Subscription-State", "active")(m)
-}
-
 func refusals() []scenario {
+	const sam, old = "sam@spam.example", "olga@oldchat.example"
+	nobody := sippeer.Answer{Status: 404, Headers: []sippeer.Field{{Name: "Server", Value: "RTC/5.0"}}}
 	return []scenario{
-		{
-			from: "sam@spam.example", to: "alice@contoso.com", method: "MESSAGE", kind: "blocked",
-			want: want{reason: verdict.DomainBlocked, rule: ruleSpam, status: 403},
-		},
-		{
-			from: "sam@shop.spam.example", to: "alice@contoso.com", method: "MESSAGE", kind: "blocked", by: "spam.example",
-			want: want{reason: verdict.DomainBlocked, rule: ruleSpam, status: 403},
-		},
-		{
-			from: "alice@contoso.com", to: "sam@spam.example", method: "MESSAGE", kind: "blocked",
-			want: want{reason: verdict.DomainBlocked, rule: ruleSpam, status: 403, inside: 1027},
-		},
-		{
-			from: "bob@fabrikam.com", to: "carol@contoso.com", method: "MESSAGE", kind: "allowed",
-			want: want{reason: verdict.UserNotFederated, rule: ruleInsideOnly, status: 404},
-		},
-		{
-			from: "bob@fabrikam.com", to: "zoe@contoso.com", method: "MESSAGE", kind: "allowed",
-			answer: sippeer.Answer{Status: 404, Headers: []sippeer.Field{{Name: "Server", Value: "RTC/5.0"}}},
-			want:   want{rule: ruleFabrikam, status: 404}, play: unknownUser,
-		},
-		{
-			from: "carol@contoso.com", to: "bob@fabrikam.com", method: "MESSAGE", kind: "allowed",
-			want: want{reason: verdict.UserNotFederated, rule: ruleInsideOnly, status: 403, inside: 1002},
-		},
-		{
-			from: "bob@contoso.com", to: "chris@chat.example", method: "MESSAGE", kind: "public provider",
-			want: want{reason: verdict.UserNotPublic, rule: ruleGlobal, status: 403, inside: 1001},
-		},
-		{
-			from: "chris@chat.example", to: "bob@contoso.com", method: "MESSAGE", kind: "public provider",
-			want: want{reason: verdict.UserNotPublic, rule: ruleGlobal, status: 404},
-		},
-		{
-			from: "alice@contoso.com", to: "chris@chat.example", method: "INVITE", kind: "public provider",
-			edit: body(audio),
-			want: want{reason: verdict.UserNotPublicAV, rule: ruleSales, status: 403, inside: 1001},
-		},
-		{
-			from: "alice@contoso.com", to: "old@oldchat.example", method: "MESSAGE", kind: "public provider",
-			want: want{reason: verdict.ProviderDisabled, rule: ruleOldMessenger, status: 403, inside: 1027},
-		},
-		{
-			from: "bob@fabrikam.com", to: "alice@contoso.com", method: "MESSAGE", kind: "allowed", by: "evil.example",
-			want: want{reason: verdict.IdentityMismatch, rule: ruleFabrikam, status: 403},
-		},
-		{
-			from: "lena@litware.com", to: "alice@contoso.com", method: "MESSAGE", kind: "direct", by: "fabrikam.com",
-			want: want{reason: verdict.IdentityMismatch, rule: ruleLitware, status: 403},
-		},
-		{
-			from: "alice@contoso.com", to: "bob@contoso.com", method: "MESSAGE", kind: "our own", by: "fabrikam.com",
-			want: want{reason: verdict.IdentityMismatch, status: 403},
-		},
-		{
-			from: "anonymous@anonymous.invalid", to: "alice@contoso.com", method: "MESSAGE", kind: "anonymous", by: "fabrikam.com",
-			want: want{reason: verdict.SenderAnonymous, status: 403},
-		},
-		{
-			from: "bob@fabrikam.com", to: "nina@northwind.example", method: "MESSAGE", kind: "foreign", by: "fe1",
-			want: want{reason: verdict.IdentityMismatch, status: 403, inside: 1005},
-		},
-		{
-			from: "kim@kr.contoso.com", to: "bob@fabrikam.com", method: "MESSAGE", kind: "allowed", by: "fe1",
-			want: want{reason: verdict.IdentityMismatch, status: 403, inside: 1005},
-		},
+		message(sam, alice, "blocked").refused(403, verdict.DomainBlocked, ruleSpam),
+		message("sam@shop.spam.example", alice, "blocked").as("spam.example").refused(403, verdict.DomainBlocked, ruleSpam),
+		message(alice, sam, "blocked").refused(403, verdict.DomainBlocked, ruleSpam).diagnosed(1027),
+		message(robin, carol, "allowed").refused(404, verdict.UserNotFederated, ruleInsideOnly),
+		message(robin, "zoe@contoso.com", "allowed").answered(nobody).by(unknownUser).relayed(404, ruleFabrikam),
+		message(carol, robin, "allowed").refused(403, verdict.UserNotFederated, ruleInsideOnly).diagnosed(1002),
+		message(bob, chris, "public provider").refused(403, verdict.UserNotPublic, ruleGlobal).diagnosed(1001),
+		message(chris, bob, "public provider").refused(404, verdict.UserNotPublic, ruleGlobal),
+		request("INVITE", alice, chris, "public provider").with(body(audio)).
+			refused(403, verdict.UserNotPublicAV, ruleSales).diagnosed(1001),
+		message(alice, old, "public provider").refused(403, verdict.ProviderDisabled, ruleOldMessenger).diagnosed(1027),
+		message(robin, alice, "impostor").as("evil.example").refused(403, verdict.IdentityMismatch, ruleFabrikam),
+		message(lena, alice, "impostor").as("fabrikam.com").refused(403, verdict.IdentityMismatch, ruleLitware),
+		message(alice, bob, "impostor").as("fabrikam.com").refused(403, verdict.IdentityMismatch, ruleOurs),
+		message("anonymous@anonymous.invalid", alice, "anonymous").as("fabrikam.com").refused(403, verdict.SenderAnonymous, ""),
+		message(robin, nina, "foreign sender").as("fe1").refused(403, verdict.IdentityMismatch, "").diagnosed(1005),
+		message("kim@kr.contoso.com", robin, "other pool's").as("fe1").refused(403, verdict.IdentityMismatch, "").diagnosed(1005),
 	}
 }
 
 func relays() []scenario {
 	return []scenario{
-		{
-			from: "bob@fabrikam.com", to: "lena@litware.com", method: "MESSAGE", kind: "elsewhere",
-			want: want{reason: verdict.NotOurs, status: 403},
-		},
-		{
-			from: "bob@fabrikam.com", to: "alice@contoso.com", method: "MESSAGE", kind: "foreign Route",
-			edit: header("Route", "<sip:sip.evil.example;lr>"),
-			want: want{reason: verdict.NotOurs, status: 403},
-		},
-		{
-			from: "bob@fabrikam.com", to: "alice@contoso.com", method: "MESSAGE", kind: "maddr",
-			edit: start("%s sip:alice@contoso.com;maddr=127.0.0.1 SIP/2.0"),
-			want: want{reason: verdict.NotOurs, status: 403},
-		},
-		{
-			from: "lena@litware.com", to: "alice@contoso.com", method: "MESSAGE", kind: "forged token",
-			edit: forged, play: within("call out", callee),
-			want: want{reason: verdict.RouteInvalid, status: 481},
-		},
-		{
-			from: "nina@northwind.example", to: "alice@contoso.com", method: "MESSAGE", kind: "stolen token", play: stolen("watch"),
-			want: want{reason: verdict.RouteInvalid, status: 481},
-		},
-		{
-			from: "bob@fabrikam.com", to: "alice@contoso.com", method: "BYE", kind: "no token",
-			edit: set("To", "<sip:alice@contoso.com>;tag=none"),
-			want: want{reason: verdict.RouteInvalid, status: 481},
-		},
-	}
-}
-
-func unreachable() []scenario {
-	fails := func(domain string, reason verdict.Reason, id int) scenario {
-		return scenario{
-			from: "alice@contoso.com", to: "x@" + domain, method: "MESSAGE", kind: "discovered",
-			want: want{reason: reason, rule: ruleDiscovery, status: 504, inside: id},
-		}
-	}
-	silent := fails("northwind.example", verdict.NoAnswer, 1007)
-	silent.method, silent.want.status, silent.answer = "INVITE", 408, sippeer.Answer{Silent: true}
-	lost := fails("northwind.example", verdict.ConnectionLost, 1007)
-	lost.answer = sippeer.Answer{Hangup: true}
-	return []scenario{
-		fails("no-record.example", verdict.DNSNoRecord, 1008),
-		fails("failing.example", verdict.DNSFailed, 1008),
-		fails("foreign.example", verdict.TargetOutsideDomain, 1009),
-		fails("no-address.example", verdict.DNSNoAddress, 1014),
-		fails("private.example", verdict.TargetPrivate, 1046),
-		fails("refused.example", verdict.ConnectFailed, 1046),
-		fails("hangup.example", verdict.TLSFailed, 1047),
-		fails("strict.example", verdict.TLSFailed, 1047),
-		fails("rogue.example", verdict.CertificateRefused, 1010),
-		fails("expired.example", verdict.CertificateRefused, 1010),
-		fails("wrong-name.example", verdict.CertificateRefused, 1010),
-		silent,
-		lost,
-		{
-			from: "bob@fabrikam.com", to: "kim@kr.contoso.com", method: "MESSAGE", kind: "allowed",
-			want: want{reason: verdict.PoolDown, rule: ruleFabrikam, status: 504},
-		},
-	}
-}
-
-func answers() []scenario {
-	diagnostics := []sippeer.Field{{Name: "ms-diagnostics", Value: `4005;reason="Destination URI either not enabled for SIP or does not exist";source="fe1.corp.contoso.com"`}}
-	return []scenario{
-		{
-			from: "alice@contoso.com", to: "bob@fabrikam.com", method: "MESSAGE", kind: "allowed",
-			answer: sippeer.Answer{Status: 486}, want: want{reason: verdict.PeerRefused, rule: ruleFabrikam, status: 486, inside: 1034},
-		},
-		{
-			from: "bob@fabrikam.com", to: "alice@contoso.com", method: "MESSAGE", kind: "allowed",
-			answer: sippeer.Answer{Status: 486, Headers: diagnostics}, want: want{reason: verdict.PeerRefused, rule: ruleFabrikam, status: 486},
-		},
-		{
-			from: "bob@fabrikam.com", to: "alice@contoso.com", method: "MESSAGE", kind: "allowed",
-			answer: sippeer.Answer{Status: 503, Headers: []sippeer.Field{{Name: "Retry-After", Value: "3600"}}},
-			want:   want{reason: verdict.PeerRefused, rule: ruleFabrikam, status: 500},
-		},
-	}
-}
-
-func broken() []scenario {
-	bad := func(kind string, status int, reason verdict.Reason, edit func(*sippeer.Message)) scenario {
-		return scenario{
-			from: "bob@fabrikam.com", to: "alice@contoso.com", method: "MESSAGE", kind: kind,
-			edit: edit, want: want{reason: reason, status: status},
-		}
-	}
-	big := bad("body too large", 413, verdict.BodyTooLarge, body(strings.Repeat("x", 20<<10)))
-	two := bad("two lengths", 400, verdict.Malformed, func(m *sippeer.Message) {
-		header("Content-Length", "5")(m)
-		header("Content-Length", "0")(m)
-	})
-	big.play, two.play = alone, alone
-	loop := bad("loop", 482, verdict.LoopDetected, nil)
-	loop.play = loops
-	register := bad("REGISTER", 405, verdict.MethodRefused, nil)
-	register.method = "REGISTER"
-	return []scenario{
-		bad("CSeq of another", 400, verdict.Malformed, set("CSeq", "1 INVITE")),
-		two,
-		bad("no hops left", 483, verdict.HopsExhausted, set("Max-Forwards", "0")),
-		loop,
-		bad("scheme", 416, verdict.SchemeUnsupported, start("%s tel:+15550100 SIP/2.0")),
-		bad("version", 505, verdict.VersionUnsupported, start("%s sip:alice@contoso.com SIP/3.0")),
-		bad("Proxy-Require", 420, verdict.ExtensionUnsupported, header("Proxy-Require", "time-travel")),
-		bad("URI too long", 414, verdict.URITooLong, start("%s sip:alice@contoso.com;x="+strings.Repeat("x", 2<<10)+" SIP/2.0")),
-		big,
-		register,
-	}
-}
-
-func handshakes() []scenario {
-	stranger := func(from, by, kind, alert string) scenario {
-		return scenario{
-			from: from, to: "alice@contoso.com", method: "MESSAGE", kind: kind, by: by, play: handshake,
-			want: want{reason: verdict.CertificateRefused, alert: alert},
-		}
-	}
-	return []scenario{
-		stranger("x@nobody.example", "nobody.example", "no certificate", "certificate"),
-		stranger("x@rogue.example", "rogue.example", "unknown authority", "certificate"),
-		stranger("x@expired.example", "expired.example", "expired", "certificate"),
+		message(robin, lena, "elsewhere").refused(403, verdict.NotOurs, ""),
+		message(robin, alice, "foreign Route").with(header("Route", "<sip:sip.evil.example;lr>")).refused(403, verdict.NotOurs, ""),
+		message(robin, alice, "maddr").with(start("%s sip:alice@contoso.com;maddr=127.0.0.1 SIP/2.0")).refused(403, verdict.NotOurs, ""),
+		request("INFO", lena, alice, "forged token").with(forged).by(within("call out", callee)).refused(481, verdict.RouteInvalid, ""),
+		message(nina, alice, "stolen token").by(stolen("watch")).refused(481, verdict.RouteInvalid, ""),
+		request("BYE", robin, alice, "no token").with(set("To", "<sip:"+alice+">;tag=none")).refused(481, verdict.RouteInvalid, ""),
 	}
 }
 
 func undiscovered() []scenario {
+	const lucy = "lucy@lucerne.example" // at the hosting provider, not listed
 	return []scenario{
-		{
-			from: "nina@northwind.example", to: "alice@contoso.com", method: "MESSAGE", kind: "unlisted",
-			want: want{reason: verdict.DomainUnlisted, status: 403},
-		},
-		{
-			from: "alice@contoso.com", to: "nina@northwind.example", method: "MESSAGE", kind: "unlisted",
-			want: want{reason: verdict.DomainUnlisted, status: 403, inside: 1027},
-		},
-		{
-			from: "alice@contoso.com", to: "lucy@lucerne.example", method: "MESSAGE", kind: "hosting provider",
-			want: want{reason: verdict.ProviderUnlisted, rule: ruleWingtip, status: 403, inside: 1028},
-		},
-		{
-			from: "lucy@lucerne.example", to: "alice@contoso.com", method: "MESSAGE", kind: "hosting provider",
-			want: want{reason: verdict.ProviderUnlisted, rule: ruleWingtip, status: 403},
-		},
-		{
-			from: "bob@fabrikam.com", to: "alice@contoso.com", method: "MESSAGE", kind: "allowed",
-			want: want{rule: ruleFabrikam, status: 200},
-		},
+		request("-", nina, alice, "open connection").by(cutOff).cut("policy"),
+		message(nina, alice, "unlisted").refused(403, verdict.DomainUnlisted, ruleUndiscovered),
+		message(alice, nina, "unlisted").refused(403, verdict.DomainUnlisted, ruleUndiscovered).diagnosed(1027),
+		message(alice, lucy, "hosting provider").refused(403, verdict.ProviderUnlisted, ruleWingtip).diagnosed(1028),
+		message(lucy, alice, "hosting provider").refused(403, verdict.ProviderUnlisted, ruleWingtip),
+		message(robin, alice, "allowed").passes(ruleFabrikam),
 	}
 }
 
 func switchedOff() []scenario {
 	return []scenario{
-		{
-			from: "bob@fabrikam.com", to: "alice@contoso.com", method: "MESSAGE", kind: "allowed",
-			want: want{reason: verdict.FederationOff, rule: ruleSwitch, status: 403},
-		},
-		{
-			from: "alice@contoso.com", to: "bob@fabrikam.com", method: "MESSAGE", kind: "allowed",
-			want: want{reason: verdict.FederationOff, rule: ruleSwitch, status: 403, inside: 1027},
-		},
+		message(robin, alice, "allowed").refused(403, verdict.FederationOff, ruleSwitch),
+		message(alice, robin, "allowed").refused(403, verdict.FederationOff, ruleSwitch).diagnosed(1027),
 	}
 }

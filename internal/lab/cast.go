@@ -23,7 +23,6 @@ type player struct {
 	trusts authority // whom it lets in; "" = public outside
 	desk   string    // shares scripts and record with the others of this name; "" = alone
 	mute   bool      // only dials
-	fixed  bool      // listens on port 5061, as a partner without SRV must
 	hangup bool      // ends every TLS handshake of a client
 }
 
@@ -50,7 +49,7 @@ func pools() []player {
 func partners() []player {
 	return []player{
 		{name: "fabrikam.com", host: "sip.fabrikam.com", signer: public},
-		{name: "litware.com", host: "edge.litware.net", signer: litware, fixed: true},
+		{name: "litware.com", host: "edge.litware.net", signer: litware},
 		{name: "northwind.example", host: "sip.northwind.example", signer: public},
 		{name: "wingtip", host: "sipfed.wingtip.example", signer: public},
 		{name: "messenger", host: "federation.messenger.example", signer: public},

@@ -23,10 +23,16 @@ type edgeFile struct {
 	Seoul string   // the one member of the pool that is down
 }
 
-// PolicyFile is what the lab's policy.yaml is filled in with.
-type PolicyFile struct {
+// Policy is what may differ between two versions of the lab's policy.yaml.
+type Policy struct {
 	Enabled   bool // federation.enabled: the organisation's switch
 	Discovery bool // federation.partner_discovery
+}
+
+// policyFile is what policy.yaml is filled in with.
+type policyFile struct {
+	Policy     Policy
+	DirectPort uint16 // where the direct partner listens
 }
 
 // render fills in one of the templates.
@@ -59,17 +65,21 @@ func write(dir, name string, content []byte) error {
 }
 
 // writeFiles writes everything the edge is configured by.
-func (w *World) writeFiles(e edgeFile, p PolicyFile) error {
+func (w *World) writeFiles(p Policy) error {
 	if err := os.MkdirAll(filepath.Join(w.Dir, "tls"), 0o700); err != nil {
 		return fmt.Errorf("lab: %w", err)
 	}
 	if err := w.writeKeys(filepath.Join(w.Dir, "tls")); err != nil {
 		return err
 	}
-	if err := writeTemplate(w.Dir, "edged.yaml", e); err != nil {
+	if err := writeTemplate(w.Dir, "edged.yaml", w.edgeFile()); err != nil {
 		return err
 	}
-	return writeTemplate(w.Dir, "policy.yaml", p)
+	return w.writePolicy(p)
+}
+
+func (w *World) writePolicy(p Policy) error {
+	return writeTemplate(w.Dir, "policy.yaml", policyFile{Policy: p, DirectPort: w.peers["litware.com"].Port()})
 }
 
 // writeKeys writes the edge's certificates, the roots it trusts and its secret.

@@ -35,8 +35,10 @@ func TestAWrongExpectationIsAnError(t *testing.T) {
 	if !errors.Is(err, ErrDiffers) {
 		t.Errorf("got %v, want ErrDiffers", err)
 	}
-	for _, line := range []string{"reason: expected domain-blocked, got allowed", "answer: expected 403, got 200",
-		"1 verdicts", "1 not as expected"} {
+	for _, line := range []string{
+		"reason: expected domain-blocked, got allowed", "answer: expected 403, got 200",
+		"1 verdicts", "1 not as expected",
+	} {
 		if !strings.Contains(out.String(), line) {
 			t.Errorf("nothing says %q:\n%s", line, &out)
 		}
@@ -100,12 +102,12 @@ func TestWorldAsABed(t *testing.T) {
 		t.Fatal(err)
 	}
 	tests := []struct {
-		policy PolicyFile
+		policy Policy
 		status int
 		reason verdict.Reason
 	}{
-		{PolicyFile{Enabled: true, Discovery: true}, 200, verdict.Allowed},
-		{PolicyFile{Enabled: true}, 403, verdict.DomainUnlisted},
+		{Policy{Enabled: true, Discovery: true}, 200, verdict.Allowed},
+		{Policy{Enabled: true}, 403, verdict.DomainUnlisted},
 	}
 	for _, tt := range tests {
 		if err := w.SetPolicy(ctx, tt.policy); err != nil {

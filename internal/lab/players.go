@@ -34,11 +34,8 @@ func (w *World) startPeer(ctx context.Context, p player) (*sippeer.Peer, error) 
 		cert := w.authorities[p.signer].Issue(p.leaf()).TLS
 		cfg.Certificate = &cert
 	}
-	switch {
-	case p.mute:
+	if p.mute {
 		cfg.Listen = ""
-	case p.fixed:
-		return newFixed(ctx, cfg)
 	}
 	return sippeer.New(ctx, cfg)
 }
@@ -53,21 +50,6 @@ func (w *World) desk(p player) *sippeer.Desk {
 		w.desks[name] = sippeer.NewDesk()
 	}
 	return w.desks[name]
-}
-
-// newFixed starts a peer on port 5061, on the first loopback address where that
-// is free: several labs may run at the same time.
-func newFixed(ctx context.Context, cfg sippeer.Config) (*sippeer.Peer, error) {
-	var errs []error
-	for host := 1; host < 255; host++ {
-		cfg.Listen = fmt.Sprintf("127.0.0.%d:5061", host)
-		peer, err := sippeer.New(ctx, cfg)
-		if err == nil {
-			return peer, nil
-		}
-		errs = append(errs, err)
-	}
-	return nil, fmt.Errorf("port 5061 is taken on every loopback address: %w", errs[0])
 }
 
 // leaf is the player's certificate.

@@ -2,8 +2,6 @@ package lab
 
 import (
 	"context"
-	"fmt"
-	"regexp"
 	"strings"
 
 	"edged/internal/lab/sippeer"
@@ -35,12 +33,12 @@ func opens(name string) func(context.Context, *stage) {
 }
 
 func (s *stage) acknowledge(ctx context.Context, d *sippeer.Dialog) {
-	conn, err := s.conn(ctx, s.sender())
+	conn, err := s.conn(ctx, s.sender)
 	if err != nil {
 		s.fault("no ACK could be sent: %v", err)
 		return
 	}
-	_ = conn.Write(s.w.Peer(s.sender()).Compose(d.Next("ACK")).String()) // what is lost does not arrive
+	_ = conn.Write(s.w.Peer(s.sender).Compose(d.Next("ACK")).String()) // what is lost does not arrive
 	if _, err := s.w.desks[s.desk()].Await(ctx, s.id, "ACK"); err != nil {
 		s.fault("the ACK did not arrive")
 	}
@@ -64,7 +62,7 @@ func (s *stage) inDialog(name, end string) *sippeer.Message {
 	}
 	s.id = d.CallID
 	s.arrange()
-	m := s.w.Peer(s.sender()).Compose(d.Next(s.method))
+	m := s.w.Peer(s.sender).Compose(d.Next(s.method))
 	if s.edit != nil {
 		s.edit(m)
 	}
@@ -76,7 +74,7 @@ func (s *stage) inDialog(name, end string) *sippeer.Message {
 func unanswered(name, end string) func(context.Context, *stage) {
 	return func(ctx context.Context, s *stage) {
 		m := s.inDialog(name, end)
-		conn, err := s.conn(ctx, s.sender())
+		conn, err := s.conn(ctx, s.sender)
 		if m == nil || err != nil {
 			s.fault("BENOTIFY was not sent: %v", err)
 			return
@@ -99,7 +97,7 @@ func (s *stage) probe() *sippeer.Message {
 	if s.outward() {
 		host = insideName
 	}
-	return s.w.Peer(s.sender()).Compose(sippeer.Request{
+	return s.w.Peer(s.sender).Compose(sippeer.Request{
 		Method: "OPTIONS", URI: "sip:" + host, CallID: sippeer.NewCallID("lab"),
 		From: "<sip:" + s.from + ">", To: "<sip:" + host + ">",
 	})
@@ -108,7 +106,7 @@ func (s *stage) probe() *sippeer.Message {
 // cancels plays an INVITE that rings and is taken back.
 func cancels(ctx context.Context, s *stage) {
 	s.arrange()
-	conn, err := s.conn(ctx, s.sender())
+	conn, err := s.conn(ctx, s.sender)
 	if err != nil {
 		s.outcome = &sippeer.Outcome{Err: err}
 		return
@@ -128,7 +126,7 @@ func cancels(ctx context.Context, s *stage) {
 // alone plays a request on a connection of its own, because the edge closes it.
 func alone(ctx context.Context, s *stage) {
 	s.arrange()
-	conn, err := s.w.Dial(ctx, s.sender())
+	conn, err := s.w.Dial(ctx, s.sender)
 	if err != nil {
 		s.outcome = &sippeer.Outcome{Err: err}
 		return
@@ -140,7 +138,7 @@ func alone(ctx context.Context, s *stage) {
 
 // handshake plays a connection that the edge does not let in.
 func handshake(ctx context.Context, s *stage) {
-	conn, err := s.w.Dial(ctx, s.sender())
+	conn, err := s.w.Dial(ctx, s.sender)
 	if err != nil {
 		s.outcome = &sippeer.Outcome{Err: err}
 		return
@@ -154,7 +152,7 @@ func handshake(ctx context.Context, s *stage) {
 // that the edge gave to another method of the same request, and the loop hash
 // does not cover the method (RFC 5393 §4.2.1).
 func loops(ctx context.Context, s *stage) {
-	conn, err := s.conn(ctx, s.sender())
+	conn, err := s.conn(ctx, s.sender)
 	if err != nil {
 		s.outcome = &sippeer.Outcome{Err: err}
 		return
@@ -193,22 +191,6 @@ func stolen(name string) func(context.Context, *stage) {
 	}
 }
 
-// forged changes a letter of every long token in Route.
-func forged(m *sippeer.Message) {
-	token := regexp.MustCompile(`[A-Za-z0-9_-]{24,}`)
-	for i, f := range m.Fields {
-		if f.Name == "Route" {
-			m.Fields[i].Value = token.ReplaceAllStringFunc(f.Value, func(t string) string {
-				other := "A"
-				if t[12] == 'A' {
-					other = "B"
-				}
-				return t[:12] + other + t[13:]
-			})
-		}
-	}
-}
-
 // unknownUser plays a request to a user whom the pool does not know, and checks
 // that the sender cannot tell the answer from the one before, which was about a
 // user who may not federate.
@@ -239,20 +221,20 @@ func likeness(m *sippeer.Message) string {
 	return b.String() + "\n" + m.Body
 }
 
-// The edits of requests.
-
-func header(name, value string) func(*sippeer.Message) {
-	return func(m *sippeer.Message) { m.Fields = append(m.Fields, sippeer.Field{Name: name, Value: value}) }
-}
-
-func set(name, value string) func(*sippeer.Message) {
-	return func(m *sippeer.Message) { m.Set(name, value) }
-}
-
-func start(format string) func(*sippeer.Message) {
-	return func(m *sippeer.Message) { m.Start = fmt.Sprintf(format, m.Method()) }
-}
-
-func body(text string) func(*sippeer.Message) {
-	return func(m *sippeer.Message) { m.Body = text }
+// cutOff plays a connection that a reload closes, because nothing that was said
+// on it would be allowed any more.
+func cutOff(ctx context.Context, s *stage) {
+	conn := s.conns[s.sender]
+	if conn == nil {
+		s.fault("%s had no open connection", s.sender)
+		return
+	}
+	s.seenFrom = conn.Local()
+	s.outcome = &sippeer.Outcome{}
+	select {
+	case <-conn.Finished():
+		s.outcome.Err = conn.Err()
+	case <-ctx.Done():
+		s.outcome.Err = ctx.Err()
+	}
 }

@@ -20,12 +20,8 @@ type printer struct {
 // widths are those of the columns, in runes.
 type widths struct{ from, to, method, kind, why, wire int }
 
-// wireWidth holds the longest ordinary answer, "504 (inside 1047)".
-const wireWidth = 17
-
 func newPrinter(out io.Writer, acts []act) *printer {
 	p := &printer{out: out, colour: isTerminal(out)}
-	p.widths.wire = wireWidth
 	for _, a := range acts {
 		for _, sc := range a.scenarios {
 			p.widths.fit(sc)
@@ -40,8 +36,8 @@ func (w *widths) fit(sc scenario) {
 	grow(&w.to, sc.to)
 	grow(&w.method, sc.method)
 	grow(&w.kind, sc.kind)
-	reason := sc.want.reason.String()
-	grow(&w.why, why(Result{Allowed: sc.want.reason == 0, Reason: reason, Rule: sc.want.rule}))
+	grow(&w.why, why(Result{Allowed: sc.want.allowed(), Reason: sc.want.reasonText(), Rule: sc.want.rule}))
+	grow(&w.wire, wantedWire(sc.want))
 }
 
 // isTerminal tells whether colour is of use: a terminal whose owner has not
@@ -85,24 +81,24 @@ func (p *printer) line(r Result) {
 	if r.Allowed {
 		verdict = p.paint(green, "allow ")
 	}
-	p.say("%3d  %-*s → %-*s  %-*s  %-*s  %s  %-*s  %-*s  %s", p.count, w.from, r.From, w.to, r.To,
-		w.method, r.Method, w.kind, r.Kind, verdict, w.why, why(r), w.wire, r.Wire, p.paint(faint, took(r.Took)))
+	text := fmt.Sprintf("%3d  %-*s → %-*s  %-*s  %-*s  %s  %-*s  %-*s  %s", p.count, w.from, r.From, w.to, r.To,
+		w.method, r.Method, w.kind, r.Kind, verdict, w.why, why(r), w.wire, r.Wire, took(r.Took))
+	if !r.Allowed && r.Rule != "" {
+		text += "  " + p.paint(faint, r.Rule)
+	}
+	p.say("%s", text)
 	for _, wrong := range r.Wrong {
 		p.say("     %s", p.paint(red, wrong))
 	}
 }
 
-// why is the rule of what was allowed, and the reason of what was not, with the
-// rule if there is one.
+// why is the rule of what was allowed, and the reason of what was not. The rule
+// of a refusal, if there is one, ends the line.
 func why(r Result) string {
-	switch {
-	case r.Rule == "":
-		return r.Reason
-	case r.Allowed:
+	if r.Allowed {
 		return r.Rule
-	default:
-		return r.Reason + " (" + r.Rule + ")"
 	}
+	return r.Reason
 }
 
 func took(d time.Duration) string {

@@ -12,23 +12,26 @@ import (
 
 func TestLinesAreAligned(t *testing.T) {
 	acts := []act{{title: "Two", scenarios: []scenario{
-		{from: "a@a.example", to: "longer@b.example", method: "MESSAGE", kind: "allowed", want: want{rule: "list: a"}},
-		{from: "b@b.example", to: "a@a.example", method: "BYE", kind: "blocked",
-			want: want{reason: verdict.DomainBlocked, rule: "list: b"}},
+		message("a@a.example", "longer@b.example", "allowed").passes("list: a"),
+		request("BYE", "b@b.example", "a@a.example", "blocked").refused(504, verdict.DomainBlocked, "list: b").diagnosed(1008),
 	}}}
 	var out strings.Builder
 	p := newPrinter(&out, acts)
 	p.title(acts[0].title)
-	p.line(Result{From: "a@a.example", To: "longer@b.example", Method: "MESSAGE", Kind: "allowed", Allowed: true,
-		Reason: "allowed", Rule: "list: a", Wire: "200", Took: 1500 * time.Microsecond})
-	p.line(Result{From: "b@b.example", To: "a@a.example", Method: "BYE", Kind: "blocked",
+	p.line(Result{
+		From: "a@a.example", To: "longer@b.example", Method: "MESSAGE", Kind: "allowed", Allowed: true,
+		Reason: "allowed", Rule: "list: a", Wire: "200", Took: 1500 * time.Microsecond,
+	})
+	p.line(Result{
+		From: "b@b.example", To: "a@a.example", Method: "BYE", Kind: "blocked",
 		Reason: "domain-blocked", Rule: "list: b", Wire: "504 (inside 1008)", Took: 12 * time.Millisecond,
-		Wrong: []string{"answer: expected 403, got 504 (inside 1008)"}})
+		Wrong: []string{"answer: expected 403, got 504 (inside 1008)"},
+	})
 	p.total(1, 2*time.Second)
 	want := `
 Two
-  1  a@a.example → longer@b.example  MESSAGE  allowed  allow   list: a                   200                   1.5 ms
-  2  b@b.example → a@a.example       BYE      blocked  refuse  domain-blocked (list: b)  504 (inside 1008)    12.0 ms
+  1  a@a.example → longer@b.example  MESSAGE  allowed  allow   list: a         200                   1.5 ms
+  2  b@b.example → a@a.example       BYE      blocked  refuse  domain-blocked  504 (inside 1008)    12.0 ms  list: b
      answer: expected 403, got 504 (inside 1008)
 
 2 verdicts in 2.0 s, 1 not as expected.

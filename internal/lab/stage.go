@@ -58,12 +58,8 @@ func (h *show) run(ctx context.Context, sc *scenario) Result {
 	ctx, cancel := context.WithTimeout(ctx, playTimeout)
 	defer cancel()
 	s := &stage{show: h, scenario: sc, id: sippeer.NewCallID("lab")}
-	play := sc.play
-	if play == nil {
-		play = send
-	}
 	begin := time.Now()
-	play(ctx, s)
+	sc.play(ctx, s)
 	took := time.Since(begin)
 	r := Result{From: sc.from, To: sc.to, Method: sc.method, Kind: sc.kind, Wire: s.wire(), Took: took}
 	s.readVerdict(ctx, &r)
@@ -92,7 +88,7 @@ func (s *stage) arrange() {
 
 // compose writes the scenario's request, outside any dialog.
 func (s *stage) compose() *sippeer.Message {
-	m := s.w.Peer(s.sender()).Compose(sippeer.Request{
+	m := s.w.Peer(s.sender).Compose(sippeer.Request{
 		Method: s.method, URI: "sip:" + s.to, CallID: s.id,
 		From: "<sip:" + s.from + ">", To: "<sip:" + s.to + ">",
 		Body: bodyOf(s.method), Type: typeOf(s.method),
@@ -106,12 +102,19 @@ func (s *stage) compose() *sippeer.Message {
 // exchange sends a request on the sender's connection and waits for the end.
 func (s *stage) exchange(ctx context.Context, m *sippeer.Message) {
 	s.sent = m
-	conn, err := s.conn(ctx, s.sender())
+	conn, err := s.conn(ctx, s.sender)
 	if err != nil {
 		s.outcome = &sippeer.Outcome{Sent: m, Err: err}
 		return
 	}
 	s.outcome = conn.Do(ctx, m)
+	if conn.Err() == nil || len(s.outcome.Responses) > 0 {
+		return
+	}
+	// A reload may have closed the connection under our hands: once more.
+	if conn, err = s.conn(ctx, s.sender); err == nil {
+		s.outcome = conn.Do(ctx, m)
+	}
 }
 
 // conn returns the player's connection to the edge, a new one if the old one has
@@ -137,7 +140,7 @@ func (s *stage) readVerdict(ctx context.Context, r *Result) {
 		r.Reason = "not logged"
 		return
 	}
-	r.Reason, r.Rule = rec.Attrs["reason"], rec.Attrs["rule"]
+	r.Reason, r.Rule = rec.Attrs["reason"], rec.Attrs["rule"]+rec.Attrs["result"]
 	r.Allowed = r.Reason == verdict.Allowed.String()
 }
 
@@ -148,7 +151,7 @@ func (s *stage) concerns(r Record) bool {
 		return false
 	}
 	if s.seenFrom != "" {
-		return r.Attrs["peer_addr"] == s.seenFrom
+		return r.Attrs["peer_addr"] == s.seenFrom && r.Attrs["call_id"] == ""
 	}
 	return r.Attrs["call_id"] == s.id && r.Attrs["method"] == s.method
 }
@@ -179,7 +182,7 @@ func answerText(m *sippeer.Message) string {
 func endText(err error) string {
 	text := err.Error()
 	if i := strings.LastIndex(text, "tls: "); i >= 0 {
-		return "TLS alert: " + text[i+len("tls: "):]
+		return "alert: " + text[i+len("tls: "):]
 	}
 	if errors.Is(err, io.EOF) || strings.Contains(text, "reset") || strings.Contains(text, "broken pipe") {
 		return "closed"

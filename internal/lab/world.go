@@ -13,6 +13,7 @@ import (
 	"slices"
 	"time"
 
+	"edged/internal/daemon"
 	"edged/internal/lab/ca"
 	"edged/internal/lab/sippeer"
 	"edged/internal/lab/zone"
@@ -40,7 +41,7 @@ type World struct {
 	peers       map[string]*sippeer.Peer
 	desks       map[string]*sippeer.Desk
 	log         *logStore
-	edge        *edge
+	edge        *daemon.Daemon
 	undo        []func() // in the order of starting
 }
 
@@ -79,7 +80,7 @@ func (w *World) start(ctx context.Context, o Options) error {
 	if err := w.makeDir(); err != nil {
 		return err
 	}
-	if err := w.writeFiles(w.edgeFile(), everything()); err != nil {
+	if err := w.writeFiles(everything()); err != nil {
 		return err
 	}
 	return w.startEdge(ctx, o.Log)
@@ -107,7 +108,7 @@ func (w *World) edgeFile() edgeFile {
 func (w *World) startEdge(ctx context.Context, log slog.Handler) error {
 	captured := newCapture(log)
 	w.log = captured.log
-	e, err := startEdge(ctx, w.Config(), slog.New(captured))
+	e, err := daemon.Start(ctx, daemon.Options{ConfigPath: w.Config(), Version: "lab", Log: slog.New(captured)})
 	if err != nil {
 		return fmt.Errorf("lab: starting the edge: %w", err)
 	}
@@ -121,7 +122,7 @@ func (w *World) Stop(ctx context.Context) error {
 	if w.edge != nil {
 		ctx, cancel := context.WithTimeout(ctx, stopTimeout)
 		defer cancel()
-		err = w.edge.stop(ctx)
+		err = w.edge.Stop(ctx)
 		w.edge = nil
 	}
 	for _, f := range slices.Backward(w.undo) {
@@ -135,7 +136,7 @@ func (w *World) Stop(ctx context.Context) error {
 func (w *World) Config() string { return filepath.Join(w.Dir, "edged.yaml") }
 
 // Addr returns where the edge listens: "sip.external", "sip.internal", "metrics".
-func (w *World) Addr(listener string) net.Addr { return w.edge.addr(listener) }
+func (w *World) Addr(listener string) net.Addr { return w.edge.Addr(listener) }
 
 // Players returns the names of everybody who takes part, sorted.
 func (w *World) Players() []string { return slices.Sorted(maps.Keys(w.peers)) }
@@ -144,15 +145,15 @@ func (w *World) Players() []string { return slices.Sorted(maps.Keys(w.peers)) }
 func (w *World) Peer(name string) *sippeer.Peer { return w.peers[name] }
 
 // SetPolicy writes policy.yaml anew and has the edge reload it.
-func (w *World) SetPolicy(ctx context.Context, p PolicyFile) error {
-	if err := writeTemplate(w.Dir, "policy.yaml", p); err != nil {
+func (w *World) SetPolicy(ctx context.Context, p Policy) error {
+	if err := w.writePolicy(p); err != nil {
 		return err
 	}
 	return w.Reload(ctx)
 }
 
 // Reload has the edge read its files again.
-func (w *World) Reload(ctx context.Context) error { return w.edge.reload(ctx) }
+func (w *World) Reload(ctx context.Context) error { return w.edge.Reload(ctx) }
 
 // Dial opens a connection from a player to the edge: a pool's to the inside, a
 // partner's to the outside.

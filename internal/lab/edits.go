@@ -1,0 +1,102 @@
+package lab
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"edged/internal/lab/sippeer"
+)
+
+// What scenarios change in a request before it is sent.
+
+func header(name, value string) func(*sippeer.Message) {
+	return func(m *sippeer.Message) { m.Fields = append(m.Fields, fields(name, value)...) }
+}
+
+func fields(name, value string) []sippeer.Field { return []sippeer.Field{{Name: name, Value: value}} }
+
+func set(name, value string) func(*sippeer.Message) {
+	return func(m *sippeer.Message) { m.Set(name, value) }
+}
+
+func start(format string) func(*sippeer.Message) {
+	return func(m *sippeer.Message) { m.Start = fmt.Sprintf(format, m.Method()) }
+}
+
+func body(text string) func(*sippeer.Message) {
+	return func(m *sippeer.Message) { m.Body = text }
+}
+
+// presence is what every Microsoft client asks for in a SUBSCRIBE (spec-sip §8.1).
+func presence(m *sippeer.Message) {
+	header("Event", "presence")(m)
+	header("Proxy-Require", "ms-benotify")(m)
+	header("Supported", "ms-benotify, ms-piggyback-first-notify")(m)
+}
+
+func notice(m *sippeer.Message) {
+	header("Event", "presence")(m)
+	header("Subscription-State", "active")(m)
+}
+
+// boasts adds headers by which the inside would take a stranger's word
+// (spec-sip §7 I1, I6).
+func boasts(m *sippeer.Message) {
+	header("ms-edge-proxy-message-trust", "ms-source-type=InternetUser;ms-ep-fqdn=sip.fabrikam.com;ms-source-verified-user=verified")(m)
+	header("ms-asserted-verification-level", "ms-source-verified-user=verified")(m)
+	header("P-Asserted-Identity", "<sip:ceo@contoso.com>")(m)
+}
+
+// humbled checks that nothing of boasts came through.
+func humbled(sent, got *sippeer.Message) string {
+	for _, name := range []string{"ms-edge-proxy-message-trust", "ms-asserted-verification-level", "P-Asserted-Identity"} {
+		for _, value := range got.All(name) {
+			if value == sent.Get(name) {
+				return name + " came through as the partner wrote it"
+			}
+		}
+	}
+	return ""
+}
+
+// source checks what the inside is told about where a request comes from.
+func source(kind string) func(sent, got *sippeer.Message) string {
+	return func(_, got *sippeer.Message) string {
+		if mark := got.Get("ms-edge-proxy-message-trust"); !strings.Contains(mark, "ms-source-type="+kind+";") {
+			return fmt.Sprintf("ms-source-type is not %s in %q", kind, mark)
+		}
+		return ""
+	}
+}
+
+// secretive asks for privacy about what the pool asserts (RFC 3325 §7).
+func secretive(m *sippeer.Message) {
+	header("Privacy", "id")(m)
+	header("P-Asserted-Identity", "<sip:alice.private@contoso.com>")(m)
+}
+
+func discreet(_, got *sippeer.Message) string {
+	if got.Has("P-Asserted-Identity") {
+		return "P-Asserted-Identity left although Privacy says id"
+	}
+	return ""
+}
+
+// forged changes a letter of every long token in Route.
+func forged(m *sippeer.Message) {
+	token := regexp.MustCompile(`[A-Za-z0-9_-]{24,}`)
+	for i, f := range m.Fields {
+		if f.Name == "Route" {
+			m.Fields[i].Value = token.ReplaceAllStringFunc(f.Value, flip)
+		}
+	}
+}
+
+func flip(token string) string {
+	other := "A"
+	if token[12] == 'A' {
+		other = "B"
+	}
+	return token[:12] + other + token[13:]
+}
