@@ -80,6 +80,8 @@ var framingTests = []struct {
 	{"F12 colon instead of a method", "Via:", "framing", 0, false},
 	{"F12 no version", "MESSAGE sip:bob@contoso.com\r\n\r\n", "framing", 0, false},
 	{"F12 bare CR in a line that starts nothing", "MESSAGE \rx\r\n", "framing", 0, false},
+	{"F8 bare CR in a fold of the last row needed", newDraft().with("CSeq: 1\r\n MESS\rAGE").String(), "framing", 400, false},
+	{"F8 NUL in the start line", "MESSAGE sip:\x00 SIP/2.0\r\nTo: x\r\n\r\n", "framing", 0, false},
 	{"F12 bad byte after an endless word", strings.Repeat("x", 1001) + "\x01", "framing", 0, false},
 	{"F12 CR without LF before a message", "\r" + newDraft().String(), "framing", 0, false},
 	{"F12 LF before a message", "\n" + newDraft().String(), "framing", 0, false},

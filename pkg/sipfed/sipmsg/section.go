@@ -154,8 +154,11 @@ func (s *section) fail(m *Message, b []byte, end int, err *FramingError) *Framin
 	for keep > 0 && int(m.fields[keep-1].end) > end {
 		keep--
 	}
+	if keep > 0 && int(m.fields[keep-1].end) == s.line && s.line < len(b) && isBlank(b[s.line]) {
+		keep-- // the bad line continues this row
+	}
 	m.fields = m.fields[:keep]
-	if m.response || !m.started {
+	if m.response || !m.started || end < m.line.end {
 		err.Status = 0
 	}
 	return err
