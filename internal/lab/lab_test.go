@@ -83,8 +83,8 @@ func get(t *testing.T, url string) {
 	}
 }
 
-// TestWorldAsABed shows how tests use a world: a peer of their own choice says
-// something, the other one received it, the edge logged why.
+// TestWorldAsABed shows how tests use a world: a player says something, another
+// one received it, the edge logged why, and a reload reaches what is open.
 func TestWorldAsABed(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
@@ -97,38 +97,43 @@ func TestWorldAsABed(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	conn, err := w.Dial(ctx, "northwind.example")
+	conn := dial(ctx, t, w)
+	if status, reason := ask(ctx, w, conn); status != 200 || reason != "allowed" {
+		t.Errorf("with discovery: %d, %s; want 200, allowed", status, reason)
+	}
+	if err := w.SetPolicy(ctx, Policy{Enabled: true}); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-conn.Finished():
+	case <-ctx.Done():
+		t.Fatal("the connection of a partner that is no longer discovered stays open")
+	}
+	if status, reason := ask(ctx, w, dial(ctx, t, w)); status != 403 || reason != "domain-unlisted" {
+		t.Errorf("without discovery: %d, %s; want 403, domain-unlisted", status, reason)
+	}
+}
+
+const discovered = "northwind.example"
+
+func dial(ctx context.Context, t *testing.T, w *World) *sippeer.Conn {
+	t.Helper()
+	conn, err := w.Dial(ctx, discovered)
 	if err != nil {
 		t.Fatal(err)
 	}
-	tests := []struct {
-		policy Policy
-		status int
-		reason verdict.Reason
-	}{
-		{Policy{Enabled: true, Discovery: true}, 200, verdict.Allowed},
-		{Policy{Enabled: true}, 403, verdict.DomainUnlisted},
+	return conn
+}
+
+// ask sends a message from the discovered partner and returns what became of it.
+func ask(ctx context.Context, w *World, conn *sippeer.Conn) (status int, reason string) {
+	id := sippeer.NewCallID(discovered)
+	o := conn.Do(ctx, w.Peer(discovered).Compose(sippeer.Request{
+		Method: "MESSAGE", URI: "sip:" + alice, CallID: id, From: "<sip:" + nina + ">", To: "<sip:" + alice + ">",
+	}))
+	if o.Final() == nil {
+		return 0, o.Err.Error()
 	}
-	for _, tt := range tests {
-		if err := w.SetPolicy(ctx, tt.policy); err != nil {
-			t.Fatal(err)
-		}
-		if conn.Err() != nil { // a reload may close what it no longer allows
-			if conn, err = w.Dial(ctx, "northwind.example"); err != nil {
-				t.Fatal(err)
-			}
-		}
-		id := sippeer.NewCallID("northwind.example")
-		o := conn.Do(ctx, w.Peer("northwind.example").Compose(sippeer.Request{
-			Method: "MESSAGE", URI: "sip:alice@contoso.com", CallID: id,
-			From: "<sip:nina@northwind.example>", To: "<sip:alice@contoso.com>",
-		}))
-		if o.Final() == nil || o.Final().Status() != tt.status {
-			t.Errorf("%+v: got %v, %v; want %d", tt.policy, o.Final(), o.Err, tt.status)
-		}
-		rec, ok := w.AwaitLog(ctx, id, "MESSAGE")
-		if !ok || rec.Attrs["reason"] != tt.reason.String() {
-			t.Errorf("%+v: logged %v, want %v", tt.policy, rec, tt.reason)
-		}
-	}
+	rec, _ := w.AwaitLog(ctx, id, "MESSAGE")
+	return o.Final().Status(), rec.Attrs["reason"]
 }

@@ -15,8 +15,8 @@ import (
 
 // playTimeout bounds one scenario, logTimeout the wait for its log line.
 const (
-	playTimeout = 5 * time.Second
-	logTimeout  = time.Second
+	playTimeout = 15 * time.Second
+	logTimeout  = 5 * time.Second
 )
 
 // show plays scenarios one after the other in one world.
