@@ -81,7 +81,7 @@ func (s *section) takeLine(m *Message, b []byte, end int, lim *Limits) (done boo
 	case isBlank(b[start]) && len(m.fields) > 0:
 		m.fields[len(m.fields)-1].end = uint32(end) //nolint:gosec // bounded by Limits
 	case len(m.fields) >= min(lim.Fields, maxFields):
-		return false, s.fail(m, b, start, &FramingError{Status: 513, Detail: "too many header fields"})
+		return false, s.fail(m, b, end, &FramingError{Status: 513, Detail: "too many header fields"})
 	default:
 		m.fields = append(m.fields, Field{start: uint32(start), end: uint32(end)}) //nolint:gosec // as above
 	}
