@@ -21,6 +21,7 @@ func TestPeersWithoutEdge(t *testing.T) {
 
 // playAll plays every scenario in both directions.
 func (w *world) playAll(t *testing.T, one, other *server) {
+	t.Helper()
 	for _, p := range plays() {
 		t.Run(one.domain+" to "+other.domain+"/"+p.name(), func(t *testing.T) { p.run(t, w, one, other) })
 		t.Run(other.domain+" to "+one.domain+"/"+p.name(), func(t *testing.T) { p.run(t, w, other, one) })

@@ -3,6 +3,7 @@ package interop
 import (
 	"context"
 	"crypto/rand"
+	"flag"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -16,6 +17,10 @@ import (
 
 // TestMain builds the daemon once, before the tests, where they find it.
 func TestMain(m *testing.M) {
+	flag.Parse() // before testing.Short
+	if testing.Short() {
+		os.Exit(m.Run())
+	}
 	dir, err := os.MkdirTemp("", "edged-interop")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -64,9 +64,11 @@ func TestOpenRelay(t *testing.T) {
 		"Route, a partner":              {"sip:carol@contoso.com", []string{"<sip:edge.litware.net;transport=tls;lr>"}},
 		"Route, an address":             {"sip:carol@contoso.com", []string{"<sip:" + third + ";transport=tls;lr>"}},
 		"Route, ours then theirs": {"sip:carol@contoso.com", []string{
-			"<sip:sip.contoso.com;transport=tls;lr>", "<sip:" + third + ";transport=tls;lr>"}},
+			"<sip:sip.contoso.com;transport=tls;lr>", "<sip:" + third + ";transport=tls;lr>",
+		}},
 		"Route, our address then theirs": {"sip:carol@contoso.com", []string{
-			"<sip:" + own + ";transport=tls;lr>", "<sip:" + third + ";transport=tls;lr>"}},
+			"<sip:" + own + ";transport=tls;lr>", "<sip:" + third + ";transport=tls;lr>",
+		}},
 		"Route, strict":             {"sip:sip.contoso.com", []string{"<sip:dan@" + third + ";transport=tls>"}},
 		"Route, ours with maddr":    {"sip:carol@contoso.com", []string{"<sip:sip.contoso.com;maddr=" + stranger.at.Addr().String() + ";lr>"}},
 		"maddr":                     {uri: "sip:carol@contoso.com;maddr=" + stranger.at.Addr().String()},

@@ -21,8 +21,8 @@ func TestRefusedCertificates(t *testing.T) {
 		"none":        nil,
 		"unknown CA":  &unknown,
 		"expired":     &expired,
-		"inside's CA": ptr(s.inside.Issue(leaf("sip.fabrikam.com")).TLS),
-		"wildcard":    ptr(s.roots.Issue(leaf("*.fabrikam.com")).TLS), // proves no name (RFC 5922 §7.2)
+		"inside's CA": new(s.inside.Issue(leaf("sip.fabrikam.com")).TLS),
+		"wildcard":    new(s.roots.Issue(leaf("*.fabrikam.com")).TLS), // proves no name (RFC 5922 §7.2)
 	}
 	for name, cert := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -49,8 +49,6 @@ func TestRefusedCertificates(t *testing.T) {
 	}
 	s.wantWorking(t, s.dialEdge(t, s.fabrikam))
 }
-
-func ptr[T any](v T) *T { return &v }
 
 // TestRefusedSenders has senders whose certificate is good, but not for what
 // they say.

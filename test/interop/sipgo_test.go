@@ -98,7 +98,7 @@ func (a *agent) serve(t *testing.T, ua *sipgo.UserAgent, config *tls.Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	go server.ServeTLS(listener) // ends when the listener closes
+	go func() { _ = server.ServeTLS(listener) }() // ends when the listener closes
 	t.Cleanup(func() { listener.Close() })
 }
 
@@ -129,6 +129,7 @@ func TestSipgo(t *testing.T) {
 }
 
 func (a *agent) sendMessage(t *testing.T, to *agent) {
+	t.Helper()
 	req := a.request(sip.MESSAGE, to)
 	req.AppendHeader(sip.NewHeader("Content-Type", "text/plain"))
 	req.SetBody([]byte("hello"))
@@ -145,6 +146,7 @@ func (a *agent) sendMessage(t *testing.T, to *agent) {
 }
 
 func (a *agent) call(t *testing.T, to *agent) {
+	t.Helper()
 	call, err := a.calls.WriteInvite(soon(t), a.request(sip.INVITE, to))
 	if err != nil {
 		t.Fatal(err)

@@ -125,6 +125,7 @@ func (s stand) wantWorking(t testing.TB, c *sippeer.Conn) {
 }
 
 func soon(t testing.TB) context.Context {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	return ctx

@@ -37,6 +37,9 @@ type world struct {
 // newWorld prepares a world without any process in it.
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("starts other programs")
+	}
 	w := &world{dir: t.ArtifactDir(), places: make(map[string]netip.AddrPort)}
 	w.roots = w.newAuthority(t, "test-roots")
 	w.inside = w.newAuthority(t, "contoso-inside")
@@ -120,6 +123,7 @@ func (w *world) render(t testing.TB, name, file string, data any) string {
 
 // logFile names a file that is printed when the test fails.
 func (w *world) logFile(t testing.TB, name string) string {
+	t.Helper()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.logs++
@@ -134,6 +138,7 @@ func (w *world) logFile(t testing.TB, name string) string {
 
 // printLog prints the end of a log.
 func printLog(t testing.TB, path string) {
+	t.Helper()
 	const most = 16 << 10
 	text, err := os.ReadFile(path)
 	if err != nil || len(text) == 0 {
