@@ -3,6 +3,7 @@ package policy_test
 import (
 	"fmt"
 	"runtime"
+	"strings"
 	"testing"
 
 	"edged/pkg/domain"
@@ -74,8 +75,12 @@ func largeQuestions(src policy.Source, pairs int) []policy.Question {
 		remote := src.AllowedDomains[i*7919%manyDomains].Domain.Name
 		host := []domain.Name{domain.MustParse("sip." + remote.String())}
 		questions[i] = policy.Question{
-			Local: src.Grants[i*7919%manyGrants].User, Remote: remote,
-			Facts: policy.Facts{Names: host, Anchors: anchors, SRV: host, SRVKnown: true},
+			Local: policy.User{
+				Local:  strings.Clone(src.Grants[i*7919%manyGrants].User.Local), // as if just read
+				Domain: domain.MustParse("contoso.com"),
+			},
+			Remote: domain.MustParse(strings.Clone(remote.String())),
+			Facts:  policy.Facts{Names: host, Anchors: anchors, SRV: host, SRVKnown: true},
 		}
 	}
 	return questions

@@ -18,7 +18,8 @@ func (c *compiler) xmpp() {
 			c.xmppDomain(at(fmt.Sprintf("additional_domains[%d]", k)), d, p)
 		}
 		c.xmppProxy(x, p, at)
-		c.negotiation(p.XMPP, at, true)
+		c.negotiation(p.XMPP, at)
+		c.doubts(p.XMPP, x.Dialback, at)
 		c.set.partners = append(c.set.partners, p)
 	}
 }
@@ -40,7 +41,10 @@ func (c *compiler) xmppDefault() {
 	c.set.xmppDefault = &Partner{
 		Kind: XMPPDefault, Name: XMPPDefault.String(), XMPP: settings, Rule: ruleXMPPDiscovery,
 	}
-	c.negotiation(settings, at, c.set.xmppDiscovery)
+	c.negotiation(settings, at)
+	if c.set.xmppDiscovery {
+		c.doubts(settings, settings.Dialback, at)
+	}
 }
 
 func (c *compiler) xmppDomain(path string, d domain.Name, p *Partner) {
@@ -72,19 +76,28 @@ func (c *compiler) xmppProxy(x *XMPPPartner, p *Partner, at func(string) string)
 	}
 }
 
-// negotiation checks one row of the matrix of lync.md §6. SASL needs TLS, and
-// SASL or dialback must be possible; whatever lets a stream fall below what the
-// row seems to say is a warning.
-func (c *compiler) negotiation(x XMPPSettings, at func(string) string, warn bool) {
+// negotiation checks one row of the matrix of lync.md §6: SASL needs TLS, and
+// SASL or dialback must be possible.
+func (c *compiler) negotiation(x XMPPSettings, at func(string) string) {
 	if x.ConnectionLimit < 0 {
 		c.problem(at("connection_limit"), "%d is below 0; write how many streams the partner may have, such as 20", x.ConnectionLimit)
 	}
 	if why := contradiction(x); why != "" {
 		c.problem(at("sasl"), "%s", why)
+	}
+}
+
+// doubts warns about a row under which streams differ from what it seems to say.
+// That dialback is never used is worth a word only where somebody wrote it.
+func (c *compiler) doubts(x XMPPSettings, written Switch, at func(string) string) {
+	if contradiction(x) != "" {
 		return
 	}
-	if why := doubt(x); warn && why != "" {
-		c.warn(at("sasl"), "%s", why)
+	if x.TLS == Required && x.SASL == Required && written.On() {
+		c.warn(at("dialback"), "with tls and sasl required, dialback is never used; write dialback: false to say so")
+	}
+	if why := doubt(x); why != "" {
+		c.warn(at("tls"), "%s", why)
 	}
 }
 
@@ -107,8 +120,6 @@ func doubt(x XMPPSettings) string {
 	switch {
 	case x.TLS == NotSupported && sasl:
 		return "SASL EXTERNAL needs TLS, which is not supported here: only dialback without encryption is left; write tls: required, or sasl: not_supported"
-	case x.TLS == Required && x.SASL == Required && dialback:
-		return "with tls and sasl required, dialback is never used; write dialback: false to say so"
 	case x.TLS == Optional && sasl && dialback:
 		return "with tls optional, a stream may fall back to dialback without encryption; write tls: required"
 	case x.TLS == Optional && sasl:
