@@ -99,28 +99,35 @@ func FuzzBlocked(f *testing.F) {
 // FuzzDecide holds every decision to what must be true of all of them.
 func FuzzDecide(f *testing.F) {
 	seedQuestions(f)
-	set := everything(f)
+	sets := []*policy.Set{everything(f), noDiscovery(f)}
 	f.Fuzz(func(t *testing.T, kind uint8, local, remote string, names, srv uint32, anchors uint8) {
 		q := fuzzed(kind, local, remote, names, srv, anchors)
-		d := set.Decide(q)
-		explained, steps := set.Explain(q)
-		if explained != d {
-			t.Fatalf("%+v: decided %s, explained %s", q, answer(d.Verdict), answer(explained.Verdict))
-		}
-		checkSteps(t, d, steps)
-		if q.Facts.SRVKnown && !d.Final() {
-			t.Fatalf("%+v: asks for what it was told", q)
-		}
-		if d.Allow() {
-			checkAllowed(t, set, q, d)
-		}
-		if !d.Final() {
-			checkWorthIt(t, set, q)
-		}
-		if reversed := set.Decide(reverse(q)); reversed != d {
-			t.Fatalf("%+v: the order of facts decides: %s, %s", q, answer(d.Verdict), answer(reversed.Verdict))
+		for _, set := range sets {
+			checkDecision(t, set, q)
 		}
 	})
+}
+
+func checkDecision(t *testing.T, set *policy.Set, q policy.Question) {
+	t.Helper()
+	d := set.Decide(q)
+	explained, steps := set.Explain(q)
+	if explained != d {
+		t.Fatalf("%+v: decided %s, explained %s", q, answer(d.Verdict), answer(explained.Verdict))
+	}
+	checkSteps(t, d, steps)
+	if q.Facts.SRVKnown && !d.Final() {
+		t.Fatalf("%+v: asks for what it was told", q)
+	}
+	if d.Allow() {
+		checkAllowed(t, set, q, d)
+	}
+	if !d.Final() {
+		checkWorthIt(t, set, q)
+	}
+	if reversed := set.Decide(reverse(q)); reversed != d {
+		t.Fatalf("%+v: the order of facts decides: %s, %s", q, answer(d.Verdict), answer(reversed.Verdict))
+	}
 }
 
 // checkAllowed: nobody gets in unproven, and nobody is or speaks for us.

@@ -1,0 +1,312 @@
+package policy_test
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"edged/pkg/domain"
+	"edged/pkg/policy"
+)
+
+func names(all ...string) (out []domain.Name) {
+	for _, s := range all {
+		out = append(out, domain.MustParse(s))
+	}
+	return out
+}
+
+// noDiscovery is the fuzz world without discovery.
+func noDiscovery(t testing.TB) *policy.Set {
+	t.Helper()
+	w := readWorlds(t, "fuzz-world.txt")[0]
+	w.src.Federation.PartnerDiscovery = false
+	return w.compile(t)
+}
+
+func TestCouldProve(t *testing.T) {
+	closed, open := noDiscovery(t), everything(t)
+	tests := []struct {
+		names  []domain.Name
+		anchor string
+		closed bool
+		open   bool
+	}{
+		{names("stranger.example"), "", false, true},
+		{nil, "", false, false},
+		{names("stranger.example"), "adatum.example", false, false},
+		{names("fabrikam.com"), "", true, true},
+		{names("sip.fabrikam.com"), "", true, true},
+		{names("a.b.fabrikam.com"), "", false, true},
+		{names("edge.litware.net"), "", true, true},
+		{names("litware.com"), "", false, true}, // as a host of "com"
+		{names("edge.litware.net"), "adatum.example", false, false},
+		{names("adatum.example"), "adatum.example", true, true},
+		{names("adatum.example"), "", false, true}, // as a host of "example"
+		{names("x.tailspin.example"), "", true, true},
+		{names("sip.x.tailspin.example"), "", true, true},
+		{names("sipfed.online.example"), "", true, true},
+		{names("sip.live.example"), "", true, true},
+		{names("sipfed.retired.example"), "", false, true},
+		{names("sip.private.example"), "provider:Private", true, true},
+		{names("spam.example", "a.spam.example"), "", false, true}, // as above, for the first
+		{names("a.spam.example"), "", false, false},
+		{names("stranger.example", "fabrikam.com"), "", true, true},
+	}
+	for _, tt := range tests {
+		anchors := []string{tt.anchor}
+		if got := closed.CouldProve(tt.names, anchors); got != tt.closed {
+			t.Errorf("%v under %q without discovery: %v", tt.names, tt.anchor, got)
+		}
+		if got := open.CouldProve(tt.names, anchors); got != tt.open {
+			t.Errorf("%v under %q with discovery: %v", tt.names, tt.anchor, got)
+		}
+	}
+}
+
+func TestCouldProveSwitchedOff(t *testing.T) {
+	w := readWorlds(t, "fuzz-world.txt")[0]
+	w.src.Federation.Enabled = false
+	if w.compile(t).CouldProve(names("fabrikam.com"), []string{""}) {
+		t.Error("somebody could be accepted while federation is off")
+	}
+}
+
+// partner finds a listed entry by its rule.
+func partner(t *testing.T, set *policy.Set, rule string) *policy.Partner {
+	t.Helper()
+	for _, p := range set.Partners() {
+		if string(p.Rule) == rule {
+			return p
+		}
+	}
+	t.Fatalf("no entry %s", rule)
+	return nil
+}
+
+// TestCovers is about what Decide does not ask: a holder judged under an entry
+// that was chosen before, as when a connection outward has been opened.
+func TestCovers(t *testing.T) {
+	set := everything(t)
+	online := names("sipfed.online.example")
+	tests := []struct {
+		rule, remote string
+		facts        policy.Facts
+		want         bool
+	}{
+		{"allowed_domains: fabrikam.com", "fabrikam.com", policy.Facts{Names: names("sip.fabrikam.com"), SRV: names("sip.fabrikam.com"), SRVKnown: true}, true},
+		{"allowed_domains: fabrikam.com", "fabrikam.com", policy.Facts{Names: names("sip.fabrikam.com")}, false},
+		{"allowed_domains: fabrikam.com", "fabrikam.com", policy.Facts{Names: names("fabrikam.com")}, true},
+		{"allowed_domains: litware.com", "litware.com", policy.Facts{Names: names("edge.litware.net")}, true},
+		{"allowed_domains: litware.com", "litware.com", policy.Facts{Names: names("litware.com")}, false},
+		{"providers: Online", "fabrikam.com", policy.Facts{Names: online, SRV: online, SRVKnown: true}, true},
+		{"providers: Online", "fabrikam.com", policy.Facts{Names: online}, false},
+		{"providers: Online", "fabrikam.com", policy.Facts{Names: online, SRVKnown: true}, false},
+		{"providers: Online", "litware.com", policy.Facts{Names: online, SRV: online, SRVKnown: true}, false},
+		{"providers: Online", "contoso.com", policy.Facts{Names: online, SRV: online, SRVKnown: true}, false},
+	}
+	for _, tt := range tests {
+		tt.facts.Anchors = []string{""}
+		p := partner(t, set, tt.rule)
+		if got := set.Covers(p, domain.MustParse(tt.remote), tt.facts); got != tt.want {
+			t.Errorf("%s for %s, %v: %v", tt.rule, tt.remote, tt.facts, got)
+		}
+		tt.facts.Anchors = []string{"adatum.example"}
+		if set.Covers(p, domain.MustParse(tt.remote), tt.facts) {
+			t.Errorf("%s for %s is covered under somebody else's roots", tt.rule, tt.remote)
+		}
+	}
+}
+
+func TestPartners(t *testing.T) {
+	var got []string
+	for _, p := range everything(t).Partners() {
+		got = append(got, fmt.Sprintf("%s %s %s:%d %q %s", p.Kind, p.Name, p.Proxy, p.Port, p.Anchor, p.Verification))
+	}
+	want := []string{
+		`hosting-provider Online sipfed.online.example:0 "" always_verifiable`,
+		`hosting-provider Retired sipfed.retired.example:0 "" always_verifiable`,
+		`public-provider Live sip.live.example:0 "" always_verifiable`,
+		`public-provider Private sip.private.example:0 "provider:Private" always_verifiable`,
+		`allowed fabrikam.com :0 "" use_source`,
+		`direct litware.com edge.litware.net:5061 "" use_source`,
+		`allowed adatum.example :0 "adatum.example" use_source`,
+		`allowed *.tailspin.example :0 "" use_source`,
+		`xmpp-listed jabber.example :0 "xmpp:jabber.example" unset`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("partners (-want +got):\n%s", diff)
+	}
+}
+
+func TestAnchors(t *testing.T) {
+	want := map[string][]string{
+		"adatum.example": {"adatum-ca.pem"}, "provider:Private": {"private-ca.pem"}, "xmpp:jabber.example": {"jabber-ca.pem"},
+	}
+	set := everything(t)
+	set.Anchors()["adatum.example"][0] = "changed"
+	if diff := cmp.Diff(want, set.Anchors()); diff != "" {
+		t.Errorf("anchors (-want +got):\n%s", diff)
+	}
+}
+
+// TestXMPPDefaults: an entry that says nothing has the defaults of lync.md §6,
+// not those of xmpp_default.
+func TestXMPPDefaults(t *testing.T) {
+	want := policy.XMPPSettings{
+		Type: policy.PublicUnverified, TLS: policy.Required, SASL: policy.Required,
+		Dialback: policy.On, KeepAlive: policy.On, ConnectionLimit: 20,
+	}
+	got := partner(t, everything(t), "xmpp_partners: jabber.example").XMPP
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("settings (-want +got):\n%s", diff)
+	}
+}
+
+// TestCompileKeepsSource: a reload may compile the same source again.
+func TestCompileKeepsSource(t *testing.T) {
+	w, before := readWorlds(t, "fuzz-world.txt")[0], readWorlds(t, "fuzz-world.txt")[0]
+	w.compile(t)
+	if diff := cmp.Diff(before.src, w.src, cmp.Comparer(func(a, b domain.Name) bool { return a == b })); diff != "" {
+		t.Errorf("Compile changed its source:\n%s", diff)
+	}
+}
+
+func TestDefaultFederatesNothing(t *testing.T) {
+	local := []policy.Local{{Domain: domain.MustParse("contoso.com"), SIP: true, XMPP: true}}
+	set, problems := policy.Compile(policy.Default(), local)
+	if len(problems) > 0 || len(set.Warnings()) > 0 {
+		t.Fatalf("%v, %v", problems, set.Warnings())
+	}
+	q := policy.Question{Remote: domain.MustParse("fabrikam.com"), Facts: policy.Facts{Names: names("fabrikam.com"), Anchors: []string{""}}}
+	q.Local.Domain = local[0].Domain
+	if d := set.Decide(q); d.Allow() {
+		t.Error("the default lets somebody in")
+	}
+}
+
+func TestLimitsOutOfRange(t *testing.T) {
+	tests := []struct {
+		change func(*policy.DiscoveredLimits)
+		path   string
+	}{
+		{func(d *policy.DiscoveredLimits) { d.Rate = 0 }, "rate"},
+		{func(d *policy.DiscoveredLimits) { d.Rate = math.Inf(1) }, "rate"},
+		{func(d *policy.DiscoveredLimits) { d.Rate = math.NaN() }, "rate"},
+		{func(d *policy.DiscoveredLimits) { d.SuspiciousRate = 0 }, "suspicious_rate"},
+		{func(d *policy.DiscoveredLimits) { d.SuspiciousRate = 21 }, "suspicious_rate"},
+		{func(d *policy.DiscoveredLimits) { d.Contacts = -1 }, "contacts"},
+		{func(d *policy.DiscoveredLimits) { d.ReportPeriod = time.Second }, "report_period"},
+	}
+	for _, tt := range tests {
+		src := policy.Default()
+		tt.change(&src.Federation.Discovered)
+		_, problems := policy.Compile(src, nil)
+		found := false
+		for _, p := range problems {
+			found = found || p.Path == "federation.discovered."+tt.path && strings.Contains(p.Text, "write ")
+		}
+		if !found {
+			t.Errorf("%s: %v", tt.path, problems)
+		}
+	}
+}
+
+// TestWordsOfEnums: what String writes, UnmarshalText reads; anything else is
+// answered with what would be right.
+func TestWordsOfEnums(t *testing.T) {
+	var (
+		v policy.Verification
+		k policy.ProviderKind
+		r policy.Requirement
+		p policy.PartnerType
+		s policy.Switch
+	)
+	tests := []struct {
+		parse func([]byte) error
+		print func() string
+		words []string
+	}{
+		{v.UnmarshalText, func() string { return v.String() }, []string{"always_verifiable", "always_unverifiable", "use_source"}},
+		{k.UnmarshalText, func() string { return k.String() }, []string{"hosting", "public"}},
+		{r.UnmarshalText, func() string { return r.String() }, []string{"required", "optional", "not_supported"}},
+		{p.UnmarshalText, func() string { return p.String() }, []string{"federated", "public_verified", "public_unverified"}},
+		{s.UnmarshalText, func() string { return s.String() }, []string{"true", "false"}},
+	}
+	for _, tt := range tests {
+		for _, w := range tt.words {
+			if err := tt.parse([]byte(w)); err != nil || tt.print() != w {
+				t.Errorf("%s: %v, printed as %s", w, err, tt.print())
+			}
+		}
+		for _, w := range []string{"", "unset", "yes", strings.ToUpper(tt.words[0])} {
+			err := tt.parse([]byte(w))
+			if err == nil || !strings.Contains(err.Error(), tt.words[0]) || !strings.Contains(err.Error(), " or "+tt.words[len(tt.words)-1]) {
+				t.Errorf("%q: %v", w, err)
+			}
+		}
+	}
+}
+
+func TestPattern(t *testing.T) {
+	tests := []struct{ in, want string }{
+		{"fabrikam.com", "fabrikam.com"},
+		{"*.Fabrikam.com", "*.fabrikam.com"},
+		{"*.bücher.example", "*.xn--bcher-kva.example"},
+		{"*", ""}, {"*.com", ""}, {"*.", ""}, {"a.*.example", ""}, {"*.*.example", ""}, {"*fabrikam.com", ""}, {"", ""},
+	}
+	for _, tt := range tests {
+		var p policy.Pattern
+		err := p.UnmarshalText([]byte(tt.in))
+		if p.String() != tt.want || (err == nil) != (tt.want != "") {
+			t.Errorf("%q: %q, %v", tt.in, p, err)
+		}
+	}
+}
+
+// TestExplainWording reads one explanation as a person would.
+func TestExplainWording(t *testing.T) {
+	set := everything(t)
+	q := fuzzed(0b100, "alice@contoso.com", "fabrikam.com", 0, 0, 1)
+	q.Facts.Names, q.Facts.SRV = names("sipfed.online.example"), names("sipfed.online.example")
+	q.Facts.Exhausted = true
+	_, steps := set.Explain(q)
+	var got []string
+	for _, s := range steps {
+		got = append(got, fmt.Sprintf("%s: %s: %s", s.Outcome, s.Check, s.Text))
+	}
+	want := []string{
+		"passed: organisation's switch: federation is switched on",
+		"passed: local domain: contoso.com is ours",
+		"passed: blocked domains: neither fabrikam.com nor a domain above it is blocked, and it is not ours",
+		"passed: partner entry: fabrikam.com is listed (allowed)",
+		"passed: identity: the SRV record of fabrikam.com names the provider's proxy sipfed.online.example",
+		"passed: access policy: alice@contoso.com may",
+		"passed: consent: no consent is needed",
+		"failed: budget: the partner's budget is used up",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("steps (-want +got):\n%s", diff)
+	}
+}
+
+// TestDecideDomainWithoutLocal: a connection that carries messages for several
+// of our domains is judged by its remote side alone.
+func TestDecideDomainWithoutLocal(t *testing.T) {
+	set := everything(t)
+	q := policy.Question{Remote: domain.MustParse("fabrikam.com"), Facts: policy.Facts{Names: names("fabrikam.com"), Anchors: []string{""}}}
+	if d := set.DecideDomain(q); !d.Allow() {
+		t.Error(answer(d.Verdict))
+	}
+	if d := set.Decide(q); d.Allow() {
+		t.Error("a question without a local side is allowed")
+	}
+	q.Remote = domain.MustParse("a.spam.example")
+	if d := set.DecideDomain(q); d.Allow() {
+		t.Error("a blocked domain stays on an open connection")
+	}
+}
