@@ -22,11 +22,15 @@ func unreachable() []scenario {
 		fails("strict.example", verdict.TLSFailed, 1047),
 		fails("rogue.example", verdict.CertificateRefused, 1010),
 		fails("expired.example", verdict.CertificateRefused, 1010),
+		fails("revoked.example", verdict.CertificateRefused, 1010),
 		fails("wrong-name.example", verdict.CertificateRefused, 1010),
+		fails("wild.example", verdict.CertificateRefused, 1010),
 		message(alice, nina, "hangs up").answered(sippeer.Answer{Hangup: true}).
 			refused(504, verdict.ConnectionLost, ruleDiscovery).diagnosed(1007),
 		request("INVITE", alice, nina, "silent").answered(sippeer.Answer{Silent: true}).
 			refused(408, verdict.NoAnswer, ruleDiscovery).diagnosed(1007),
+		message(alice, nina, "silent").answered(sippeer.Answer{Silent: true}).by(patient).
+			refused(0, verdict.NoAnswer, ruleDiscovery),
 		message(robin, "kim@kr.contoso.com", "pool is down").refused(504, verdict.PoolDown, ruleFabrikam),
 	}
 }
@@ -62,6 +66,7 @@ func broken() []scenario {
 		bad("Proxy-Require", 420, verdict.ExtensionUnsupported, header("Proxy-Require", "time-travel")),
 		bad("long URI", 414, verdict.URITooLong, long),
 		bad("large body", 413, verdict.BodyTooLarge, body(strings.Repeat("x", 20<<10))).by(alone),
+		bad("huge header", 513, verdict.HeadersTooLarge, bloated).by(alone),
 		request("REGISTER", robin, alice, "allowed").refused(405, verdict.MethodRefused, ""),
 	}
 }
@@ -74,5 +79,9 @@ func handshakes() []scenario {
 			notLetIn("certificate-unknown-authority", "bad certificate"),
 		message("x@expired.example", alice, "expired").by(handshake).
 			notLetIn("certificate-expired", "bad certificate"),
+		message("x@revoked.example", alice, "revoked").by(handshake).
+			notLetIn("certificate-revoked", "bad certificate"),
+		message("x@wild.example", alice, "wildcard").by(handshake).
+			notLetIn("certificate-no-names", "bad certificate"),
 	}
 }

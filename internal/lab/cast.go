@@ -32,6 +32,7 @@ type certState uint8
 const (
 	good certState = iota
 	expired
+	revoked // by the list of its authority
 )
 
 // cast returns everybody who takes part.
@@ -58,7 +59,9 @@ func partners() []player {
 
 		// Partners with a certificate, or a listener, that is not as it should be.
 		{name: "wrong-name.example", host: "sip.wrong-name.example", signer: public, shows: "sip.elsewhere.example"},
+		{name: "wild.example", host: "sip.wild.example", signer: public, shows: "*.wild.example"},
 		{name: "expired.example", host: "sip.expired.example", signer: public, state: expired},
+		{name: "revoked.example", host: "sip.revoked.example", signer: public, state: revoked},
 		{name: "rogue.example", host: "sip.rogue.example", signer: rogue},
 		{name: "strict.example", host: "sip.strict.example", signer: public, trusts: rogue},
 		{name: "hangup.example", host: "sip.hangup.example", signer: public, hangup: true},
@@ -86,7 +89,9 @@ func services() []service {
 		{domain: "spam.example", player: "spam.example"},
 		{domain: "evil.example", player: "evil.example"},
 		{domain: "wrong-name.example", player: "wrong-name.example"},
+		{domain: "wild.example", player: "wild.example"},
 		{domain: "expired.example", player: "expired.example"},
+		{domain: "revoked.example", player: "revoked.example"},
 		{domain: "rogue.example", player: "rogue.example"},
 		{domain: "strict.example", player: "strict.example"},
 		{domain: "hangup.example", player: "hangup.example"},

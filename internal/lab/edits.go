@@ -28,6 +28,13 @@ func body(text string) func(*sippeer.Message) {
 	return func(m *sippeer.Message) { m.Body = text }
 }
 
+// bloated makes the header section longer than any bound.
+func bloated(m *sippeer.Message) {
+	for range 200 {
+		header("Subject", strings.Repeat("x", 500))(m)
+	}
+}
+
 // presence is what every Microsoft client asks for in a SUBSCRIBE (spec-sip §8.1).
 func presence(m *sippeer.Message) {
 	header("Event", "presence")(m)

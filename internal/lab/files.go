@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"text/template"
+	"time"
 
 	"edged/internal/lab/ca"
 )
@@ -94,6 +95,10 @@ func (w *World) writeKeys(dir string) error {
 		if _, _, err := cert.WriteFiles(dir, base); err != nil {
 			return fmt.Errorf("lab: %w", err)
 		}
+	}
+	crl := w.authorities[public].CRL(time.Now().Add(-time.Hour), time.Now().AddDate(0, 0, 7), w.revoked...)
+	if err := write(dir, "public-ca.crl", crl); err != nil {
+		return err
 	}
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret) // never fails

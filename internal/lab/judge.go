@@ -12,11 +12,11 @@ import (
 
 // judge compares what happened with what the lab expects, and with what must
 // hold for every message whatever the verdict.
-func (s *stage) judge(r Result) []string {
+func (s *stage) judge(r result) []string {
 	wrong := s.faults
-	differ := func(what string, want, got any) {
+	differ := func(what, want, got string) {
 		if want != got {
-			wrong = append(wrong, fmt.Sprintf("%s: expected %v, got %v", what, want, got))
+			wrong = append(wrong, fmt.Sprintf("%s: expected %q, got %q", what, want, got))
 		}
 	}
 	differ("reason", s.want.reasonText(), r.Reason)

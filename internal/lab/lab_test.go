@@ -36,7 +36,7 @@ func TestAWrongExpectationIsAnError(t *testing.T) {
 		t.Errorf("got %v, want ErrDiffers", err)
 	}
 	for _, line := range []string{
-		"reason: expected domain-blocked, got allowed", "answer: expected 403, got 200",
+		`reason: expected "domain-blocked", got "allowed"`, `answer: expected "403", got "200"`,
 		"1 verdicts", "1 not as expected",
 	} {
 		if !strings.Contains(out.String(), line) {

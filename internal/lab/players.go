@@ -31,8 +31,11 @@ func (w *World) startPeer(ctx context.Context, p player) (*sippeer.Peer, error) 
 	}
 	cfg.Roots.AddCert(w.authorities[trusted].Cert().X509)
 	if p.signer != "" {
-		cert := w.authorities[p.signer].Issue(p.leaf()).TLS
-		cfg.Certificate = &cert
+		cert := w.authorities[p.signer].Issue(p.leaf())
+		if p.state == revoked {
+			w.revoked = append(w.revoked, cert)
+		}
+		cfg.Certificate = &cert.TLS
 	}
 	if p.mute {
 		cfg.Listen = ""

@@ -85,9 +85,7 @@ func unanswered(name, end string) func(context.Context, *stage) {
 			s.fault("BENOTIFY did not arrive")
 		}
 		conn.Do(ctx, s.probe())
-		done, cancel := context.WithCancel(ctx)
-		cancel()
-		s.outcome = call.Wait(done, 100)
+		s.outcome = settled(ctx, call)
 	}
 }
 
@@ -121,6 +119,28 @@ func cancels(ctx context.Context, s *stage) {
 	if _, err := s.w.desks[s.desk()].Await(ctx, s.id, "CANCEL"); err != nil {
 		s.fault("the CANCEL did not arrive")
 	}
+}
+
+// patient plays a request that is never answered, and waits until the edge has
+// given up (RFC 4320 §4.2: the sender's own timer ends at the same time).
+func patient(ctx context.Context, s *stage) {
+	s.arrange()
+	conn, err := s.conn(ctx, s.sender)
+	if err != nil {
+		s.outcome = &sippeer.Outcome{Err: err}
+		return
+	}
+	s.sent = s.compose()
+	call := conn.Start(s.sent)
+	s.w.AwaitLog(ctx, s.id, s.method)
+	s.outcome = settled(ctx, call)
+}
+
+// settled is what a request has come to by now.
+func settled(ctx context.Context, call *sippeer.Call) *sippeer.Outcome {
+	done, cancel := context.WithCancel(ctx)
+	cancel()
+	return call.Wait(done, 200)
 }
 
 // alone plays a request on a connection of its own, because the edge closes it.
@@ -191,18 +211,18 @@ func stolen(name string) func(context.Context, *stage) {
 	}
 }
 
-// unknownUser plays a request to a user whom the pool does not know, and checks
-// that the sender cannot tell the answer from the one before, which was about a
-// user who may not federate.
-func unknownUser(ctx context.Context, s *stage) {
+// alike plays a request and checks that its sender cannot tell the answer from
+// the one before: users who may not federate, who do not exist and who cannot be
+// read are the same to an outsider (rule hide-user).
+func alike(ctx context.Context, s *stage) {
 	before := s.last
 	send(ctx, s)
 	if before == nil || before.Final() == nil || s.outcome.Final() == nil {
 		s.fault("there are no two answers to compare")
 		return
 	}
-	if a, b := likeness(before.Final()), likeness(s.outcome.Final()); a != b {
-		s.fault("a disabled user is answered %q, an unknown one %q", a, b)
+	if a, b := likeness(s.outcome.Final()), likeness(before.Final()); a != b {
+		s.fault("the answer %q can be told from the one before, %q", a, b)
 	}
 }
 

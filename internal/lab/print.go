@@ -36,7 +36,7 @@ func (w *widths) fit(sc scenario) {
 	grow(&w.to, sc.to)
 	grow(&w.method, sc.method)
 	grow(&w.kind, sc.kind)
-	grow(&w.why, why(Result{Allowed: sc.want.allowed(), Reason: sc.want.reasonText(), Rule: sc.want.rule}))
+	grow(&w.why, why(result{Allowed: sc.want.allowed(), Reason: sc.want.reasonText(), Rule: sc.want.rule}))
 	grow(&w.wire, wantedWire(sc.want))
 }
 
@@ -71,10 +71,17 @@ func (p *printer) say(format string, args ...any) {
 	fmt.Fprintf(p.out, format+"\n", args...)
 }
 
+// columns prints what stands in the columns.
+func (p *printer) columns() {
+	w := p.widths
+	p.say("\n%s", p.paint(faint, fmt.Sprintf("%3s  %-*s → %-*s  %-*s  %-*s  %s  %-*s  %-*s  %9s  %s", "", w.from, "who", w.to, "whom",
+		w.method, "method", w.kind, "partner or case", "policy", w.why, "rule or reason", w.wire, "answer", "time", "rule")))
+}
+
 func (p *printer) title(text string) { p.say("\n%s", p.paint(bold, text)) }
 
 // line prints one result, and below it what the lab expected if that differs.
-func (p *printer) line(r Result) {
+func (p *printer) line(r result) {
 	p.count++
 	w := p.widths
 	verdict := p.paint(yellow, "refuse")
@@ -94,7 +101,7 @@ func (p *printer) line(r Result) {
 
 // why is the rule of what was allowed, and the reason of what was not. The rule
 // of a refusal, if there is one, ends the line.
-func why(r Result) string {
+func why(r result) string {
 	if r.Allowed {
 		return r.Rule
 	}

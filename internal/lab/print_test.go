@@ -18,11 +18,11 @@ func TestLinesAreAligned(t *testing.T) {
 	var out strings.Builder
 	p := newPrinter(&out, acts)
 	p.title(acts[0].title)
-	p.line(Result{
+	p.line(result{
 		From: "a@a.example", To: "longer@b.example", Method: "MESSAGE", Kind: "allowed", Allowed: true,
 		Reason: "allowed", Rule: "list: a", Wire: "200", Took: 1500 * time.Microsecond,
 	})
-	p.line(Result{
+	p.line(result{
 		From: "b@b.example", To: "a@a.example", Method: "BYE", Kind: "blocked",
 		Reason: "domain-blocked", Rule: "list: b", Wire: "504 (inside 1008)", Took: 12 * time.Millisecond,
 		Wrong: []string{"answer: expected 403, got 504 (inside 1008)"},
@@ -38,5 +38,21 @@ Two
 `
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Errorf("printed (-want +got):\n%s", diff)
+	}
+}
+
+func TestColourIsForTerminals(t *testing.T) {
+	var out strings.Builder
+	p := newPrinter(&out, nil)
+	p.line(result{Wrong: []string{"wrong"}})
+	if strings.Contains(out.String(), "\x1b") {
+		t.Errorf("coloured without a terminal: %q", &out)
+	}
+	p.colour = true
+	p.line(result{Wrong: []string{"wrong"}})
+	for _, want := range []string{"\x1b[33mrefuse\x1b[0m", "\x1b[31mwrong\x1b[0m"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("nothing shows %q: %q", want, &out)
+		}
 	}
 }

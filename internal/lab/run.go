@@ -30,8 +30,7 @@ func Run(ctx context.Context, o Options) error {
 	w.introduce(p)
 	err = w.perform(ctx, p, o.acts)
 	if !o.Once && ctx.Err() == nil {
-		w.invite(p)
-		<-ctx.Done()
+		err = errors.Join(err, w.stayUp(ctx, p))
 	}
 	return errors.Join(err, w.Stop(context.WithoutCancel(ctx)))
 }
@@ -62,11 +61,22 @@ func (w *World) perform(ctx context.Context, p *printer, acts []act) error {
 
 // introduce says what has been started.
 func (w *World) introduce(p *printer) {
-	p.say("The edge of contoso.com, %d partners and pools around it, DNS and an authority: all on loopback.", len(w.peers))
-	p.say("Written for the edge: %s", w.Dir)
+	p.say("The edge of contoso.com between %d partners and its pools, with DNS and authorities: all on loopback.", len(partners()))
+	p.say("The edge was started by %s.", w.Config())
+	p.columns()
 }
 
-// invite says what can be looked at while the world stays up.
+// stayUp switches everything on again, says what can be looked at, and waits
+// until ctx is done.
+func (w *World) stayUp(ctx context.Context, p *printer) error {
+	if err := w.SetPolicy(ctx, everything()); err != nil {
+		return fmt.Errorf("lab: after the last act: %w", err)
+	}
+	w.invite(p)
+	<-ctx.Done()
+	return nil
+}
+
 func (w *World) invite(p *printer) {
 	p.say("\nThe lab stays up until interrupted.")
 	p.say("  metrics      http://%s/metrics", w.Addr("metrics"))
@@ -74,4 +84,5 @@ func (w *World) invite(p *printer) {
 	p.say("  SIP inside   %s", w.Addr("sip.internal"))
 	p.say("  DNS          %s", w.Zone.Addr())
 	p.say("  files        %s", w.Dir)
+	p.say("Ask the same policy: edged explain --config %s %s %s", w.Config(), robin, carol)
 }

@@ -43,8 +43,8 @@ type stage struct {
 	faults   []string
 }
 
-// Result is what a scenario came to.
-type Result struct {
+// result is what a scenario came to.
+type result struct {
 	From, To, Method, Kind string
 	Allowed                bool
 	Reason, Rule           string // as the edge logged them
@@ -54,14 +54,14 @@ type Result struct {
 }
 
 // run plays one scenario and judges it.
-func (h *show) run(ctx context.Context, sc *scenario) Result {
+func (h *show) run(ctx context.Context, sc *scenario) result {
 	ctx, cancel := context.WithTimeout(ctx, playTimeout)
 	defer cancel()
 	s := &stage{show: h, scenario: sc, id: sippeer.NewCallID("lab")}
 	begin := time.Now()
 	sc.play(ctx, s)
 	took := time.Since(begin)
-	r := Result{From: sc.from, To: sc.to, Method: sc.method, Kind: sc.kind, Wire: s.wire(), Took: took}
+	r := result{From: sc.from, To: sc.to, Method: sc.method, Kind: sc.kind, Wire: s.wire(), Took: took}
 	s.readVerdict(ctx, &r)
 	r.Wrong = s.judge(r)
 	h.last = s.outcome
@@ -132,7 +132,7 @@ func (s *stage) conn(ctx context.Context, player string) (*sippeer.Conn, error) 
 }
 
 // readVerdict fills in what the edge logged.
-func (s *stage) readVerdict(ctx context.Context, r *Result) {
+func (s *stage) readVerdict(ctx context.Context, r *result) {
 	ctx, cancel := context.WithTimeout(ctx, logTimeout)
 	defer cancel()
 	rec, ok := s.w.log.await(ctx, s.concerns)

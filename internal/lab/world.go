@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -38,6 +37,7 @@ type World struct {
 	Zone *zone.Server // what the edge looks up
 
 	authorities map[authority]*ca.Authority
+	revoked     []ca.Cert // what the public authority's list names
 	peers       map[string]*sippeer.Peer
 	desks       map[string]*sippeer.Desk
 	log         *logStore
@@ -137,9 +137,6 @@ func (w *World) Config() string { return filepath.Join(w.Dir, "edged.yaml") }
 
 // Addr returns where the edge listens: "sip.external", "sip.internal", "metrics".
 func (w *World) Addr(listener string) net.Addr { return w.edge.Addr(listener) }
-
-// Players returns the names of everybody who takes part, sorted.
-func (w *World) Players() []string { return slices.Sorted(maps.Keys(w.peers)) }
 
 // Peer returns a player by its name, or nil.
 func (w *World) Peer(name string) *sippeer.Peer { return w.peers[name] }

@@ -48,16 +48,21 @@ func (k *Call) Wait(ctx context.Context, status int) *Outcome {
 				return &k.out
 			}
 		case <-k.conn.finished:
-			k.drain()
-			if k.out.Final() == nil {
-				k.out.Err = k.conn.Err()
-			}
-			return &k.out
+			return k.end(k.conn.Err())
 		case <-ctx.Done():
-			k.out.Err = ctx.Err()
-			return &k.out
+			return k.end(ctx.Err())
 		}
 	}
+}
+
+// end takes what had arrived before the wait ended; err counts if none of it was
+// final.
+func (k *Call) end(err error) *Outcome {
+	k.drain()
+	if k.out.Final() == nil {
+		k.out.Err = err
+	}
+	return &k.out
 }
 
 // take records a response, acknowledges it if it refuses an INVITE, and returns
@@ -70,7 +75,6 @@ func (k *Call) take(m *Message) int {
 	return m.Status()
 }
 
-// drain takes what had arrived before the connection ended.
 func (k *Call) drain() {
 	for {
 		select {
