@@ -73,15 +73,15 @@ func broken() []scenario {
 
 func handshakes() []scenario {
 	return []scenario{
-		message("x@nobody.example", alice, "no certificate").by(handshake).
+		message("x@nobody.example", alice, "no certificate").by(alone).
 			notLetIn("certificate-none", "certificate required"),
-		message("x@rogue.example", alice, "unknown authority").by(handshake).
+		message("x@rogue.example", alice, "unknown authority").by(alone).
 			notLetIn("certificate-unknown-authority", "bad certificate"),
-		message("x@expired.example", alice, "expired").by(handshake).
+		message("x@expired.example", alice, "expired").by(alone).
 			notLetIn("certificate-expired", "bad certificate"),
-		message("x@revoked.example", alice, "revoked").by(handshake).
+		message("x@revoked.example", alice, "revoked").by(alone).
 			notLetIn("certificate-revoked", "bad certificate"),
-		message("x@wild.example", alice, "wildcard").by(handshake).
+		message("x@wild.example", alice, "wildcard").by(alone).
 			notLetIn("certificate-no-names", "bad certificate"),
 	}
 }

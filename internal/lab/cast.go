@@ -77,7 +77,7 @@ type service struct {
 }
 
 // services lists every domain that publishes _sipfederationtls._tcp, apart from
-// those whose DNS is broken on purpose (zones in world.go).
+// those whose DNS is broken on purpose (addTrouble in zones.go).
 func services() []service {
 	return []service{
 		{domain: "fabrikam.com", player: "fabrikam.com"},

@@ -13,9 +13,14 @@
 //	capture.go   the edge's log, by Call-ID: reason and rule of each verdict
 //	stage.go     how a scenario is played, and what came of it
 //	judge.go     what came of it against what the lab expects
-//	acts.go      the scenarios, in tables; plays.go how the special ones are played
+//	scenario.go  what a scenario is, and the words that its tables are written in
+//	acts.go      the scenarios about who may talk with whom; acts_wire.go those about
+//	             what goes wrong; plays.go how some are played; edits.go what they change
 //	print.go     one line for each
 //	run.go       Run: play everything, print, stay up
+//
+// A test that needs a world of its own calls Start and then uses Dial, Peer,
+// SetPolicy and AwaitLog; lab_test.go shows how.
 //
 // Nothing in it is a mock of edged: a verdict shown is the one that the edge
 // logged, and the answer shown is the one that a peer received.

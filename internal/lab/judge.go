@@ -1,8 +1,6 @@
 package lab
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -21,47 +19,23 @@ func (s *stage) judge(r result) []string {
 	}
 	differ("reason", s.want.reasonText(), r.Reason)
 	differ("rule", s.want.rule, r.Rule)
-	if s.want.conn != "" {
-		differ("wire", s.want.conn, r.Wire)
-		return wrong
-	}
-	differ("answer", wantedAnswer(s.want), s.answered())
+	differ("answer", wantedWire(s.want), r.Wire)
 	differ("arrived at", s.wantedDesks(), strings.Join(s.reached(), ", "))
 	wrong = append(wrong, s.changes()...)
 	return append(wrong, s.leaks()...)
 }
 
-// wantedWire is what the sender should see.
+// wantedWire is what the sender should see, in the form that wire has.
 func wantedWire(w want) string {
-	if w.conn != "" {
+	switch {
+	case w.conn != "":
 		return w.conn
-	}
-	return wantedAnswer(w)
-}
-
-// wantedAnswer is the answer in the form that answered has.
-func wantedAnswer(w want) string {
-	if w.status == 0 {
-		return "none"
-	}
-	if w.inside != 0 {
+	case w.status == 0:
+		return noAnswer
+	case w.inside != 0:
 		return fmt.Sprintf("%d (inside %d)", w.status, w.inside)
 	}
 	return strconv.Itoa(w.status)
-}
-
-// answered is the final answer that the sender got.
-func (s *stage) answered() string {
-	if s.outcome == nil {
-		return "nothing sent"
-	}
-	if m := s.outcome.Final(); m != nil {
-		return answerText(m)
-	}
-	if err := s.outcome.Err; err != nil && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
-		return endText(err)
-	}
-	return "none"
 }
 
 func (s *stage) wantedDesks() string {
@@ -132,7 +106,7 @@ func (s *stage) changes() []string {
 
 func (s *stage) compare(got *sippeer.Message) []string {
 	var found []string
-	if a, b := relayed(s.sent), relayed(got); a != b {
+	if a, b := core(s.sent), core(got); a != b {
 		found = append(found, fmt.Sprintf("request arrived changed: sent %q, got %q", a, b))
 	}
 	if s.check == nil {
@@ -144,9 +118,9 @@ func (s *stage) compare(got *sippeer.Message) []string {
 	return found
 }
 
-// relayed is what of a request no proxy may change (RFC 3261 §16.6), without the
+// core is what of a request no proxy may change (RFC 3261 §16.6), without the
 // headers that scenarios check on their own.
-func relayed(m *sippeer.Message) string {
+func core(m *sippeer.Message) string {
 	var b strings.Builder
 	b.WriteString(m.Start)
 	for _, f := range m.Fields {

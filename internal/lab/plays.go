@@ -33,9 +33,8 @@ func opens(name string) func(context.Context, *stage) {
 }
 
 func (s *stage) acknowledge(ctx context.Context, d *sippeer.Dialog) {
-	conn, err := s.conn(ctx, s.sender)
-	if err != nil {
-		s.fault("no ACK could be sent: %v", err)
+	conn := s.line(ctx)
+	if conn == nil {
 		return
 	}
 	_ = conn.Write(s.w.Peer(s.sender).Compose(d.Next("ACK")).String()) // what is lost does not arrive
@@ -73,10 +72,8 @@ func (s *stage) inDialog(name, end string) *sippeer.Message {
 // back. What was sent after it on the same connection is answered first.
 func unanswered(name, end string) func(context.Context, *stage) {
 	return func(ctx context.Context, s *stage) {
-		m := s.inDialog(name, end)
-		conn, err := s.conn(ctx, s.sender)
-		if m == nil || err != nil {
-			s.fault("BENOTIFY was not sent: %v", err)
+		m, conn := s.inDialog(name, end), s.line(ctx)
+		if m == nil || conn == nil {
 			return
 		}
 		s.sent = m
@@ -104,9 +101,8 @@ func (s *stage) probe() *sippeer.Message {
 // cancels plays an INVITE that rings and is taken back.
 func cancels(ctx context.Context, s *stage) {
 	s.arrange()
-	conn, err := s.conn(ctx, s.sender)
-	if err != nil {
-		s.outcome = &sippeer.Outcome{Err: err}
+	conn := s.line(ctx)
+	if conn == nil {
 		return
 	}
 	s.sent = s.compose()
@@ -125,9 +121,8 @@ func cancels(ctx context.Context, s *stage) {
 // given up (RFC 4320 §4.2: the sender's own timer ends at the same time).
 func patient(ctx context.Context, s *stage) {
 	s.arrange()
-	conn, err := s.conn(ctx, s.sender)
-	if err != nil {
-		s.outcome = &sippeer.Outcome{Err: err}
+	conn := s.line(ctx)
+	if conn == nil {
 		return
 	}
 	s.sent = s.compose()
@@ -143,7 +138,8 @@ func settled(ctx context.Context, call *sippeer.Call) *sippeer.Outcome {
 	return call.Wait(done, 200)
 }
 
-// alone plays a request on a connection of its own, because the edge closes it.
+// alone plays a request on a connection of its own, because the edge closes it
+// or does not even let it in.
 func alone(ctx context.Context, s *stage) {
 	s.arrange()
 	conn, err := s.w.Dial(ctx, s.sender)
@@ -152,29 +148,17 @@ func alone(ctx context.Context, s *stage) {
 		return
 	}
 	defer conn.Close()
+	s.local = conn.Local()
 	s.sent = s.compose()
 	s.outcome = conn.Do(ctx, s.sent)
-}
-
-// handshake plays a connection that the edge does not let in.
-func handshake(ctx context.Context, s *stage) {
-	conn, err := s.w.Dial(ctx, s.sender)
-	if err != nil {
-		s.outcome = &sippeer.Outcome{Err: err}
-		return
-	}
-	defer conn.Close()
-	s.seenFrom = conn.Local()
-	s.outcome = conn.Do(ctx, s.compose())
 }
 
 // loops plays a request that has been at the edge before: it carries the Via
 // that the edge gave to another method of the same request, and the loop hash
 // does not cover the method (RFC 5393 §4.2.1).
 func loops(ctx context.Context, s *stage) {
-	conn, err := s.conn(ctx, s.sender)
-	if err != nil {
-		s.outcome = &sippeer.Outcome{Err: err}
+	conn := s.line(ctx)
+	if conn == nil {
 		return
 	}
 	s.sent = s.compose()
@@ -189,7 +173,7 @@ func loops(ctx context.Context, s *stage) {
 		return
 	}
 	for _, via := range passed.All("Via") {
-		s.sent.Fields = append(s.sent.Fields, sippeer.Field{Name: "Via", Value: via})
+		header("Via", via)(s.sent)
 	}
 	s.outcome = conn.Do(ctx, s.sent)
 }
@@ -205,7 +189,7 @@ func stolen(name string) func(context.Context, *stage) {
 		m := s.compose()
 		m.Set("To", d.Remote)
 		for _, route := range d.Routes {
-			m.Fields = append(m.Fields, sippeer.Field{Name: "Route", Value: route})
+			header("Route", route)(m)
 		}
 		s.exchange(ctx, m)
 	}
@@ -249,7 +233,7 @@ func cutOff(ctx context.Context, s *stage) {
 		s.fault("%s had no open connection", s.sender)
 		return
 	}
-	s.seenFrom = conn.Local()
+	s.local = conn.Local()
 	s.outcome = &sippeer.Outcome{}
 	select {
 	case <-conn.Finished():

@@ -37,10 +37,10 @@ type stage struct {
 	*scenario
 	id string // Call-ID
 
-	sent     *sippeer.Message
-	outcome  *sippeer.Outcome
-	seenFrom string // our address on the connection, where that is all the edge can log
-	faults   []string
+	sent    *sippeer.Message
+	outcome *sippeer.Outcome
+	local   string // the sender's address, by which the edge logs what befalls a connection
+	faults  []string
 }
 
 // result is what a scenario came to.
@@ -102,9 +102,8 @@ func (s *stage) compose() *sippeer.Message {
 // exchange sends a request on the sender's connection and waits for the end.
 func (s *stage) exchange(ctx context.Context, m *sippeer.Message) {
 	s.sent = m
-	conn, err := s.conn(ctx, s.sender)
-	if err != nil {
-		s.outcome = &sippeer.Outcome{Sent: m, Err: err}
+	conn := s.line(ctx)
+	if conn == nil {
 		return
 	}
 	s.outcome = conn.Do(ctx, m)
@@ -112,23 +111,24 @@ func (s *stage) exchange(ctx context.Context, m *sippeer.Message) {
 		return
 	}
 	// A reload may have closed the connection under our hands: once more.
-	if conn, err = s.conn(ctx, s.sender); err == nil {
+	if conn = s.line(ctx); conn != nil {
 		s.outcome = conn.Do(ctx, m)
 	}
 }
 
-// conn returns the player's connection to the edge, a new one if the old one has
-// ended.
-func (s *stage) conn(ctx context.Context, player string) (*sippeer.Conn, error) {
-	if c := s.conns[player]; c != nil && c.Err() == nil {
-		return c, nil
+// line returns the sender's connection to the edge, a new one if the old one has
+// ended. If it cannot be had, line returns nil and that is the outcome.
+func (s *stage) line(ctx context.Context) *sippeer.Conn {
+	if c := s.conns[s.sender]; c != nil && c.Err() == nil {
+		return c
 	}
-	c, err := s.w.Dial(ctx, player)
+	c, err := s.w.Dial(ctx, s.sender)
 	if err != nil {
-		return nil, err
+		s.outcome = &sippeer.Outcome{Sent: s.sent, Err: err}
+		return nil
 	}
-	s.conns[player] = c
-	return c, nil
+	s.conns[s.sender] = c
+	return c
 }
 
 // readVerdict fills in what the edge logged.
@@ -144,17 +144,20 @@ func (s *stage) readVerdict(ctx context.Context, r *result) {
 	r.Allowed = r.Reason == verdict.Allowed.String()
 }
 
-// concerns picks the edge's log line about the scenario: by Call-ID, or by our
-// address if no message was read.
+// concerns picks the edge's log line about the scenario: by Call-ID, or by the
+// sender's address where a connection ends.
 func (s *stage) concerns(r Record) bool {
 	if r.Attrs["reason"] == "" {
 		return false
 	}
-	if s.seenFrom != "" {
-		return r.Attrs["peer_addr"] == s.seenFrom && r.Attrs["call_id"] == ""
+	if s.want.conn != "" {
+		return r.Attrs["peer_addr"] == s.local && r.Attrs["call_id"] == ""
 	}
 	return r.Attrs["call_id"] == s.id && r.Attrs["method"] == s.method
 }
+
+// noAnswer is what is shown where none came.
+const noAnswer = "no answer"
 
 // wire says what the sender saw.
 func (s *stage) wire() string {
@@ -164,7 +167,7 @@ func (s *stage) wire() string {
 	case o.Final() != nil:
 		return answerText(o.Final())
 	case errors.Is(o.Err, context.DeadlineExceeded), errors.Is(o.Err, context.Canceled):
-		return "no answer"
+		return noAnswer
 	default:
 		return endText(o.Err)
 	}

@@ -55,8 +55,8 @@ type Options struct {
 	acts []act // what Run plays; nil = everything
 }
 
-// Start starts a world with federation and partner discovery on. The edge has been started by its files, the way `edged
-// serve` starts it, and listens when Start returns.
+// Start starts a world with federation and partner discovery on. The edge reads
+// its files as `edged serve` does, and listens when Start returns.
 func Start(ctx context.Context, o Options) (*World, error) {
 	w := &World{
 		authorities: map[authority]*ca.Authority{}, peers: map[string]*sippeer.Peer{}, desks: map[string]*sippeer.Desk{},
