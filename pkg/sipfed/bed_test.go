@@ -35,7 +35,7 @@ type bed struct {
 	world   *authorities
 	outside *pipes
 	inside  *pipes
-	members chan net.Conn // what the edge dialled to the pool
+	members map[string]chan net.Conn // what the edge dialled to the pool's members, by address
 }
 
 // authorities are made once for a test binary: keys are slow, and must be made
@@ -96,7 +96,7 @@ func (w *authorities) side(own ca.Cert, root *ca.Authority, anchor string) *tlsi
 // newBed starts a Server. Change adjusts the policy before it is compiled.
 func newBed(t *testing.T, change ...func(*policy.Source, *limit.Bounds)) *bed {
 	t.Helper()
-	b := &bed{t: t, world: world(), outside: newPipes(), inside: newPipes(), members: make(chan net.Conn, 16)}
+	b := &bed{t: t, world: world(), outside: newPipes(), inside: newPipes(), members: map[string]chan net.Conn{"10.0.0.1": make(chan net.Conn, 16), "10.0.0.2": make(chan net.Conn, 16)}}
 	b.state = b.newState(change...)
 	s, err := New(Config{Log: slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelDebug})), Dial: b.dial}, b.state)
 	if err != nil {
@@ -144,12 +144,13 @@ func pattern(s string) policy.Pattern { return policy.Pattern{Name: domain.MustP
 
 // dial is Config.Dial: the pool is at the other end of a pipe.
 func (b *bed) dial(ctx context.Context, _ Side, to netip.AddrPort) (net.Conn, error) {
-	if to.Addr() != netip.MustParseAddr("10.0.0.1") {
+	member, ok := b.members[to.Addr().String()]
+	if !ok {
 		return nil, fmt.Errorf("nobody is at %s", to)
 	}
 	ours, theirs := net.Pipe()
 	select {
-	case b.members <- theirs:
+	case member <- theirs:
 		return ours, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
@@ -178,10 +179,13 @@ func (b *bed) client(to *pipes, cert ca.Cert) *peer {
 	return newPeer(b.t, ours, sock)
 }
 
-// poolServer takes the connection that the edge opens to its pool.
-func (b *bed) poolServer() *peer {
+// poolServer takes the connection that the edge opens to its pool's first member.
+func (b *bed) poolServer() *peer { return b.poolAt("10.0.0.1") }
+
+// poolAt takes the connection that the edge opens to one member.
+func (b *bed) poolAt(addr string) *peer {
 	b.t.Helper()
-	raw := <-b.members
+	raw := <-b.members[addr]
 	roots := x509.NewCertPool()
 	sock := tls.Server(raw, &tls.Config{Certificates: []tls.Certificate{b.world.member.TLS}, ClientAuth: tls.RequireAnyClientCert, ClientCAs: roots})
 	if err := sock.HandshakeContext(b.t.Context()); err != nil {
@@ -203,12 +207,18 @@ func newPeer(t *testing.T, raw net.Conn, sock *tls.Conn) *peer {
 	return &peer{t: t, raw: raw, sock: sock, r: bufio.NewReader(sock)}
 }
 
-// send writes a message given with plain line ends; Content-Length is added.
-func (p *peer) send(text string) {
-	p.t.Helper()
+// wire turns a message written with plain line ends into what goes over the
+// wire; Content-Length is added.
+func wire(text string) string {
 	head, body, _ := strings.Cut(strings.TrimLeft(text, "\n"), "\n\n")
 	head = strings.ReplaceAll(strings.TrimRight(head, "\n"), "\n", "\r\n")
-	if _, err := fmt.Fprintf(p.sock, "%s\r\nContent-Length: %d\r\n\r\n%s", head, len(body), body); err != nil {
+	return fmt.Sprintf("%s\r\nContent-Length: %d\r\n\r\n%s", head, len(body), body)
+}
+
+// send sends a message written with plain line ends.
+func (p *peer) send(text string) {
+	p.t.Helper()
+	if _, err := io.WriteString(p.sock, wire(text)); err != nil {
 		p.t.Fatal("send:", err)
 	}
 }

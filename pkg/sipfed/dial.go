@@ -17,7 +17,7 @@ import (
 // dialTarget opens one connection to a target, host:port: look-up, TCP, TLS and
 // the proof of who answers, together within limits.connect_timeout. Every
 // address is tried in turn (RFC 3263 §4.3).
-func (s *Server) dialTarget(ctx context.Context, st *State, h hop, target string) (*conn, *refusal) {
+func (s *Server) dialTarget(ctx context.Context, st *State, l *link, h hop, target string) (*conn, *refusal) {
 	ctx, cancel := context.WithTimeout(ctx, st.Bounds.ConnectTimeout)
 	defer cancel()
 	addrs, name, refused := resolveTarget(ctx, st, target)
@@ -35,7 +35,7 @@ func (s *Server) dialTarget(ctx context.Context, st *State, h hop, target string
 				continue
 			}
 		}
-		c, refused := s.dialAddress(ctx, h, name, target, addr)
+		c, refused := s.dialAddress(ctx, l, h, name, target, addr)
 		if refused == nil {
 			return c, nil
 		}
@@ -73,7 +73,7 @@ func resolveTarget(ctx context.Context, st *State, target string) ([]netip.AddrP
 }
 
 // dialAddress connects to one address and judges who answers.
-func (s *Server) dialAddress(ctx context.Context, h hop, name domain.Name, target string, addr netip.AddrPort) (*conn, *refusal) {
+func (s *Server) dialAddress(ctx context.Context, l *link, h hop, name domain.Name, target string, addr netip.AddrPort) (*conn, *refusal) {
 	raw, err := s.dial(ctx, h.key.side, addr)
 	if err != nil {
 		return nil, refuse(verdict.ConnectFailed, "%s: %v", target, err)
@@ -85,7 +85,7 @@ func (s *Server) dialAddress(ctx context.Context, h hop, name domain.Name, targe
 		return nil, refused
 	}
 	c := newConn(s, h.key.side, sock, id)
-	c.dialled = true
+	c.dialled, c.link, c.target, c.shown, c.shownFor = true, l, target, h.key, h.ours
 	if !s.register(c) {
 		_ = raw.Close()
 		return nil, refuse(verdict.ShuttingDown, "this edge is stopping")

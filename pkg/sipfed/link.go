@@ -118,7 +118,7 @@ func (l *link) obtain(a *attempt) (*conn, *refusal) {
 func (l *link) dial(target string, st *State) bool {
 	h := l.hop
 	return l.srv.start(func(ctx context.Context) {
-		c, refused := l.srv.dialTarget(ctx, st, h, target)
+		c, refused := l.srv.dialTarget(ctx, st, l, h, target)
 		if refused != nil {
 			l.srv.metrics.dial(h.key.side, refused.reason)
 			l.srv.log.Info("dial failed", slog.String("side", h.key.side.String()), slog.String("hop", h.key.hop),
@@ -128,7 +128,6 @@ func (l *link) dial(target string, st *State) bool {
 			return
 		}
 		l.srv.metrics.dial(h.key.side, verdict.Allowed)
-		c.link, c.target, c.shown, c.shownFor = l, target, h.key, h.ours
 		l.connected(target, c)
 		c.log.Info("connection opened", slog.Bool("dialled", true), slog.String("hop", h.key.hop), slog.String("target", target))
 		l.resume(target, c, nil)
