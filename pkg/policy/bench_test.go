@@ -10,7 +10,8 @@ import (
 	"edged/pkg/policy"
 )
 
-// The size that DESIGN's budgets are stated for.
+// The size that the budgets are stated for: a decision in 300 ns without
+// allocation, a policy compiled in 2 s.
 const (
 	manyDomains = 100_000
 	manyGrants  = 1_000_000

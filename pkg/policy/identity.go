@@ -15,8 +15,7 @@ const (
 	hangsOnSRV // it would, if the domain's current SRV record held a proven name
 )
 
-// covers compares what was proven with what entry p asks for (the DESIGN's
-// "partner certificate"). A partner with its own roots is proven by those only,
+// covers compares what was proven with what entry p asks for. A partner with its own roots is proven by those only,
 // and everybody else by tls.roots only: a partner's private authority proves
 // nobody but that partner.
 func (p *Partner) covers(remote domain.Name, f *Facts) coverage {
