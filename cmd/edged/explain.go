@@ -20,14 +20,14 @@ import (
 
 type explainCmd struct {
 	configFlag
-	From      string        `arg:"" help:"Who writes: user@domain, or a domain."`
-	To        string        `arg:"" help:"Who is written to: user@domain, or a domain."`
+	From      party         `arg:"" help:"Who writes: user@domain, or a domain."`
+	To        party         `arg:"" help:"Who is written to: user@domain, or a domain."`
 	Protocol  string        `enum:"sip,xmpp" default:"sip" help:"sip or xmpp."`
 	Proves    []domain.Name `placeholder:"NAME" help:"Names that the partner's certificate proves (default: the partner's domain)."`
 	SignedBy  []string      `placeholder:"ENTRY" help:"Policy entries whose own roots signed it (default: tls.roots)."`
-	SRV       []domain.Name `placeholder:"HOST" help:"Current targets of the partner's SRV record."`
-	NoSRV     bool          `name:"no-srv" help:"The partner publishes no SRV record."`
-	Live      bool          `help:"Ask the DNS for the partner's SRV record."`
+	SRV       []domain.Name `placeholder:"HOST" xor:"srv" help:"Current targets of the partner's SRV record."`
+	NoSRV     bool          `name:"no-srv" xor:"srv" help:"The partner publishes no SRV record."`
+	Live      bool          `xor:"srv" help:"Ask the DNS for the partner's SRV record."`
 	Media     bool          `help:"Audio or video is offered."`
 	Consent   bool          `help:"XMPP: the local user wrote to the partner's user first."`
 	Exhausted bool          `help:"The partner has used up its budget."`
@@ -40,42 +40,47 @@ func (c *explainCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	q, err := c.question(l.Policy)
-	if err != nil {
-		return err
-	}
+	q := c.question(l.Policy)
 	if c.Live {
 		if err := c.look(ctx, daemon.ResolverConfig(&l.Config), &q); err != nil {
 			return err
 		}
 	}
 	d, steps := l.Policy.Explain(q)
+	if unreachable(q, d) {
+		d.Reason = verdict.DNSNoRecord
+	}
 	print(q, d, steps)
-	if !d.Allow() {
+	switch {
+	case d.Allow():
+		return nil
+	case !d.Final():
+		return errors.New("undecided: " + d.Reason.Help())
+	default:
 		return errors.New("refused: " + d.Reason.Help())
 	}
-	return nil
+}
+
+// unreachable reports that policy would let a message out which then finds no
+// way, because the partner is found by SRV and has no such record: the sender
+// gets the reason that the gateway gives.
+func unreachable(q policy.Question, d policy.Decision) bool {
+	return d.Allow() && q.Protocol == policy.SIP && q.Direction == policy.Outward &&
+		q.Facts.SRVKnown && len(q.Facts.SRV) == 0 && d.Partner.Proxy.IsZero()
 }
 
 // question turns the command line into what policy is asked.
-func (c *explainCmd) question(set *policy.Set) (policy.Question, error) {
+func (c *explainCmd) question(set *policy.Set) policy.Question {
 	q := policy.Question{Protocol: policy.SIP}
 	if c.Protocol == "xmpp" {
 		q.Protocol = policy.XMPP
 	}
-	from, err := parseParty(c.From)
-	if err != nil {
-		return q, err
-	}
-	to, err := parseParty(c.To)
-	if err != nil {
-		return q, err
-	}
+	from, to := policy.User(c.From), policy.User(c.To)
 	q.Facts = policy.Facts{SRV: c.SRV, SRVKnown: len(c.SRV) > 0 || c.NoSRV, Media: c.Media,
 		Consent: c.Consent, Exhausted: c.Exhausted}
 	if set.IsLocal(from.Domain, q.Protocol) {
 		q.Direction, q.Local, q.Remote = policy.Outward, from, to.Domain
-		return q, nil
+		return q
 	}
 	q.Direction, q.Local, q.Remote = policy.Inward, to, from.Domain
 	q.Facts.Names, q.Facts.Anchors, q.Facts.Proven = c.Proves, c.SignedBy, true
@@ -85,7 +90,7 @@ func (c *explainCmd) question(set *policy.Set) (policy.Question, error) {
 	if len(c.SignedBy) == 0 {
 		q.Facts.Anchors = []string{""}
 	}
-	return q, nil
+	return q
 }
 
 // look measures what the DNS says now.
@@ -107,13 +112,21 @@ func (c *explainCmd) look(ctx context.Context, rc discovery.Config, q *policy.Qu
 	return nil
 }
 
-func parseParty(s string) (policy.User, error) {
-	s = strings.TrimPrefix(strings.TrimPrefix(s, "sip:"), "xmpp:")
-	if !strings.Contains(s, "@") {
-		d, err := domain.Parse(s)
-		return policy.User{Domain: d}, err
+// party is one end of a conversation: a user, or a domain as a whole.
+type party policy.User
+
+// UnmarshalText reads user@domain or a domain, with the scheme or without.
+func (p *party) UnmarshalText(b []byte) error {
+	s := strings.TrimPrefix(strings.TrimPrefix(string(b), "sip:"), "xmpp:")
+	var user policy.User
+	var err error
+	if strings.Contains(s, "@") {
+		user, err = policy.ParseUser(s)
+	} else {
+		user.Domain, err = domain.Parse(s)
 	}
-	return policy.ParseUser(s)
+	*p = party(user)
+	return err
 }
 
 // print shows the verdict first, then how it came about.

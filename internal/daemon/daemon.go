@@ -67,7 +67,7 @@ func Start(ctx context.Context, o Options) (*Daemon, error) {
 		return nil, err
 	}
 	d.log.Info("serving", slog.String("version", o.Version), slog.String("config_hash", l.Hash),
-		slog.String("policy_hash", l.PolicyHash), slog.Any("listen", d.listening()))
+		slog.String("policy_hash", l.PolicyHash), slog.Any("listen", d.listening()), slog.String("metrics", d.where("metrics")))
 	return d, nil
 }
 
@@ -86,20 +86,21 @@ func (d *Daemon) openLog(c config.Log) {
 
 func (d *Daemon) start(ctx context.Context, l *config.Loaded, m *material) error {
 	handed := handedOver()
-	if err := d.listen(ctx, handed, &l.Config); err != nil {
-		return err
-	}
+	err := d.listen(ctx, handed, &l.Config)
 	for _, name := range handed.unused() {
 		d.log.Warn("socket of systemd is not used", slog.String("name", name))
+	}
+	if err != nil {
+		return err
 	}
 	b, err := d.assemble(l, m)
 	if err != nil {
 		return err
 	}
-	d.setMembers(ctx, b)
 	if l.Config.SIP.Serves() {
 		config := sipfed.Config{Log: d.log, Metrics: sipfed.NewMetrics(d.metrics.registry), Dial: d.dial}
 		if d.server, err = sipfed.New(config, d.state(b)); err != nil {
+			b.resolver.Close()
 			return err
 		}
 	}
@@ -179,7 +180,7 @@ func (d *Daemon) funcs() admin.Funcs {
 			return admin.Running{Version: d.options.Version, Config: b.loaded.Hash, Policy: b.loaded.PolicyHash, LoadedAt: b.loadedAt}
 		},
 		Connections: func() any {
-			if d.server == nil || d.current.Load() == nil {
+			if d.current.Load() == nil || d.server == nil { // in this order: server is set before current
 				return []sipfed.Connection{}
 			}
 			return d.server.Connections()
@@ -219,6 +220,14 @@ func (d *Daemon) accept(side sipfed.Side, l net.Listener) {
 // "metrics", "admin" (the socket) or "admin.listen"; nil if there is none.
 func (d *Daemon) Addr(name string) net.Addr { return d.addrs[name] }
 
+// where is Addr as text, "" if there is none.
+func (d *Daemon) where(name string) string {
+	if a := d.addrs[name]; a != nil {
+		return a.String()
+	}
+	return ""
+}
+
 func (d *Daemon) listening() []string {
 	var all []string
 	for _, l := range append(d.external[:len(d.external):len(d.external)], d.internal...) {
@@ -253,7 +262,11 @@ func (d *Daemon) release() error {
 	defer cancel()
 	var errs []error
 	for _, p := range d.pages {
-		errs = append(errs, p.Close(ctx))
+		// A client that has connected and asks nothing, as health checks do, is cut
+		// off after that second: no fault of this edge.
+		if err := p.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			errs = append(errs, err)
+		}
 	}
 	return errors.Join(errs...)
 }

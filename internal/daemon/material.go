@@ -1,7 +1,7 @@
 package daemon
 
 import (
-	"errors"
+	"strconv"
 	"strings"
 
 	"edged/internal/config"
@@ -23,7 +23,11 @@ type material struct {
 func load(path string) (*config.Loaded, *material, error) {
 	m := &material{}
 	l, err := config.Load(path, m.read)
-	return l, m, err
+	if err != nil {
+		return nil, nil, err
+	}
+	l.Warnings = append(l.Warnings, unserved(l)...)
+	return l, m, nil
 }
 
 // Check judges a configuration as Start would. It returns warnings, one a line,
@@ -41,31 +45,21 @@ func Check(path string) (l *config.Loaded, warnings []string, err error) {
 
 // read loads the material that l names. It serves as a config.Check.
 func (m *material) read(l *config.Loaded) []config.Problem {
-	*m = material{}
-	var problems []config.Problem
-	report := func(path string, err error) {
-		if err == nil {
-			return
-		}
-		for line := range strings.SplitSeq(err.Error(), "\n") {
-			problems = append(problems, config.Problem{Path: path, Text: line})
-		}
-	}
+	*m = material{external: &tlsid.Side{}}
 	c := &l.Config
-	report("secret_file", m.readSecret(c))
-	external := &tlsid.Side{}
-	report("tls.certificates", m.readKeys(external, pairs(c.TLS.Certificates...), c.FQDN))
-	report("tls", readTrust(external, tlsid.TrustConfig{Roots: c.TLS.Roots, Anchors: l.Policy.Anchors(),
-		CRLs: c.TLS.CRLs, CRLRequired: c.TLS.CRL == config.CRLRequired}))
-	m.external = external
+	problems := unsupported(c)
+	if err := m.readSecret(c); err != nil {
+		problems = append(problems, config.Problem{Path: "secret_file", Text: err.Error()})
+	}
+	problems = append(problems, m.readKeys(m.external, c.FQDN, outsidePairs(c))...)
+	problems = append(problems, readTrust(m.external, tlsid.TrustConfig{Roots: c.TLS.Roots, Anchors: l.Policy.Anchors(),
+		CRLs: c.TLS.CRLs, CRLRequired: c.TLS.CRL == config.CRLRequired}, "tls", outsideTrust(l))...)
 	if !c.SIP.Serves() {
 		return problems
 	}
-	internal := &tlsid.Side{}
-	report("sip.internal.certificate", m.readKeys(internal, pairs(c.SIP.Internal.Certificate), c.SIP.Internal.FQDN))
-	report("sip.pools", readTrust(internal, tlsid.TrustConfig{Anchors: poolRoots(c.SIP.Pools)}))
-	m.internal = internal
-	return problems
+	m.internal = &tlsid.Side{}
+	problems = append(problems, m.readKeys(m.internal, c.SIP.Internal.FQDN, []keyFiles{{"sip.internal.certificate", c.SIP.Internal.Certificate}})...)
+	return append(problems, readTrust(m.internal, tlsid.TrustConfig{Anchors: poolRoots(c.SIP.Pools)}, "sip.pools", insideTrust(c))...)
 }
 
 func (m *material) readSecret(c *config.Config) error {
@@ -76,30 +70,112 @@ func (m *material) readSecret(c *config.Config) error {
 
 // readKeys loads one side's certificates. One that is not valid now is a
 // warning: the others still serve, and renewal needs a running edge.
-func (m *material) readKeys(side *tlsid.Side, from []tlsid.Pair, dflt domain.Name) error {
-	ring, err := tlsid.LoadKeys(from, dflt)
+func (m *material) readKeys(side *tlsid.Side, dflt domain.Name, from []keyFiles) []config.Problem {
+	ring, err := tlsid.LoadKeys(pairs(from...), dflt)
 	side.Keys = ring
-	var invalid *tlsid.ValidityError
-	if ring != nil && errors.As(err, &invalid) {
-		m.warnings = append(m.warnings, strings.Split(err.Error(), "\n")...)
+	if ring != nil {
+		if err != nil {
+			m.warnings = append(m.warnings, strings.Split(err.Error(), "\n")...)
+		}
 		return nil
 	}
-	return err
+	var problems []config.Problem
+	for _, f := range from { // one by one, to tell which
+		if ring, err := tlsid.LoadKeys(pairs(f), dflt); ring == nil {
+			problems = append(problems, config.Problem{Path: f.path, Text: err.Error()})
+		}
+	}
+	return problems
 }
 
-func readTrust(side *tlsid.Side, c tlsid.TrustConfig) error {
+// readTrust loads whom one side trusts. Where that fails, every file is looked at
+// once more, alone, so that each mistake is shown where the file is named; what
+// no file alone can be blamed for is shown at path.
+func readTrust(side *tlsid.Side, c tlsid.TrustConfig, path string, from []trustFile) []config.Problem {
 	trust, err := tlsid.LoadTrust(c)
 	side.Trust = trust
-	return err
+	if err == nil {
+		return nil
+	}
+	var problems []config.Problem
+	for _, f := range from {
+		if _, err := tlsid.LoadTrust(f.alone); err != nil {
+			problems = append(problems, config.Problem{File: f.in, Path: f.path, Text: err.Error()})
+		}
+	}
+	if problems == nil {
+		problems = []config.Problem{{Path: path, Text: strings.ReplaceAll(err.Error(), "\n", "; ")}}
+	}
+	return problems
 }
 
-func pairs(from ...config.Pair) []tlsid.Pair {
+// keyFiles is a certificate of ours, and where it is named.
+type keyFiles struct {
+	path string // as in config.Problem
+	pair config.Pair
+}
+
+func outsidePairs(c *config.Config) []keyFiles {
+	all := make([]keyFiles, len(c.TLS.Certificates))
+	for i, p := range c.TLS.Certificates {
+		all[i] = keyFiles{item("tls.certificates", i), p}
+	}
+	return all
+}
+
+func pairs(from ...keyFiles) []tlsid.Pair {
 	out := make([]tlsid.Pair, len(from))
-	for i, p := range from {
-		out[i] = tlsid.Pair{Cert: p.Cert, Key: p.Key}
+	for i, f := range from {
+		out[i] = tlsid.Pair{Cert: f.pair.Cert, Key: f.pair.Key}
 	}
 	return out
 }
+
+// trustFile is a file with roots or revocation lists, and where it is named.
+type trustFile struct {
+	in, path string // as in config.Problem
+	alone    tlsid.TrustConfig
+}
+
+func rootFiles(in, path string, files []string) []trustFile {
+	all := make([]trustFile, len(files))
+	for i, f := range files {
+		all[i] = trustFile{in, item(path, i), tlsid.TrustConfig{Roots: []string{f}}}
+	}
+	return all
+}
+
+// outsideTrust lists the files that say who is trusted outside.
+func outsideTrust(l *config.Loaded) []trustFile {
+	c, s := &l.Config, &l.Source
+	all := rootFiles("", "tls.roots", c.TLS.Roots)
+	for i, f := range c.TLS.CRLs {
+		all = append(all, trustFile{"", item("tls.crls", i),
+			tlsid.TrustConfig{CRLs: []string{f}, CRLRequired: c.TLS.CRL == config.CRLRequired}})
+	}
+	for i := range s.AllowedDomains {
+		all = append(all, rootFiles(c.Policy, item("allowed_domains", i)+".roots", s.AllowedDomains[i].Roots)...)
+	}
+	for i := range s.Providers {
+		all = append(all, rootFiles(c.Policy, item("providers", i)+".roots", s.Providers[i].Roots)...)
+	}
+	for i := range s.XMPPPartners {
+		all = append(all, rootFiles(c.Policy, item("xmpp_partners", i)+".roots", s.XMPPPartners[i].Roots)...)
+	}
+	return all
+}
+
+// insideTrust lists the files that say who signs our pools.
+func insideTrust(c *config.Config) []trustFile {
+	var all []trustFile
+	for i := range c.SIP.Pools {
+		all = append(all, rootFiles("", item("sip.pools", i)+".roots", c.SIP.Pools[i].Roots)...)
+	}
+	return all
+}
+
+// item is the path of the i-th value of a list.
+func item(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
 
 // poolAnchor names the root set of a pool in the internal trust.
 func poolAnchor(name string) string { return "pool:" + name }

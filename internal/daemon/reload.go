@@ -59,7 +59,7 @@ func (d *Daemon) reloadLoop() {
 		case <-refresh.C:
 			d.refresh()
 		case <-members.C:
-			d.setSRVMembers()
+			d.setMembers(d.current.Load(), bySRV(d.current.Load())...)
 		case <-d.ctx.Done():
 			return
 		}
@@ -114,7 +114,7 @@ func (d *Daemon) replace(l *config.Loaded, m *material) error {
 			return err
 		}
 	}
-	d.setMembers(d.ctx, b)
+	d.setMembers(b, b.kept...)
 	old := d.current.Load()
 	d.inForce(b)
 	if b.fresh {
@@ -126,6 +126,10 @@ func (d *Daemon) replace(l *config.Loaded, m *material) error {
 // inForce notes what runs now.
 func (d *Daemon) inForce(b *build) {
 	d.current.Store(b)
+	clear(d.members)
+	for _, p := range b.pools {
+		d.members[p.Name] = p.Members
+	}
 	if d.own != nil {
 		d.own.follow(b.loaded.Config.Log)
 	}
@@ -154,18 +158,13 @@ func (d *Daemon) retire(r *discovery.Resolver) {
 	})
 }
 
-// setSRVMembers looks up the pools that are found by SRV.
-func (d *Daemon) setSRVMembers() {
-	b := d.current.Load()
-	for i, p := range b.pools {
-		service := b.loaded.Config.SIP.Pools[i].SRV
-		if service == "" {
-			continue
+// bySRV lists the pools whose members the DNS names.
+func bySRV(b *build) []int {
+	var found []int
+	for i := range b.pools {
+		if b.loaded.Config.SIP.Pools[i].SRV != "" {
+			found = append(found, i)
 		}
-		ctx, cancel := context.WithTimeout(d.ctx, b.loaded.Config.Limits.ConnectTotal)
-		if err := membersBySRV(ctx, b.resolver, service, p.Members); err != nil {
-			d.log.Warn("pool members not found", slog.String("pool", p.Name), slog.Any("err", err))
-		}
-		cancel()
 	}
+	return found
 }

@@ -26,10 +26,18 @@ func Run(ctx context.Context, o Options) error {
 	d.notify(sd.SdNotifyReady)
 	alive := d.watchdog()
 	defer alive.Stop()
+	reloaded := make(chan error, 1)
+	asked := hangup // nil while a reload is under way
 	for {
 		select {
-		case <-hangup:
-			d.reloadForSystemd(ctx)
+		case <-asked:
+			asked = nil
+			d.notify(sd.SdNotifyReloading + "\n" + sd.SdNotifyMonotonicUsec()) // sd_notify(3) wants both in one message
+			// Beside this loop: a reload may wait for the DNS, the watchdog does not.
+			d.work.Go(func() { reloaded <- d.Reload(ctx) })
+		case err := <-reloaded:
+			asked = hangup
+			d.notify(sd.SdNotifyReady + "\n" + status(err))
 		case <-alive.C:
 			d.notify(sd.SdNotifyWatchdog)
 		case s := <-stop:
@@ -51,13 +59,12 @@ func (d *Daemon) stopFor(ctx context.Context) error {
 	return d.Stop(ctx)
 }
 
-func (d *Daemon) reloadForSystemd(ctx context.Context) {
-	d.notify(sd.SdNotifyReloading)
-	status := "STATUS=serving"
-	if err := d.Reload(ctx); err != nil {
-		status = "STATUS=serving with the old configuration: the last reload was refused"
+// status is what `systemctl status` shows after a reload.
+func status(err error) string {
+	if err != nil {
+		return "STATUS=serving with the old configuration: the last reload was refused"
 	}
-	d.notify(sd.SdNotifyReady + "\n" + status)
+	return "STATUS=serving"
 }
 
 // watchdog ticks twice as often as systemd wants to hear from us; never, where

@@ -21,8 +21,9 @@ type build struct {
 	loaded   *config.Loaded
 	material *material
 	resolver *discovery.Resolver
-	fresh    bool // the resolver was made for this build
-	pools    []*sipfed.Pool
+	fresh    bool           // the resolver was made for this build
+	pools    []*sipfed.Pool // in the order of sip.pools
+	kept     []int          // those of them that were there before
 	loadedAt time.Time
 }
 
@@ -40,7 +41,13 @@ func (d *Daemon) assemble(l *config.Loaded, m *material) (*build, error) {
 		b.resolver, b.fresh = r, true
 	}
 	for i := range l.Config.SIP.Pools {
-		b.pools = append(b.pools, d.pool(&l.Config.SIP.Pools[i]))
+		p, known := d.pool(&l.Config.SIP.Pools[i])
+		b.pools = append(b.pools, p)
+		if known {
+			b.kept = append(b.kept, i)
+			continue
+		}
+		d.setMembers(b, i) // now: the first request may come as soon as the build is in force
 	}
 	return b, nil
 }
@@ -59,13 +66,14 @@ func resolverConfig(c *config.Config, observe func(kind, outcome string, took ti
 }
 
 // pool makes a pool; what is known about the health of its members is kept over
-// reloads. The member list itself is set when the build is put in force.
-func (d *Daemon) pool(p *config.Pool) *sipfed.Pool {
-	members, ok := d.members[p.Name]
-	if !ok {
+// reloads. The member list of a pool that is known already changes when the build
+// is put in force.
+func (d *Daemon) pool(p *config.Pool) (pool *sipfed.Pool, known bool) {
+	members, known := d.members[p.Name]
+	if !known {
 		members = nexthop.New(nil, nexthop.Config{DownFor: time.Second, MaxDown: 30 * time.Second, Now: time.Now})
 	}
-	return &sipfed.Pool{Name: p.Name, Domains: p.Domains, Anchor: poolAnchor(p.Name), Names: p.Names, Members: members}
+	return &sipfed.Pool{Name: p.Name, Domains: p.Domains, Anchor: poolAnchor(p.Name), Names: p.Names, Members: members}, known
 }
 
 // state is the protocol server's view of a build.
@@ -108,18 +116,19 @@ func insideNames(c *config.Config) map[string]bool {
 	return names
 }
 
-// setMembers puts the member lists of a build in force.
-func (d *Daemon) setMembers(ctx context.Context, b *build) {
-	for i, p := range b.pools {
-		d.members[p.Name] = p.Members
-		from := &b.loaded.Config.SIP.Pools[i]
+// setMembers puts the member lists of some pools of a build in force.
+func (d *Daemon) setMembers(b *build, pools ...int) {
+	for _, i := range pools {
+		p, from := b.pools[i], &b.loaded.Config.SIP.Pools[i]
 		if from.SRV == "" {
 			p.Members.SetMembers(from.Members)
 			continue
 		}
+		ctx, cancel := context.WithTimeout(d.ctx, b.loaded.Config.Limits.ConnectTotal)
 		if err := membersBySRV(ctx, b.resolver, from.SRV, p.Members); err != nil {
 			d.log.Warn("pool members not found", slog.String("pool", p.Name), slog.Any("err", err))
 		}
+		cancel()
 	}
 }
 
