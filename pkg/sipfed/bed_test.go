@@ -134,9 +134,11 @@ func (b *bed) newState(change ...func(*policy.Source, *limit.Bounds)) *State {
 			External: {TLS: b.world.external, Host: domain.MustParse("sip.contoso.com"), Port: 5061, Names: map[string]bool{"sip.contoso.com": true}},
 			Internal: {TLS: b.world.inside, Host: domain.MustParse("edge.corp.contoso.com"), Port: 5061, Names: map[string]bool{"edge.corp.contoso.com": true}},
 		},
-		Pools: []*Pool{{Name: "front", Domains: []domain.Name{domain.MustParse("contoso.com")}, Anchor: "pool:front",
+		Pools: []*Pool{{
+			Name: "front", Domains: []domain.Name{domain.MustParse("contoso.com")}, Anchor: "pool:front",
 			Names:   []domain.Name{domain.MustParse("pool.corp.contoso.com")},
-			Members: nexthop.New([]string{"10.0.0.1:5061"}, nexthop.Config{DownFor: time.Second, MaxDown: 30 * time.Second, Now: time.Now})}},
+			Members: nexthop.New([]string{"10.0.0.1:5061"}, nexthop.Config{DownFor: time.Second, MaxDown: 30 * time.Second, Now: time.Now}),
+		}},
 	}
 }
 
@@ -162,9 +164,6 @@ func (b *bed) partner(cert ca.Cert) *peer {
 	b.t.Helper()
 	return b.client(b.outside, cert)
 }
-
-// poolClient connects to the inside listener as a member of the pool.
-func (b *bed) poolClient() *peer { return b.client(b.inside, b.world.member) }
 
 func (b *bed) client(to *pipes, cert ca.Cert) *peer {
 	b.t.Helper()
@@ -203,6 +202,7 @@ type peer struct {
 }
 
 func newPeer(t *testing.T, raw net.Conn, sock *tls.Conn) *peer {
+	t.Helper()
 	t.Cleanup(func() { _ = raw.Close() })
 	return &peer{t: t, raw: raw, sock: sock, r: bufio.NewReader(sock)}
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 
 	"edged/pkg/discovery"
 	"edged/pkg/domain"
@@ -107,35 +108,11 @@ func (st *State) prepare() error {
 	return err
 }
 
-// speaksFor reports whether the pool may send for the domain d.
-func (p *Pool) speaksFor(d domain.Name) bool {
-	for _, own := range p.Domains {
-		if own == d {
-			return true
-		}
-	}
-	return false
-}
-
 // proves reports whether an identity is one of the pool's members.
 func (p *Pool) proves(id tlsid.Identity) bool {
-	return hasAnchor(id.Anchors, p.Anchor) && coversAny(id, p.Names)
-}
-
-func hasAnchor(anchors []string, want string) bool {
-	for _, a := range anchors {
-		if a == want {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(id.Anchors, p.Anchor) && coversAny(id, p.Names)
 }
 
 func coversAny(id tlsid.Identity, names []domain.Name) bool {
-	for _, n := range names {
-		if id.Covers(n) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(names, id.Covers)
 }

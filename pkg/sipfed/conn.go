@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -58,8 +57,8 @@ type conn struct {
 
 	mu      sync.Mutex
 	out     []byte                   // what the writer sends next
-	queued  uint64                   // bytes ever appended to out
-	written uint64                   // ... of them handed to the TLS layer, whole or in part
+	queued  int64                    // bytes ever appended to out
+	written int64                    // ... of them handed to the TLS layer, whole or in part
 	closed  error                    // why; set once
 	retired bool                     // to be closed when nothing waits on it
 	leaving error                    // why to close as soon as nothing is queued
@@ -169,7 +168,7 @@ func (c *conn) pong() {
 // send appends to the outgoing buffer what fill appends to it, and wakes the
 // writer. It never blocks. It returns the position in the connection's stream
 // of bytes where the message ends.
-func (c *conn) send(fill func(dst []byte) []byte) (end uint64, err error) {
+func (c *conn) send(fill func(dst []byte) []byte) (end int64, err error) {
 	c.mu.Lock()
 	if c.closed != nil {
 		c.mu.Unlock()
@@ -183,7 +182,7 @@ func (c *conn) send(fill func(dst []byte) []byte) (end uint64, err error) {
 	before := len(c.out)
 	c.out = fill(c.out)
 	added := len(c.out) - before
-	c.queued += uint64(added)
+	c.queued += int64(added)
 	end = c.queued
 	c.mu.Unlock()
 	c.srv.metrics.queueBytes(added)
@@ -405,9 +404,4 @@ func addrPort(a net.Addr) netip.AddrPort {
 		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 	}
 	return netip.AddrPort{}
-}
-
-// quiet reports whether a connection's end is nothing to warn about.
-func quiet(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, errIdle) || errors.Is(err, net.ErrClosed) || errors.Is(err, errStopped)
 }

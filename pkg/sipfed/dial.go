@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"strconv"
 
-	"edged/pkg/discovery"
 	"edged/pkg/domain"
 	"edged/pkg/tlsid"
 	"edged/pkg/verdict"
@@ -133,5 +132,3 @@ func handshakeResult(err error) string {
 		return "failed"
 	}
 }
-
-func sipService() string { return discovery.SIPFederation }

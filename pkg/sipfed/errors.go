@@ -69,8 +69,10 @@ func answerTo(reason verdict.Reason, side Side) answer {
 	case verdict.FederationOff, verdict.DomainBlocked, verdict.DomainUnlisted, verdict.ProviderDisabled:
 		return answer{status: 403, phrase: forbidden, id: 1027, text: textWrongType}
 	case verdict.ProviderUnlisted:
-		return answer{status: 403, phrase: forbidden, id: 1028,
-			text: "Domain resolved by DNS SRV to a configured hosting service but the domain is not in the allow list"}
+		return answer{
+			status: 403, phrase: forbidden, id: 1028,
+			text: "Domain resolved by DNS SRV to a configured hosting service but the domain is not in the allow list",
+		}
 	case verdict.NotOurs, verdict.IdentityMismatch, verdict.SenderAnonymous, verdict.DNSLimited:
 		return answer{status: 403, phrase: forbidden, id: 1005, text: textNoRoute}
 	case verdict.UserNotFederated, verdict.UserNotXMPP, verdict.UserUnreadable, verdict.NoConsent:
@@ -89,8 +91,10 @@ func answerTo(reason verdict.Reason, side Side) answer {
 	case verdict.ConnectFailed, verdict.TargetPrivate:
 		return answer{status: 504, phrase: timeOut, id: 1046, text: textNoConnect}
 	case verdict.TLSFailed:
-		return answer{status: 504, phrase: timeOut, id: 1047,
-			text: "Failed to complete TLS negotiation with a federated peer server"}
+		return answer{
+			status: 504, phrase: timeOut, id: 1047,
+			text: "Failed to complete TLS negotiation with a federated peer server",
+		}
 	case verdict.CertificateRefused:
 		return answer{status: 504, phrase: timeOut, id: 1010, text: textNoTrust}
 	case verdict.ConnectionLost, verdict.PoolDown:

@@ -85,8 +85,10 @@ func stillAllowed(st *State, c *conn) bool {
 
 // welcomes reports whether some domain of ours may still talk with d over c.
 func (st *State) welcomes(c *conn, d domain.Name) bool {
-	q := policy.Question{Protocol: policy.SIP, Remote: d,
-		Facts: policy.Facts{Names: c.identity.Names, Anchors: c.identity.Anchors}}
+	q := policy.Question{
+		Protocol: policy.SIP, Remote: d,
+		Facts: policy.Facts{Names: c.identity.Names, Anchors: c.identity.Anchors},
+	}
 	if c.dialled {
 		q.Direction, q.Facts = policy.Outward, policy.Facts{}
 	}
@@ -182,8 +184,10 @@ func (s *Server) Connections() []Connection {
 	var all []Connection
 	for _, c := range s.live() {
 		used, _ := c.idleSince()
-		all = append(all, Connection{ID: c.id, Side: c.side.String(), Dialled: c.dialled, Peer: c.peer.String(),
-			Names: texts(c.identity.Names), Domains: texts(c.spokenFor()), LastUsed: used})
+		all = append(all, Connection{
+			ID: c.id, Side: c.side.String(), Dialled: c.dialled, Peer: c.peer.String(),
+			Names: texts(c.identity.Names), Domains: texts(c.spokenFor()), LastUsed: used,
+		})
 	}
 	return all
 }

@@ -58,8 +58,10 @@ const (
 )
 
 func newLink(s *Server, h hop) *link {
-	return &link{srv: s, hop: h,
-		conns: make(map[string]*conn), dials: make(map[string][]*attempt), down: make(map[string]outage)}
+	return &link{
+		srv: s, hop: h,
+		conns: make(map[string]*conn), dials: make(map[string][]*attempt), down: make(map[string]outage),
+	}
 }
 
 // links are the links of a Server, by key.

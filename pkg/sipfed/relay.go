@@ -43,7 +43,7 @@ type attempt struct {
 	branch string
 	target string
 	conn   *conn
-	end    uint64 // where it ends in the connection's stream of bytes
+	end    int64  // where it ends in the connection's stream of bytes
 	sent   []byte // INVITE: as sent, for ACK and CANCEL
 	rung   bool   // a provisional response came
 	over   bool   // a final response came, or the connection was lost
@@ -336,24 +336,26 @@ func (tx *transaction) owes() bool {
 	return tx.phase.open()
 }
 
-// log writes the one line of a transaction.
+// log writes the one line of a transaction: what was relayed at debug, what
+// this edge ended itself at info.
 func (tx *transaction) log(r *refusal, status int) {
-	level, text := slog.LevelDebug, "request relayed"
-	reason, rule := verdict.Allowed, tx.adm.decision.Rule
-	detail := ""
-	if r != nil {
-		level, text, reason, detail = slog.LevelInfo, "request failed", r.reason, r.detail
-		if r.rule != "" {
-			rule = r.rule
+	rule := tx.adm.decision.Rule
+	if r == nil {
+		if tx.from.log.Enabled(tx.srv.ctx, slog.LevelDebug) {
+			tx.from.log.LogAttrs(tx.srv.ctx, slog.LevelDebug, "request relayed", tx.outcome(verdict.Allowed, rule, status)...)
 		}
-	}
-	log := tx.from.log
-	if !log.Enabled(tx.srv.ctx, level) {
 		return
 	}
-	log.LogAttrs(tx.srv.ctx, level, text, append(messageAttrs(tx.req),
-		slog.String("reason", reason.String()), slog.String("rule", string(rule)),
-		slog.Int("status", status), slog.Duration("dur", time.Since(tx.born)), slog.String("detail", quotable(detail)))...)
+	if r.rule != "" {
+		rule = r.rule
+	}
+	tx.from.log.LogAttrs(tx.srv.ctx, slog.LevelInfo, "request failed",
+		append(tx.outcome(r.reason, rule, status), slog.String("detail", quotable(r.detail)))...)
+}
+
+func (tx *transaction) outcome(reason verdict.Reason, rule verdict.Rule, status int) []slog.Attr {
+	return append(messageAttrs(tx.req), slog.String("reason", reason.String()), slog.String("rule", string(rule)),
+		slog.Int("status", status), slog.Duration("dur", time.Since(tx.born)))
 }
 
 // messageAttrs describes a request in logs: never a body, never unescaped text

@@ -86,8 +86,10 @@ func (s *Server) screenRequest(ctx context.Context, st *State, c *conn, m *sipms
 	}
 	// §16.3 step 6, here: who speaks, for whom, and may they.
 	if m.Method == "REGISTER" {
-		return nil, &refusal{reason: verdict.MethodRefused, detail: "REGISTER never crosses",
-			extra: []string{"Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, MESSAGE, SUBSCRIBE, NOTIFY, PUBLISH, INFO, REFER, UPDATE, PRACK"}}
+		return nil, &refusal{
+			reason: verdict.MethodRefused, detail: "REGISTER never crosses",
+			extra: []string{"Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, MESSAGE, SUBSCRIBE, NOTIFY, PUBLISH, INFO, REFER, UPDATE, PRACK"},
+		}
 	}
 	if adm.inward {
 		return adm, s.screenInward(ctx, st, c, m, uri, adm)
@@ -101,8 +103,10 @@ func (s *Server) screenInward(ctx context.Context, st *State, c *conn, m *sipmsg
 	if refused != nil {
 		return refused
 	}
-	q := policy.Question{Protocol: policy.SIP, Direction: policy.Inward, Remote: sender,
-		Facts: policy.Facts{Names: c.identity.Names, Anchors: c.identity.Anchors}}
+	q := policy.Question{
+		Protocol: policy.SIP, Direction: policy.Inward, Remote: sender,
+		Facts: policy.Facts{Names: c.identity.Names, Anchors: c.identity.Anchors},
+	}
 	if adm.dialog {
 		q.Local = adm.token.local
 	} else if refused := inwardTarget(st, uri, adm, &q); refused != nil {
@@ -118,8 +122,10 @@ func (s *Server) screenInward(ctx context.Context, st *State, c *conn, m *sipmsg
 		again := q
 		again.Remote = adm.token.partner
 		if _, refused := s.decideInward(ctx, st, c, m, &again); refused != nil {
-			return &refusal{reason: verdict.RouteInvalid, rule: refused.rule,
-				detail: fmt.Sprintf("route token of %s used by %s", adm.token.partner, sender)}
+			return &refusal{
+				reason: verdict.RouteInvalid, rule: refused.rule,
+				detail: fmt.Sprintf("route token of %s used by %s", adm.token.partner, sender),
+			}
 		}
 	}
 	c.accepted(sender)

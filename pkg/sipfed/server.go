@@ -31,7 +31,7 @@ type Server struct {
 	cfg     Config
 	log     *slog.Logger
 	metrics *Metrics
-	ctx     context.Context // ends when Shutdown has waited long enough
+	ctx     context.Context //nolint:containedctx // the life of the server's goroutines: ends when Shutdown has waited long enough
 	cancel  context.CancelFunc
 
 	state     atomic.Pointer[State]
@@ -59,9 +59,11 @@ func New(cfg Config, st *State) (*Server, error) {
 	if err := st.prepare(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, log: cfg.Log, metrics: cfg.Metrics, table: newTable(),
+	s := &Server{
+		cfg: cfg, log: cfg.Log, metrics: cfg.Metrics, table: newTable(),
 		conns: make(map[*conn]struct{}), listeners: make(map[net.Listener]struct{}),
-		instance: rand.Text()[:8]}
+		instance: rand.Text()[:8],
+	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.links = links{srv: s, m: make(map[linkKey]*link)}
 	s.lookups = lookups{srv: s, waiting: make(map[domain.Name][]*transaction)}

@@ -12,8 +12,10 @@ import (
 func secretOf(letter string) []byte { return []byte(strings.Repeat(letter, 32)) }
 
 func sampleToken() routeToken {
-	return routeToken{partner: domain.MustParse("fabrikam.com"), pool: "front", member: "fe1.corp.contoso.com:5061",
-		local: policy.User{Local: "alice", Domain: domain.MustParse("contoso.com")}, tag: []byte("here")}
+	return routeToken{
+		partner: domain.MustParse("fabrikam.com"), pool: "front", member: "fe1.corp.contoso.com:5061",
+		local: policy.User{Local: "alice", Domain: domain.MustParse("contoso.com")}, tag: []byte("here"),
+	}
 }
 
 func TestTokenOpensOnlyForItsDialog(t *testing.T) {

@@ -1,6 +1,7 @@
 package sipfed
 
 import (
+	"encoding/binary"
 	"errors"
 	"hash/maphash"
 	"sync"
@@ -78,7 +79,7 @@ func serverKey(c *conn, via sipmsg.ViaValue, method string) string {
 	key = append(key, via.Branch()...)
 	key = append(key, 0)
 	key = append(key, host...)
-	key = append(key, byte(port>>8), byte(port))
+	key = binary.BigEndian.AppendUint16(key, port)
 	if method == "ACK" || method == "CANCEL" {
 		method = "INVITE"
 	}
