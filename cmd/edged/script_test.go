@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -35,6 +36,7 @@ func TestMain(m *testing.M) {
 //	await PATTERN FILE           waits until a line of the file matches
 //	signal NAME                  sends HUP or TERM to what runs in the background
 //	get PATH FILE                saves what the metrics listener answers, status first
+//	connect                      connects to it, and says nothing until the script ends
 func TestScripts(t *testing.T) {
 	laid := configtest.Lay(t, minimal)
 	dns, err := zone.Serve(zone.Zone{TTL: 60, NegativeTTL: 60, SRV: map[string][]zone.SRV{
@@ -45,13 +47,13 @@ func TestScripts(t *testing.T) {
 	}
 	t.Cleanup(func() { dns.Close() }) // after the scripts, which run beside each other
 	testscript.Run(t, testscript.Params{
-		Dir:   "testdata/script",
+		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("DNS", dns.Addr())
 			return complete(e.WorkDir, laid)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "await": await, "signal": signalAll, "get": get,
+			"exits": exits, "await": await, "signal": signalAll, "get": get, "connect": connect,
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
@@ -134,13 +136,24 @@ func signalAll(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func get(ts *testscript.TestScript, _ bool, args []string) {
-	found, err := awaitLine(ts.MkAbs("log"), regexp.MustCompile(`msg=serving .*metrics=(\S+)`))
-	ts.Check(err)
 	client := http.Client{Timeout: patience}
-	answer, err := client.Get("http://" + found[1] + args[0])
+	answer, err := client.Get("http://" + metricsAddr(ts) + args[0])
 	ts.Check(err)
 	defer answer.Body.Close()
 	body, err := io.ReadAll(answer.Body)
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), append([]byte(answer.Status+"\n"), body...), 0o600))
+}
+
+func connect(ts *testscript.TestScript, _ bool, _ []string) {
+	conn, err := net.Dial("tcp", metricsAddr(ts))
+	ts.Check(err)
+	ts.Defer(func() { conn.Close() })
+}
+
+// metricsAddr reads in the log where the metrics are.
+func metricsAddr(ts *testscript.TestScript) string {
+	found, err := awaitLine(ts.MkAbs("log"), regexp.MustCompile(`msg=serving .*metrics=(\S+)\n`))
+	ts.Check(err)
+	return found[1]
 }

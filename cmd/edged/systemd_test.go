@@ -1,0 +1,273 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"edged/internal/config/configtest"
+)
+
+// process is an edged that serves, with its log in a file.
+type process struct {
+	dir, log string
+	cmd      *exec.Cmd
+}
+
+// serve starts edged by a shell command in a folder that has edged.yaml, with
+// further environment and files, which the process finds from number 3 on.
+func serve(t *testing.T, dir, command string, env []string, files ...*os.File) *process {
+	t.Helper()
+	p := &process{dir: dir, log: filepath.Join(dir, "log")}
+	log, err := os.Create(p.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	p.cmd = exec.Command("sh", "-c", command)
+	p.cmd.Dir, p.cmd.Stderr, p.cmd.ExtraFiles = dir, log, files
+	p.cmd.Env = append(os.Environ(), env...)
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.cmd.Process.Kill() })
+	return p
+}
+
+// logged waits for a line of the log and returns the match.
+func (p *process) logged(t *testing.T, pattern string) []string {
+	t.Helper()
+	found, err := awaitLine(p.log, regexp.MustCompile(pattern))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func (p *process) signal(t *testing.T, s syscall.Signal) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// stop ends the process by SIGTERM and wants status 0.
+func (p *process) stop(t *testing.T) {
+	t.Helper()
+	p.signal(t, syscall.SIGTERM)
+	if err := p.cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// manager is the service manager's end of sd_notify(3).
+type manager struct{ conn *net.UnixConn }
+
+func newManager(t *testing.T) (m manager, path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "notify")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Net: "unixgram", Name: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return manager{conn}, path
+}
+
+// next returns the assignments of the next message, WATCHDOG=1 only if wanted.
+func (m manager) next(t *testing.T, watchdog bool) []string {
+	t.Helper()
+	if err := m.conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	buffer := make([]byte, 4096)
+	for {
+		n, err := m.conn.Read(buffer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := strings.TrimSuffix(string(buffer[:n]), "\n"); (text == "WATCHDOG=1") == watchdog {
+			return strings.Split(text, "\n")
+		}
+	}
+}
+
+func (m manager) want(t *testing.T, assignments ...string) {
+	t.Helper()
+	if diff := cmp.Diff(assignments, m.next(t, false)); diff != "" {
+		t.Errorf("notification (-want +got):\n%s", diff)
+	}
+}
+
+// reloading wants what announces a reload, and returns when it was sent, in
+// microseconds.
+func (m manager) reloading(t *testing.T) int64 {
+	t.Helper()
+	got := m.next(t, false)
+	if len(got) != 2 || got[0] != "RELOADING=1" {
+		t.Fatalf("got %q, want RELOADING=1 with MONOTONIC_USEC", got)
+	}
+	usec, err := strconv.ParseInt(strings.TrimPrefix(got[1], "MONOTONIC_USEC="), 10, 64)
+	if err != nil {
+		t.Errorf("%q: %v", got[1], err)
+	}
+	return usec
+}
+
+// TestNotify: what systemd is told over a life.
+func TestNotify(t *testing.T) {
+	m, path := newManager(t)
+	dir := configtest.Lay(t, minimal)
+	p := serve(t, dir, "exec edged serve -c edged.yaml", []string{"NOTIFY_SOCKET=" + path, "WATCHDOG_USEC=100000"})
+	m.want(t, "READY=1")
+	m.next(t, true)
+
+	p.signal(t, syscall.SIGHUP)
+	first := m.reloading(t)
+	m.want(t, "READY=1", "STATUS=serving")
+
+	if err := os.WriteFile(filepath.Join(dir, "policy.yaml"), []byte("federation: {enabled: perhaps}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.signal(t, syscall.SIGHUP)
+	if second := m.reloading(t); second <= first {
+		t.Errorf("the second reload was at %d, the first at %d", second, first)
+	}
+	m.want(t, "READY=1", "STATUS=serving with the old configuration: the last reload was refused")
+	m.next(t, true)
+
+	p.signal(t, syscall.SIGTERM)
+	m.want(t, "STOPPING=1")
+	if err := p.cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestNotifyNothingWhenRefused: systemd is not told READY by what cannot start.
+func TestNotifyNothingWhenRefused(t *testing.T) {
+	m, path := newManager(t)
+	dir := configtest.Lay(t, minimal, "testdata/bad/key-of-another-certificate")
+	p := serve(t, dir, "exec edged serve -c edged.yaml", []string{"NOTIFY_SOCKET=" + path})
+	if err := p.cmd.Wait(); p.cmd.ProcessState.ExitCode() != 1 {
+		t.Errorf("ended with %v, want status 1", err)
+	}
+	if err := m.conn.SetReadDeadline(time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := m.conn.Read(make([]byte, 100)); err == nil {
+		t.Errorf("%d bytes of notification", n)
+	}
+}
+
+const activated = `fqdn: sip.contoso.com
+domains: [contoso.com]
+tls: {certificates: [{cert: tls/edge.crt, key: tls/edge.key}]}
+secret_file: tls/edge.secret
+sip:
+  external: {listen: ["fd:outside"]}
+  internal:
+    listen: ["fd:inside"]
+    fqdn: edge.corp.contoso.com
+    certificate: {cert: tls/inside.crt, key: tls/inside.key}
+  pools:
+    - {name: front, domains: [contoso.com], members: ["127.0.0.1:1"], names: [fe1.corp.contoso.com], roots: [tls/internal-ca.crt]}
+metrics: {listen: "fd:metrics"}
+`
+
+// TestSocketActivation: systemd opens the sockets, several of one name too.
+func TestSocketActivation(t *testing.T) {
+	dir := configtest.Lay(t, minimal)
+	if err := os.WriteFile(filepath.Join(dir, "edged.yaml"), []byte(activated), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	addrs, handed := sockets(t, 5)
+	p := serve(t, dir, "LISTEN_PID=$$ LISTEN_FDS=5 LISTEN_FDNAMES=outside:inside:metrics:outside:other exec edged serve -c edged.yaml", nil, handed...)
+	want := fmt.Sprintf("listen=\"[%s %s %s]\" metrics=%s\n", addrs[0], addrs[3], addrs[1], addrs[2])
+	p.logged(t, "msg=serving .*"+regexp.QuoteMeta(want))
+	p.logged(t, `level=WARN msg="socket of systemd is not used" name=other\n`)
+	for _, addr := range addrs[:4] {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.Close()
+	}
+	p.stop(t)
+}
+
+// sockets opens listeners and returns where they are, and them as files. The
+// files are all that is left of them here: whoever gets them has them alone.
+func sockets(t *testing.T, n int) (addrs []string, handed []*os.File) {
+	t.Helper()
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := l.(*net.TCPListener).File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Close()
+		t.Cleanup(func() { f.Close() })
+		addrs, handed = append(addrs, l.Addr().String()), append(handed, f)
+	}
+	return addrs, handed
+}
+
+// TestSocketActivationRefused: sockets that are not there, or are no listeners.
+func TestSocketActivationRefused(t *testing.T) {
+	datagram, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer datagram.Close()
+	udp, err := datagram.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer udp.Close()
+	_, handed := sockets(t, 1)
+	tests := map[string]struct {
+		env   string
+		files []*os.File
+		want  []string
+	}{
+		"none": {"", nil, []string{
+			"sip.external.listen[0]: systemd passed no socket named outside; set FileDescriptorName=outside in the socket unit",
+			"sip.internal.listen[0]: systemd passed no socket named inside; set FileDescriptorName=inside in the socket unit",
+			"metrics.listen: systemd passed no socket named metrics; set FileDescriptorName=metrics in the socket unit",
+		}},
+		"for another process": {"LISTEN_PID=1 LISTEN_FDS=1 LISTEN_FDNAMES=outside", handed, []string{
+			"sip.external.listen[0]: systemd passed no socket named outside; set FileDescriptorName=outside in the socket unit",
+		}},
+		"a datagram socket": {"LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=outside", []*os.File{udp}, []string{
+			"sip.external.listen[0]: socket outside: ",
+		}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			dir := configtest.Lay(t, minimal)
+			if err := os.WriteFile(filepath.Join(dir, "edged.yaml"), []byte(activated), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			p := serve(t, dir, tt.env+" exec edged serve -c edged.yaml", nil, tt.files...)
+			if err := p.cmd.Wait(); p.cmd.ProcessState.ExitCode() != 1 {
+				t.Errorf("ended with %v, want status 1", err)
+			}
+			for _, line := range tt.want {
+				p.logged(t, "(?m)^"+regexp.QuoteMeta(line))
+			}
+		})
+	}
+}
