@@ -44,7 +44,10 @@ func (a *Address) parse(v []byte) error {
 	}
 	i = skipLWS(v, i)
 	a.Params = v[i:len(v):len(v)]
-	_, err = checkParams(a.Params, "tag")
+	_, end, err = readParams(v, i, "tag")
+	if err == nil && end < len(v) {
+		err = grammarError("after the URI only parameters may follow")
+	}
 	return err
 }
 

@@ -16,9 +16,9 @@ const benchMessage = "MESSAGE sip:bob@contoso.com SIP/2.0\r\n" +
 	"CSeq: 1 MESSAGE\r\n" +
 	"User-Agent: loadgen/1.0\r\n" +
 	"Content-Type: text/plain;charset=UTF-8\r\n" +
-	"Content-Length: 36\r\n" +
+	"Content-Length: 69\r\n" +
 	"\r\n" +
-	"Watson, come here. I want you. Now!!"
+	"Watson, come here. I want to see you in the laboratory, now, please!!"
 
 // benchInvite is an INVITE with SDP of about 750 bytes.
 const benchInvite = "INVITE sip:bob@contoso.com;transport=tls SIP/2.0\r\n" +
@@ -32,6 +32,7 @@ const benchInvite = "INVITE sip:bob@contoso.com;transport=tls SIP/2.0\r\n" +
 	"CSeq: 1 INVITE\r\n" +
 	"Contact: <sip:alice@10.1.2.3:49152;transport=tls>\r\n" +
 	"Supported: 100rel, timer\r\n" +
+	"User-Agent: Example-Phone/4.15.0 (build 2)\r\n" +
 	"Content-Type: application/sdp\r\n" +
 	"Content-Length: 150\r\n" +
 	"\r\n" +

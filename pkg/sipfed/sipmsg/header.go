@@ -132,6 +132,12 @@ func (h Header) List() bool {
 	return false
 }
 
+// headerSet is a set of headers.
+type headerSet [(headerCount + 63) / 64]uint64
+
+func (s *headerSet) add(h Header)      { s[h/64] |= 1 << (h % 64) }
+func (s *headerSet) has(h Header) bool { return s[h/64]&(1<<(h%64)) != 0 }
+
 // byLength finds candidates by the length of the long form. A constant table.
 var byLength = tabulate()
 

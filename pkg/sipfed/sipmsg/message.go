@@ -30,7 +30,8 @@ type index struct {
 	uri      span                // Request-URI, or reason phrase
 	headers  int                 // where the empty line starts; 0 while unknown
 	first    [headerCount]uint16 // 1 + index of the first row
-	repeated [headerCount]bool   // more than one row
+	repeated headerSet           // more than one row
+	nameless bool                // a row without name and colon
 }
 
 // parsed is what validation has read; zero where it failed.
@@ -142,7 +143,7 @@ func (m *Message) Get(h Header) ([]byte, bool) {
 
 // Count returns the number of rows of h.
 func (m *Message) Count(h Header) int {
-	if !m.repeated[h] {
+	if !m.repeated.has(h) {
 		return min(int(m.first[h]), 1)
 	}
 	n := 0

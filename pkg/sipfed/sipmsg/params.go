@@ -7,13 +7,9 @@ type param struct {
 	name, value []byte // value is nil without an equals sign, quotes included
 }
 
-// nextParam reads the parameter whose semicolon is at or after i. It returns the
-// offset after it and its trailing white space.
+// nextParam reads the parameter whose semicolon is at i. It returns the offset
+// after it and its trailing white space.
 func nextParam(b []byte, i int) (p param, next int, err error) {
-	i = skipLWS(b, i)
-	if i >= len(b) || b[i] != ';' {
-		return p, i, grammarError("a parameter starts with a semicolon")
-	}
 	i = skipLWS(b, i+1)
 	end := run(b, i, classToken)
 	if end == i {
@@ -36,30 +32,31 @@ func nextParam(b []byte, i int) (p param, next int, err error) {
 	return p, skipLWS(b, end), nil
 }
 
-// checkParams reads all of b as parameters. The one called once must not occur
-// twice or without a value: it identifies a dialog or a transaction, and two
-// readers could choose differently (§7.3.1). Its value is returned.
-func checkParams(b []byte, once string) (value []byte, err error) {
-	for i := 0; i < len(b); {
+// readParams reads parameters from i on and returns where they end. The one called
+// once must not occur twice or without a value: it identifies a dialog or a
+// transaction, and two readers could choose differently (§7.3.1). Its value is
+// returned.
+func readParams(b []byte, i int, once string) (value []byte, end int, err error) {
+	for i < len(b) && b[i] == ';' {
 		p, next, err := nextParam(b, i)
 		if err != nil {
-			return nil, err
+			return nil, i, err
 		}
 		if equalFold(p.name, once) {
 			if value != nil || len(p.value) == 0 {
-				return nil, grammarError("the parameter " + once + " must have a value and occur once")
+				return nil, i, grammarError("the parameter " + once + " must have a value and occur once")
 			}
 			value = p.value
 		}
 		i = next
 	}
-	return value, nil
+	return value, i, nil
 }
 
 // findParam returns the value of the first parameter called name, in lower case.
 // A quoted value keeps its quotes.
 func findParam(b []byte, name string) (value []byte, ok bool) {
-	for i := 0; i < len(b); {
+	for i := 0; i < len(b) && b[i] == ';'; {
 		p, next, err := nextParam(b, i)
 		if err != nil {
 			return nil, false

@@ -59,10 +59,11 @@ func (m *Message) indexRows(b []byte) {
 	for i := range m.fields {
 		f := &m.fields[i]
 		f.index(b[f.start:f.end])
+		m.nameless = m.nameless || f.nameEnd == f.start
 		if m.first[f.Header] == 0 {
 			m.first[f.Header] = uint16(i + 1) //nolint:gosec // bounded by maxFields
 		} else {
-			m.repeated[f.Header] = true
+			m.repeated.add(f.Header)
 		}
 	}
 }
@@ -94,7 +95,7 @@ func (m *Message) bodyLength(b []byte, lim *Limits) (int, *FramingError) {
 	switch {
 	case !ok:
 		return 0, m.framing(400, "the field is missing, a stream needs it")
-	case m.repeated[ContentLength]:
+	case m.repeated.has(ContentLength):
 		return 0, m.framing(400, "the field must occur once")
 	}
 	value := b[f.valueStart:f.valEnd]

@@ -42,10 +42,8 @@ func (v *validator) failField(h Header, detail string) { v.fail(400, names[h], d
 // rows checks that the rows are header fields and the mandatory ones occur once
 // (§8.1.1, §20; Via may have several rows).
 func (v *validator) rows() {
-	for i := range v.m.fields {
-		if f := &v.m.fields[i]; f.nameEnd == f.start {
-			v.fail(400, names[Other], "a header field is written `Name: value`")
-		}
+	if v.m.nameless {
+		v.fail(400, names[Other], "a header field is written `Name: value`")
 	}
 	for _, h := range [...]Header{Via, From, To, CallID, CSeq} {
 		if v.m.first[h] == 0 {
@@ -53,19 +51,23 @@ func (v *validator) rows() {
 		}
 	}
 	for _, h := range [...]Header{From, To, CallID, CSeq, MaxForwards} {
-		if v.m.repeated[h] {
+		if v.m.repeated.has(h) {
 			v.failField(h, "the field must occur once")
 		}
 	}
 }
 
+// topVia reads the first value of the first Via row; the others are for others.
 func (v *validator) topVia() {
-	top, ok := v.m.First(Via)
+	value, ok := v.m.Get(Via)
 	if !ok {
-		v.failField(Via, "the field is missing")
 		return
 	}
-	if err := v.m.via.parse(top.Text); err != nil {
+	end, err := v.m.via.parse(value)
+	if err == nil && end < len(value) && value[end] != ',' {
+		err = grammarError("after sent-by only parameters may follow")
+	}
+	if err != nil {
 		v.failField(Via, err.Error())
 		v.m.via = ViaValue{}
 	}

@@ -23,29 +23,38 @@ const magicCookie = "z9hG4bK"
 // folds may stand wherever the grammar has them. A branch that is nothing but the
 // magic cookie is refused: it identifies no transaction.
 func ParseVia(v []byte) (ViaValue, error) {
+	start, end := trim(v, 0, len(v))
 	var via ViaValue
-	if err := via.parse(v); err != nil {
+	n, err := via.parse(v[start:end])
+	if err == nil && start+n < end {
+		err = grammarError("after sent-by only parameters may follow")
+	}
+	if err != nil {
 		return ViaValue{}, err
 	}
 	return via, nil
 }
 
-func (via *ViaValue) parse(v []byte) error {
-	start, end := trim(v, 0, len(v))
-	v = v[start:end]
+// parse reads the first value of v, which starts with it, up to the end or a
+// comma, and returns where that is.
+func (via *ViaValue) parse(v []byte) (int, error) {
 	i, err := via.cutProtocol(v)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if i, err = via.cutSentBy(v, i); err != nil {
-		return err
+		return 0, err
 	}
-	via.Params = v[i:len(v):len(v)]
-	branch, err := checkParams(via.Params, "branch")
-	if err == nil && string(branch) == magicCookie {
-		err = grammarError("a branch needs more than the magic cookie")
+	branch, end, err := readParams(v, i, "branch")
+	if err != nil {
+		return 0, err
 	}
-	return err
+	if string(branch) == magicCookie {
+		return 0, grammarError("a branch needs more than the magic cookie")
+	}
+	_, last := trim(v, i, end)
+	via.Params = v[i:last:last]
+	return end, nil
 }
 
 // cutProtocol reads SIP/2.0/TRANSPORT and the white space after it.
