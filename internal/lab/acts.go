@@ -1,6 +1,8 @@
 package lab
 
 import (
+	"time"
+
 	"edged/internal/lab/sippeer"
 	"edged/pkg/verdict"
 )
@@ -18,8 +20,30 @@ const (
 	chris = "chris@chat.example"     // at a public provider
 )
 
-// everything is the policy of most acts.
-func everything() Policy { return Policy{Enabled: true, Discovery: true} }
+// everything is how most acts are set: all is switched on, and everybody has time
+// to answer, even on a busy machine.
+func everything() Settings {
+	return Settings{Enabled: true, Discovery: true, Answers: 10 * time.Second}
+}
+
+// impatient is everything, but who stays silent is given up soon.
+func impatient() Settings {
+	s := everything()
+	s.Answers = time.Second
+	return s
+}
+
+func withoutDiscovery() Settings {
+	s := everything()
+	s.Discovery = false
+	return s
+}
+
+func withoutFederation() Settings {
+	s := everything()
+	s.Enabled = false
+	return s
+}
 
 // acts is the whole play, in order.
 func acts() []act {
@@ -30,11 +54,12 @@ func acts() []act {
 		{"Who may not talk with whom", everything(), refusals()},
 		{"Attempts to use us as a relay", everything(), relays()},
 		{"Partners and pools that cannot be reached", everything(), unreachable()},
+		{"Partners that stay silent", impatient(), silent()},
 		{"Answers of others", everything(), answers()},
 		{"Messages that are broken", everything(), broken()},
 		{"Connections that are not let in", everything(), handshakes()},
-		{"Partner discovery is switched off", Policy{Enabled: true}, undiscovered()},
-		{"Federation is switched off", Policy{Discovery: true}, switchedOff()},
+		{"Partner discovery is switched off", withoutDiscovery(), undiscovered()},
+		{"Federation is switched off", withoutFederation(), switchedOff()},
 	}
 }
 
@@ -84,6 +109,7 @@ func refusals() []scenario {
 	return []scenario{
 		message(sam, alice, "blocked").refused(403, verdict.DomainBlocked, ruleSpam),
 		message("sam@shop.spam.example", alice, "blocked").as("spam.example").refused(403, verdict.DomainBlocked, ruleSpam),
+		request("BENOTIFY", sam, alice, "blocked").by(ignored).refused(0, verdict.DomainBlocked, ruleSpam),
 		message(alice, sam, "blocked").refused(403, verdict.DomainBlocked, ruleSpam).diagnosed(1027),
 		message(robin, carol, "allowed").refused(404, verdict.UserNotFederated, ruleInsideOnly),
 		message(robin, "zoe@contoso.com", "unknown user").answered(nobody).by(alike).relayed(404, ruleFabrikam),

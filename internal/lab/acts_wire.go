@@ -27,11 +27,15 @@ func unreachable() []scenario {
 		fails("wild.example", verdict.CertificateRefused, 1010),
 		message(alice, nina, "hangs up").answered(sippeer.Answer{Hangup: true}).
 			refused(504, verdict.ConnectionLost, ruleDiscovery).diagnosed(1007),
-		request("INVITE", alice, nina, "silent").answered(sippeer.Answer{Silent: true}).
-			refused(408, verdict.NoAnswer, ruleDiscovery).diagnosed(1007),
-		message(alice, nina, "silent").answered(sippeer.Answer{Silent: true}).by(patient).
-			refused(0, verdict.NoAnswer, ruleDiscovery),
 		message(robin, "kim@kr.contoso.com", "pool is down").refused(504, verdict.PoolDown, ruleFabrikam),
+	}
+}
+
+func silent() []scenario {
+	never := sippeer.Answer{Silent: true}
+	return []scenario{
+		request("INVITE", alice, nina, "discovered").answered(never).refused(408, verdict.NoAnswer, ruleDiscovery).diagnosed(1007),
+		message(alice, nina, "discovered").answered(never).by(patient).refused(0, verdict.NoAnswer, ruleDiscovery),
 	}
 }
 

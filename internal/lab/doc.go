@@ -20,7 +20,7 @@
 //	run.go       Run: play everything, print, stay up
 //
 // A test that needs a world of its own calls Start and then uses Dial, Peer,
-// SetPolicy and AwaitLog; lab_test.go shows how.
+// Set and AwaitLog; lab_test.go shows how.
 //
 // Nothing in it is a mock of edged: a verdict shown is the one that the edge
 // logged, and the answer shown is the one that a peer received.

@@ -17,23 +17,21 @@ import (
 //go:embed files/*.yaml
 var templates embed.FS
 
-// edgeFile is what edged.yaml is filled in with.
-type edgeFile struct {
-	DNS   string   // host:port
-	Front []string // members of the pool that works
-	Seoul string   // the one member of the pool that is down
+// Settings are what may differ between two moments of a world; a reload applies
+// them.
+type Settings struct {
+	Enabled   bool          // federation.enabled: the organisation's switch
+	Discovery bool          // federation.partner_discovery
+	Answers   time.Duration // limits.transaction_timeout
 }
 
-// Policy is what may differ between two versions of the lab's policy.yaml.
-type Policy struct {
-	Enabled   bool // federation.enabled: the organisation's switch
-	Discovery bool // federation.partner_discovery
-}
-
-// policyFile is what policy.yaml is filled in with.
-type policyFile struct {
-	Policy     Policy
-	DirectPort uint16 // where the direct partner listens
+// blanks are what the templates are filled in with.
+type blanks struct {
+	Settings
+	DNS    string   // host:port
+	Front  []string // members of the pool that works
+	Seoul  string   // the one member of the pool that is down
+	Direct uint16   // port of the direct partner
 }
 
 // render fills in one of the templates.
@@ -66,21 +64,36 @@ func write(dir, name string, content []byte) error {
 }
 
 // writeFiles writes everything the edge is configured by.
-func (w *World) writeFiles(p Policy) error {
-	if err := os.MkdirAll(filepath.Join(w.Dir, "tls"), 0o700); err != nil {
+func (w *World) writeFiles(s Settings) error {
+	dir := filepath.Join(w.Dir, "tls")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("lab: %w", err)
 	}
-	if err := w.writeKeys(filepath.Join(w.Dir, "tls")); err != nil {
+	if err := w.writeKeys(dir); err != nil {
 		return err
 	}
-	if err := writeTemplate(w.Dir, "edged.yaml", w.edgeFile()); err != nil {
-		return err
-	}
-	return w.writePolicy(p)
+	return w.writeSettings(s)
 }
 
-func (w *World) writePolicy(p Policy) error {
-	return writeTemplate(w.Dir, "policy.yaml", policyFile{Policy: p, DirectPort: w.peers["litware.com"].Port()})
+// writeSettings writes edged.yaml and policy.yaml.
+func (w *World) writeSettings(s Settings) error {
+	b := w.blanks(s)
+	if err := writeTemplate(w.Dir, "edged.yaml", b); err != nil {
+		return err
+	}
+	return writeTemplate(w.Dir, "policy.yaml", b)
+}
+
+// blanks are what the players' ports and the settings make of the templates.
+func (w *World) blanks(s Settings) blanks {
+	b := blanks{
+		Settings: s, DNS: w.Zone.Addr(), Direct: w.peers["litware.com"].Port(),
+		Seoul: fmt.Sprintf("fe1.kr.contoso.com:%d", closedPort),
+	}
+	for _, p := range pools() {
+		b.Front = append(b.Front, fmt.Sprintf("%s:%d", p.host, w.peers[p.name].Port()))
+	}
+	return b
 }
 
 // writeKeys writes the edge's certificates, the roots it trusts and its secret.

@@ -109,6 +109,9 @@ func (s *stage) compare(got *sippeer.Message) []string {
 	if a, b := core(s.sent), core(got); a != b {
 		found = append(found, fmt.Sprintf("request arrived changed: sent %q, got %q", a, b))
 	}
+	if a, b := hops(s.sent), hops(got); a != b+1 {
+		found = append(found, fmt.Sprintf("Max-Forwards: sent %d, got %d", a, b))
+	}
 	if s.check == nil {
 		return found
 	}
@@ -116,6 +119,15 @@ func (s *stage) compare(got *sippeer.Message) []string {
 		found = append(found, text)
 	}
 	return found
+}
+
+// hops is Max-Forwards, or -1.
+func hops(m *sippeer.Message) int {
+	n, err := strconv.Atoi(m.Get("Max-Forwards"))
+	if err != nil {
+		return -1
+	}
+	return n
 }
 
 // core is what of a request no proxy may change (RFC 3261 §16.6), without the

@@ -101,7 +101,7 @@ func TestWorldAsABed(t *testing.T) {
 	if status, reason := ask(ctx, w, conn); status != 200 || reason != "allowed" {
 		t.Errorf("with discovery: %d, %s; want 200, allowed", status, reason)
 	}
-	if err := w.SetPolicy(ctx, Policy{Enabled: true}); err != nil {
+	if err := w.Set(ctx, withoutDiscovery()); err != nil {
 		t.Fatal(err)
 	}
 	select {

@@ -69,21 +69,35 @@ func (s *stage) inDialog(name, end string) *sippeer.Message {
 }
 
 // unanswered plays a BENOTIFY in a kept dialog: it arrives, and nothing comes
-// back. What was sent after it on the same connection is answered first.
+// back.
 func unanswered(name, end string) func(context.Context, *stage) {
 	return func(ctx context.Context, s *stage) {
-		m, conn := s.inDialog(name, end), s.line(ctx)
-		if m == nil || conn == nil {
+		m := s.inDialog(name, end)
+		if m == nil {
 			return
 		}
-		s.sent = m
-		call := conn.Start(m)
+		s.expectNothing(ctx, m)
 		if _, err := s.w.desks[s.desk()].Await(ctx, s.id, s.method); err != nil {
 			s.fault("BENOTIFY did not arrive")
 		}
-		conn.Do(ctx, s.probe())
-		s.outcome = settled(ctx, call)
 	}
+}
+
+// ignored plays a request that is refused without an answer.
+func ignored(ctx context.Context, s *stage) { s.expectNothing(ctx, s.compose()) }
+
+// expectNothing sends a request and, after it on the same connection, one that
+// the edge answers itself. When that has been answered, the outcome of the first
+// is what has come by then.
+func (s *stage) expectNothing(ctx context.Context, m *sippeer.Message) {
+	conn := s.line(ctx)
+	if conn == nil {
+		return
+	}
+	s.sent = m
+	call := conn.Start(m)
+	conn.Do(ctx, s.probe())
+	s.outcome = settled(ctx, call)
 }
 
 // probe is an OPTIONS that the edge answers itself.

@@ -39,7 +39,7 @@ func Run(ctx context.Context, o Options) error {
 func (w *World) perform(ctx context.Context, p *printer, acts []act) error {
 	h, begin, wrong := newShow(w), time.Now(), 0
 	for _, a := range acts {
-		if err := w.SetPolicy(ctx, a.policy); err != nil {
+		if err := w.Set(ctx, a.settings); err != nil {
 			return fmt.Errorf("lab: before %q: %w", a.title, err)
 		}
 		p.title(a.title)
@@ -69,7 +69,7 @@ func (w *World) introduce(p *printer) {
 // stayUp switches everything on again, says what can be looked at, and waits
 // until ctx is done.
 func (w *World) stayUp(ctx context.Context, p *printer) error {
-	if err := w.SetPolicy(ctx, everything()); err != nil {
+	if err := w.Set(ctx, everything()); err != nil {
 		return fmt.Errorf("lab: after the last act: %w", err)
 	}
 	w.invite(p)

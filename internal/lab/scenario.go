@@ -34,10 +34,10 @@ type want struct {
 	why  string // reason of that, where it is none of a request
 }
 
-// act is a run of scenarios under one policy.
+// act is a run of scenarios under the same settings.
 type act struct {
 	title     string
-	policy    Policy
+	settings  Settings
 	scenarios []scenario
 }
 

@@ -96,15 +96,6 @@ func (w *World) makeDir() error {
 	return nil
 }
 
-// edgeFile is what the players' ports make of edged.yaml.
-func (w *World) edgeFile() edgeFile {
-	f := edgeFile{DNS: w.Zone.Addr(), Seoul: fmt.Sprintf("fe1.kr.contoso.com:%d", closedPort)}
-	for _, p := range pools() {
-		f.Front = append(f.Front, fmt.Sprintf("%s:%d", p.host, w.peers[p.name].Port()))
-	}
-	return f
-}
-
 func (w *World) startEdge(ctx context.Context, log slog.Handler) error {
 	captured := newCapture(log)
 	w.log = captured.log
@@ -141,9 +132,9 @@ func (w *World) Addr(listener string) net.Addr { return w.edge.Addr(listener) }
 // Peer returns a player by its name, or nil.
 func (w *World) Peer(name string) *sippeer.Peer { return w.peers[name] }
 
-// SetPolicy writes policy.yaml anew and has the edge reload it.
-func (w *World) SetPolicy(ctx context.Context, p Policy) error {
-	if err := w.writePolicy(p); err != nil {
+// Set writes the edge's files anew and has it reload them.
+func (w *World) Set(ctx context.Context, s Settings) error {
+	if err := w.writeSettings(s); err != nil {
 		return err
 	}
 	return w.Reload(ctx)
