@@ -47,11 +47,17 @@ type edgeSpec struct {
 // startEdge runs edged as contoso.com's edge and waits until it is ready.
 func (w *world) startEdge(t *testing.T, spec edgeSpec) *process {
 	t.Helper()
+	return w.runEdge(t, w.configure(t, spec))
+}
+
+// runEdge runs edged with a configuration file.
+func (w *world) runEdge(t *testing.T, config string) *process {
+	t.Helper()
 	bin := os.Getenv("EDGED_UNDER_TEST")
 	if _, err := os.Stat(bin); err != nil {
 		t.Fatal("edged could not be built, see above")
 	}
-	p := w.start(t, "edged", bin, "serve", "--config", w.configure(t, spec))
+	p := w.start(t, "edged", bin, "serve", "--config", config)
 	await(t, "edged to be ready", func() bool {
 		if p.ended() {
 			t.Fatalf("edged ended: %v", p.err)

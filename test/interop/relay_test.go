@@ -100,3 +100,20 @@ func TestPoolComesBack(t *testing.T) {
 	w.peer(t, "fe1.corp.contoso.com", &cert.TLS, w.inside)
 	await(t, "the pool to be found again", func() bool { return send() == 200 })
 }
+
+// TestDialogSurvivesRestart ends edged in the middle of a call and starts it
+// again: the routes of the call hold all it needs to know, both ways.
+func TestDialogSurvivesRestart(t *testing.T) {
+	s := newStand(t)
+	invite := invitation(s.fabrikam)
+	caller := s.establish(t, s.dialEdge(t, s.fabrikam), invite)
+	callee := s.front.Desk.DialogOfCallee(s.front.Desk.Arrived(invite.Get("Call-ID"))[0])
+	s.edge.stop()
+	s.runEdge(t, s.config)
+	if got := status(t, s.dialEdge(t, s.fabrikam), s.fabrikam.Compose(caller.Next("INFO"))); got != 200 {
+		t.Errorf("INFO of the caller answered with %d, want 200", got)
+	}
+	if got := status(t, s.dialInside(t), s.front.Compose(callee.Next("BYE"))); got != 200 {
+		t.Errorf("BYE of the callee answered with %d, want 200", got)
+	}
+}

@@ -15,6 +15,8 @@ type stand struct {
 	*world
 	front    *sippeer.Peer // the only member of our pool
 	fabrikam *sippeer.Peer // an allowed partner's edge
+	config   string        // edged's
+	edge     *process
 }
 
 func newStand(t *testing.T) stand {
@@ -28,7 +30,8 @@ func newStand(t *testing.T) stand {
 		front:    w.peer(t, "fe1.corp.contoso.com", &inside.TLS, w.inside),
 		fabrikam: w.peer(t, "sip.fabrikam.com", &outside.TLS, w.roots),
 	}
-	w.startEdge(t, edgeSpec{})
+	s.config = w.configure(t, edgeSpec{})
+	s.edge = w.runEdge(t, s.config)
 	return s
 }
 
