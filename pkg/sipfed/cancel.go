@@ -11,7 +11,7 @@ import (
 // handleCancel answers a CANCEL, hop by hop, and takes its INVITE back
 // (RFC 3261 §9.2, §16.10).
 func (s *Server) handleCancel(c *conn, m *sipmsg.Message) {
-	tx := s.table.server(serverKey(c, m.Via(), m.Method))
+	tx := s.table.server(serverKey(c, m))
 	if tx == nil {
 		s.answerRefusal(c, m, refuse(verdict.RouteInvalid, "CANCEL matches no INVITE"))
 		return
@@ -57,7 +57,7 @@ func (tx *transaction) cancelAttempt(a *attempt) {
 // absorb recognises a request that is under way already: a retransmission gets
 // the last response again, if it is an INVITE, and goes no further (§17.2.3).
 func (s *Server) absorb(c *conn, m *sipmsg.Message) bool {
-	tx := s.table.server(serverKey(c, m.Via(), m.Method))
+	tx := s.table.server(serverKey(c, m))
 	if tx == nil {
 		return false
 	}
@@ -73,13 +73,7 @@ func (s *Server) absorb(c *conn, m *sipmsg.Message) bool {
 // ACK of a 2xx on, which is a request of its own without a transaction
 // (§17.1.1.3, §13.2.2.4). No ACK is ever answered.
 func (s *Server) handleACK(ctx context.Context, c *conn, m *sipmsg.Message) {
-	if tx := s.table.server(serverKey(c, m.Via(), m.Method)); tx != nil {
-		tx.mu.Lock()
-		defer tx.mu.Unlock()
-		tx.phase = tx.phase.next(acknowledged, true)
-		if tx.phase == terminated {
-			tx.drop()
-		}
+	if tx := s.table.server(serverKey(c, m)); tx != nil && tx.acknowledged() {
 		return
 	}
 	st := s.state.Load()
@@ -92,6 +86,22 @@ func (s *Server) handleACK(ctx context.Context, c *conn, m *sipmsg.Message) {
 		return
 	}
 	s.forwardRequest(st, c, m, adm)
+}
+
+// acknowledged takes the sender's ACK for a final response ≥ 300. It reports
+// false for an INVITE that was answered with 2xx: a sender that uses its branch
+// again means the other kind of ACK.
+func (tx *transaction) acknowledged() bool {
+	tx.mu.Lock()
+	defer tx.mu.Unlock()
+	if tx.phase == accepted {
+		return false
+	}
+	tx.phase = tx.phase.next(acknowledged, true)
+	if tx.phase == terminated {
+		tx.drop()
+	}
+	return true
 }
 
 // noteDropped logs and counts a request that ends here without an answer.

@@ -330,10 +330,16 @@ func (c *conn) retire() {
 	}
 }
 
+// maxDomains bounds what a connection remembers. A provider's may carry more;
+// those are asked for with every message all the same.
+const maxDomains = 1000
+
 // accepted notes that policy let a domain speak on this connection.
 func (c *conn) accepted(d domain.Name) {
 	c.mu.Lock()
-	c.domains[d] = struct{}{}
+	if len(c.domains) < maxDomains {
+		c.domains[d] = struct{}{}
+	}
 	c.mu.Unlock()
 }
 

@@ -59,7 +59,7 @@ func (s *Server) forwardRequest(st *State, c *conn, m *sipmsg.Message, adm *admi
 	tx := &transaction{srv: s, st: st, from: c, req: m, adm: adm, born: time.Now()}
 	tx.connectBy = tx.born.Add(st.Bounds.ConnectTotal)
 	if tx.answered() {
-		tx.key = serverKey(c, m.Via(), m.Method)
+		tx.key = serverKey(c, m)
 		if refused := s.enter(tx); refused != nil {
 			s.answerRefusal(c, m, refused)
 			return

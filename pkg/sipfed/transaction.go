@@ -1,6 +1,7 @@
 package sipfed
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"hash/maphash"
@@ -71,19 +72,30 @@ func (p phase) next(e event, invite bool) phase {
 // serverKey names a server transaction (RFC 3261 §17.2.3): branch and sent-by
 // of the top Via, the method (ACK and CANCEL meet their INVITE), and, so that
 // no partner can reach into another's transactions, the certificate it proved.
-func serverKey(c *conn, via sipmsg.ViaValue, method string) string {
+// A branch that is not unique by RFC 3261's promise is told apart by the rest
+// of what RFC 2543 matched by.
+func serverKey(c *conn, m *sipmsg.Message) string {
+	const cookie = "z9hG4bK"
+	via, method := m.Via(), m.Method
 	host, port := via.SentBy()
-	key := make([]byte, 0, 96)
+	key := make([]byte, 0, 128)
 	key = append(key, byte(c.side))
 	key = append(key, c.key...)
 	key = append(key, via.Branch()...)
 	key = append(key, 0)
-	key = append(key, host...)
+	key = append(key, bytes.ToLower(host)...)
 	key = binary.BigEndian.AppendUint16(key, port)
 	if method == "ACK" || method == "CANCEL" {
 		method = "INVITE"
 	}
-	return string(append(key, method...))
+	key = append(key, method...)
+	if branch := via.Branch(); len(branch) <= len(cookie) || !bytes.HasPrefix(branch, []byte(cookie)) {
+		number, _ := m.CSeq()
+		key = binary.BigEndian.AppendUint32(append(key, 0), number)
+		key = append(append(key, m.From().Tag()...), 0)
+		key = append(key, m.CallID()...)
+	}
+	return string(key)
 }
 
 var errTableFull = errors.New("transaction table is full")
