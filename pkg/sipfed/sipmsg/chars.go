@@ -24,7 +24,7 @@ func classify() (t [256]uint8) {
 			t[set[i]] |= class
 		}
 	}
-	clear := func(class uint8, set string) {
+	unmark := func(class uint8, set string) {
 		for i := range len(set) {
 			t[set[i]] &^= class
 		}
@@ -36,9 +36,9 @@ func classify() (t [256]uint8) {
 	mark(classScheme, letters+digits+"+-.")
 	mark(classAlpha, letters)
 	mark(classDigit, digits)
-	clear(classParam, `"<>;,`)
-	clear(classUser, `"<>@:`)
-	clear(classURI, `"<>`)
+	unmark(classParam, `"<>;,`)
+	unmark(classUser, `"<>@:`)
+	unmark(classURI, `"<>`)
 	return t
 }
 

@@ -1,7 +1,7 @@
 package sipmsg
 
 // Limits bounds what a Reader buffers and Parse accepts. All of them must be
-// positive.
+// positive and below 4 GiB.
 type Limits struct {
 	Line    int // bytes of one line of the header section; beyond: 513
 	Headers int // bytes from the start line to the empty line, both included; beyond: 513

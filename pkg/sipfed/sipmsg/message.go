@@ -1,7 +1,7 @@
 package sipmsg
 
 // Message is one SIP message and the index of its rows. Read it from any number
-// of goroutines, change it never: a Splice makes the changed copy.
+// of goroutines, change or copy it never: a Splice makes the changed message.
 type Message struct {
 	// Raw is everything from the start line to the end of the body, as read. It
 	// is valid until Release.

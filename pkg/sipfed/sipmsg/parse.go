@@ -8,8 +8,7 @@ func Parse(raw []byte, lim Limits) (*Message, error) {
 	var s section
 	done, err := s.scan(m, raw, &lim)
 	if err == nil && !done {
-		err = &FramingError{Status: 400, Detail: "the header section must end with an empty line"}
-		err = s.fail(m, raw, len(raw), err)
+		err = s.fail(m, raw, len(raw), 400, "the header section must end with an empty line")
 	}
 	if err != nil {
 		return m.broken(raw, &lim), err

@@ -2,6 +2,8 @@ package sipmsg
 
 import "bytes"
 
+const badLine = "a line must end with CRLF, not with CR or LF alone"
+
 // section finds the end of a header section, however it is cut into segments,
 // and looks at every byte once. Offsets count from the message's first byte.
 //
@@ -63,25 +65,25 @@ func (s *section) takeLine(m *Message, b []byte, end int, lim *Limits) (done boo
 	case s.isTooLong(m, end, lim):
 		return false, s.tooLong(m, b, lim)
 	case end-start < 2 || b[end-2] != '\r':
-		return false, s.fail(m, b, end, nil)
+		return false, s.fail(m, b, end, 400, badLine)
 	}
 	s.line = end
 	s.lines++
 	switch {
 	case !m.started && !m.takeStartLine(b[:end-2]):
-		return false, s.fail(m, b, end, &FramingError{Detail: "the first line is no SIP start line"})
+		return false, s.fail(m, b, end, 0, "the first line is no SIP start line")
 	case !m.started:
 		m.started = true
 	case end-start == 2:
 		if !s.check(b, end) {
-			return false, s.fail(m, b, end, nil)
+			return false, s.fail(m, b, end, 400, badLine)
 		}
 		m.headers = start
 		return true, nil
 	case isBlank(b[start]) && len(m.fields) > 0:
 		m.fields[len(m.fields)-1].end = uint32(end) //nolint:gosec // bounded by Limits
 	case len(m.fields) >= min(lim.Fields, maxFields):
-		return false, s.fail(m, b, end, &FramingError{Status: 513, Detail: "too many header fields"})
+		return false, s.fail(m, b, end, 513, "too many header fields")
 	default:
 		m.fields = append(m.fields, Field{start: uint32(start), end: uint32(end)}) //nolint:gosec // as above
 	}
@@ -110,7 +112,7 @@ func (s *section) unfinished(m *Message, b []byte, lim *Limits) *FramingError {
 		return s.tooLong(m, b, lim)
 	}
 	if !s.check(b, len(b)) {
-		return s.fail(m, b, len(b), nil)
+		return s.fail(m, b, len(b), 400, badLine)
 	}
 	return nil
 }
@@ -123,9 +125,9 @@ func (s *section) isTooLong(m *Message, end int, lim *Limits) bool {
 
 func (s *section) tooLong(m *Message, b []byte, lim *Limits) *FramingError {
 	if end := s.line + lim.Line; m.started && end < lim.Headers {
-		return s.fail(m, b, end, &FramingError{Status: 513, Detail: "a line exceeds its limit"})
+		return s.fail(m, b, end, 513, "a line exceeds its limit")
 	}
-	return s.fail(m, b, lim.Headers, &FramingError{Status: 513, Detail: "the header section exceeds its limit"})
+	return s.fail(m, b, lim.Headers, 513, "the header section exceeds its limit")
 }
 
 // check looks for NUL and bare CR in b[clean:end], where end is the end of a line
@@ -144,11 +146,14 @@ func (s *section) check(b []byte, end int) bool {
 	return true
 }
 
-// fail ends the section at its first bad byte before end, or with err if there is
-// none, and keeps the rows before it.
-func (s *section) fail(m *Message, b []byte, end int, err *FramingError) *FramingError {
+// fail ends the section at its first bad byte before end, or with the given error
+// if there is none, and keeps the rows before it.
+func (s *section) fail(m *Message, b []byte, end, status int, detail string) *FramingError {
 	if i := firstBad(b, max(s.clean-1, 0), end); i >= 0 {
-		end, err = i, &FramingError{Status: 400, Detail: badByteDetail(b[i])}
+		end, status, detail = i, 400, badLine
+		if b[i] == 0 {
+			detail = "a NUL byte in the header section"
+		}
 	}
 	keep := len(m.fields)
 	for keep > 0 && int(m.fields[keep-1].end) > end {
@@ -159,19 +164,9 @@ func (s *section) fail(m *Message, b []byte, end int, err *FramingError) *Framin
 	}
 	m.fields = m.fields[:keep]
 	if m.response || !m.started || end < m.line.end {
-		err.Status = 0
+		status = 0
 	}
-	return err
-}
-
-func badByteDetail(c byte) string {
-	switch c {
-	case 0:
-		return "a NUL byte in the header section"
-	case '\n':
-		return "a line must end with CRLF, not with LF alone"
-	}
-	return "a line must end with CRLF, not with CR alone"
+	return &FramingError{Status: status, Detail: detail}
 }
 
 // firstBad returns the first LF without CR, CR without LF or NUL in b[from:end],

@@ -56,9 +56,8 @@ func (v *validator) version(b []byte, field string) {
 	if equalFold(b, "sip/2.0") {
 		return
 	}
-	number := b[min(4, len(b)):]
-	major := run(number, 0, classDigit)
-	if major > 0 && major < len(number) && number[major] == '.' && all(number[major+1:], classDigit) {
+	major, minor, _ := bytes.Cut(b[min(len("SIP/"), len(b)):], []byte{'.'})
+	if all(major, classDigit) && all(minor, classDigit) {
 		v.fail(505, field, "the version must be SIP/2.0")
 		return
 	}

@@ -89,11 +89,11 @@ func elementEnd(b []byte, i, end int) int {
 			if angle {
 				break
 			}
-			close := quotedEnd(b[:end], i)
-			if close < 0 {
+			after := quotedEnd(b[:end], i)
+			if after < 0 {
 				return end
 			}
-			i = close - 1
+			i = after - 1
 		case '<':
 			angle = true
 		case '>':
