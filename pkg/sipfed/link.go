@@ -96,16 +96,17 @@ func (l *link) renew(h hop) {
 func (l *link) obtain(a *attempt) (*conn, *refusal) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if c := l.conns[a.target]; c != nil && !c.isClosed() {
+	waiting, dialling := l.dials[a.target]
+	// Nothing overtakes what waits, not even when the connection is there already.
+	if c := l.conns[a.target]; !dialling && c != nil && !c.isClosed() {
 		return c, nil
 	}
-	if o, ok := l.down[a.target]; ok && time.Now().Before(o.until) {
+	if o, ok := l.down[a.target]; ok && !dialling && time.Now().Before(o.until) {
 		return nil, o.why
 	}
 	if l.waiting >= a.tx.st.Bounds.QueueMessages {
 		return nil, refuse(verdict.QueueFull, "limits.queue_messages reached for %s", a.target)
 	}
-	waiting, dialling := l.dials[a.target]
 	l.dials[a.target] = append(waiting, a)
 	l.waiting++
 	if !dialling && !l.dial(a.target, a.tx.st) {
@@ -168,15 +169,21 @@ func (l *link) failed(target string, why *refusal) {
 	}
 }
 
-// resume lets everything that waited for a target go on.
+// resume lets everything that waited for a target go on, in order; what comes
+// meanwhile waits behind it.
 func (l *link) resume(target string, c *conn, refused *refusal) {
-	l.mu.Lock()
-	waiting := l.dials[target]
-	delete(l.dials, target)
-	l.waiting -= len(waiting)
-	l.mu.Unlock()
-	for _, a := range waiting {
-		if a != nil {
+	for {
+		l.mu.Lock()
+		waiting := l.dials[target]
+		if len(waiting) == 0 {
+			delete(l.dials, target)
+			l.mu.Unlock()
+			return
+		}
+		l.dials[target] = nil
+		l.waiting -= len(waiting)
+		l.mu.Unlock()
+		for _, a := range waiting {
 			a.tx.resume(a, c, refused)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"edged/pkg/discovery"
 	"edged/pkg/domain"
@@ -116,8 +117,26 @@ func orDefault(port uint16) uint16 {
 // one look-up for each domain, and only that domain's requests wait, in order.
 type lookups struct {
 	srv     *Server
+	running atomic.Int32 // look-ups under way: where there are none, nobody takes the lock
 	mu      sync.Mutex
 	waiting map[domain.Name][]*transaction
+}
+
+// behind queues a decided transaction, whose lock is held, if others to its
+// domain still wait for a look-up: it must not overtake them.
+func (q *lookups) behind(tx *transaction) bool {
+	if q.running.Load() == 0 {
+		return false
+	}
+	d := tx.adm.remote()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	queue, running := q.waiting[d]
+	if !running || len(queue) >= tx.st.Bounds.QueueMessages {
+		return false
+	}
+	q.waiting[d] = append(queue, tx)
+	return true
 }
 
 // wait queues a transaction, whose lock is held.
@@ -131,6 +150,9 @@ func (q *lookups) wait(tx *transaction) {
 		return
 	}
 	q.waiting[d] = append(queue, tx)
+	if !running {
+		q.running.Add(1)
+	}
 	q.mu.Unlock()
 	if running {
 		return
@@ -145,12 +167,20 @@ func (q *lookups) resolve(ctx context.Context, st *State, d domain.Name) {
 	ctx, cancel := context.WithTimeout(ctx, st.Bounds.ConnectTotal)
 	defer cancel()
 	answer, err := st.Resolver.SRV(ctx, discovery.SIPFederation, d)
-	q.mu.Lock()
-	queue := q.waiting[d]
-	delete(q.waiting, d)
-	q.mu.Unlock()
-	for _, tx := range queue {
-		tx.resolved(answer, err)
+	for {
+		q.mu.Lock()
+		queue := q.waiting[d]
+		if len(queue) == 0 {
+			delete(q.waiting, d)
+			q.running.Add(-1)
+			q.mu.Unlock()
+			return
+		}
+		q.waiting[d] = nil
+		q.mu.Unlock()
+		for _, tx := range queue {
+			tx.resolved(answer, err)
+		}
 	}
 }
 

@@ -75,6 +75,9 @@ func (s *Server) forwardRequest(st *State, c *conn, m *sipmsg.Message, adm *admi
 		s.lookups.wait(tx)
 		return
 	}
+	if !adm.inward && s.lookups.behind(tx) {
+		return
+	}
 	tx.route()
 }
 

@@ -98,6 +98,14 @@ CSeq: ` + seq + " " + method + "\n\n"
 		pool.send(bye.reply("200 OK"))
 		partner.expect("SIP/2.0 200")
 
+		// The token is for this dialog and its user: not for another user by
+		// Request-URI, nor for a request that is in no dialog.
+		other := strings.Replace(inDialog("MESSAGE", "3", "user"), "sip:alice@10.0.0.9 SIP", "sip:mallory@contoso.com SIP", 1)
+		partner.send(other)
+		partner.expect("SIP/2.0 404")
+		partner.send(strings.Replace(inDialog("INVITE", "4", "new"), ";tag=there", "", 1))
+		partner.expect("SIP/2.0 481")
+
 		// The same token on another certificate's connection is worth nothing.
 		thief := b.partner(b.world.other)
 		thief.send(strings.ReplaceAll(inDialog("BYE", "3", "thief"), "bob@fabrikam.com", "eve@adatum.com"))

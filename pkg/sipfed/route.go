@@ -58,6 +58,9 @@ func openDialog(st *State, c *conn, m *sipmsg.Message, adm *admission, sealed []
 		}
 		return nil
 	}
+	if len(toTag) == 0 {
+		return refuse(verdict.RouteInvalid, "our route token in a request that is in no dialog")
+	}
 	token, err := st.tokens.open(sealed, c.side, m.CallID(), m.From().Tag(), toTag)
 	if err != nil {
 		return refuse(verdict.RouteInvalid, "the route token is forged, stolen or older than the previous secret")
@@ -69,6 +72,9 @@ func openDialog(st *State, c *conn, m *sipmsg.Message, adm *admission, sealed []
 // ownRoute reports whether a Route URI is one this edge would put into
 // Record-Route, on either side.
 func (s *Server) ownRoute(st *State, uri sipmsg.URI) bool {
+	if _, ok := uri.Param("maddr"); ok {
+		return false // it leads to the maddr, whatever the host says (RFC 3261 §19.1.1)
+	}
 	for side := range st.Faces {
 		f := &st.Faces[side]
 		if f.named(uri.Host) && (uri.Port == f.Port || uri.Port == 0) {

@@ -108,7 +108,9 @@ func (s *Server) screenInward(ctx context.Context, st *State, c *conn, m *sipmsg
 		Facts: policy.Facts{Names: c.identity.Names, Anchors: c.identity.Anchors},
 	}
 	if adm.dialog {
-		q.Local = adm.token.local
+		if refused := dialogTarget(st, uri, adm.token.local, &q); refused != nil {
+			return refused
+		}
 	} else if refused := inwardTarget(st, uri, adm, &q); refused != nil {
 		return refused
 	}
@@ -161,6 +163,24 @@ func inwardTarget(st *State, uri sipmsg.URI, adm *admission, q *policy.Question)
 	return nil
 }
 
+// dialogTarget is the local user that a request in a dialog is for: the one its
+// Request-URI names, where that is in one of our domains (an address of record
+// or a GRUU), else the dialog's. A route opens the way to a pool, not to another
+// user of it.
+func dialogTarget(st *State, uri sipmsg.URI, ofDialog policy.User, q *policy.Question) *refusal {
+	q.Local = ofDialog
+	ours, err := domain.ParseWire(string(uri.Host))
+	if err != nil || len(uri.User) == 0 || !st.Policy.IsLocal(ours, policy.SIP) {
+		return nil
+	}
+	user, err := policy.CanonicalUser(string(uri.User), ours)
+	if err != nil {
+		return refuse(verdict.UserUnreadable, "%v", err)
+	}
+	q.Local = user
+	return nil
+}
+
 // screenOutward judges a request of a pool.
 func (s *Server) screenOutward(st *State, c *conn, m *sipmsg.Message, uri sipmsg.URI, adm *admission) *refusal {
 	ours, refused := senderDomain(m.From().URI)
@@ -173,10 +193,14 @@ func (s *Server) screenOutward(st *State, c *conn, m *sipmsg.Message, uri sipmsg
 	}
 	q := policy.Question{Protocol: policy.SIP, Direction: policy.Outward}
 	if adm.dialog {
-		q.Local, q.Remote = adm.token.local, adm.token.partner
-		if poolOf(st, c, q.Local.Domain) == nil {
-			return refuse(verdict.RouteInvalid, "route token of %s used by %s", q.Local.Domain, c.subject)
+		if poolOf(st, c, adm.token.local.Domain) == nil {
+			return refuse(verdict.RouteInvalid, "route token of %s used by %s", adm.token.local.Domain, c.subject)
 		}
+		// RFC 4916 lets From change in a dialog: whoever speaks now needs the permission.
+		if q.Local, refused = outwardSender(m, ours); refused != nil {
+			return refused
+		}
+		q.Remote = adm.token.partner
 	} else if refused := outwardQuestion(m, uri, ours, &q); refused != nil {
 		return refused
 	}
@@ -196,19 +220,26 @@ func outwardQuestion(m *sipmsg.Message, uri sipmsg.URI, ours domain.Name, q *pol
 	if err != nil {
 		return refuse(verdict.DomainUnlisted, "%s is no domain name", uri.Host)
 	}
+	var refused *refusal
+	q.Local, refused = outwardSender(m, ours)
+	q.Remote = remote
+	return refused
+}
+
+// outwardSender is the user inside who sends a request.
+func outwardSender(m *sipmsg.Message, ours domain.Name) (policy.User, *refusal) {
 	from, err := sipmsg.ParseURI(m.From().URI)
 	if err != nil {
-		return refuse(verdict.Malformed, "From: %v", err)
+		return policy.User{}, refuse(verdict.Malformed, "From: %v", err)
 	}
-	local, err := policy.CanonicalUser(string(from.User), ours)
+	user, err := policy.CanonicalUser(string(from.User), ours)
 	if err != nil {
-		return refuse(verdict.UserUnreadable, "%v", err)
+		return policy.User{}, refuse(verdict.UserUnreadable, "%v", err)
 	}
 	if asserted, ok := assertedUser(m, ours); ok {
-		local = asserted
+		user = asserted
 	}
-	q.Local, q.Remote = local, remote
-	return nil
+	return user, nil
 }
 
 // assertedUser reads P-Asserted-Identity of the inside (RFC 3325 §9.1).
