@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/signal"
 	"strings"
 	"syscall"
 	"text/tabwriter"
-
-	"os"
 
 	"edged/internal/daemon"
 	"edged/pkg/discovery"
@@ -76,8 +75,10 @@ func (c *explainCmd) question(set *policy.Set) policy.Question {
 		q.Protocol = policy.XMPP
 	}
 	from, to := policy.User(c.From), policy.User(c.To)
-	q.Facts = policy.Facts{SRV: c.SRV, SRVKnown: len(c.SRV) > 0 || c.NoSRV, Media: c.Media,
-		Consent: c.Consent, Exhausted: c.Exhausted}
+	q.Facts = policy.Facts{
+		SRV: c.SRV, SRVKnown: len(c.SRV) > 0 || c.NoSRV, Media: c.Media,
+		Consent: c.Consent, Exhausted: c.Exhausted,
+	}
 	if set.IsLocal(from.Domain, q.Protocol) {
 		q.Direction, q.Local, q.Remote = policy.Outward, from, to.Domain
 		return q

@@ -66,7 +66,7 @@ func run(args []string) int {
 type versionCmd struct{}
 
 // Run prints one line: version, revision, Go.
-func (versionCmd) Run() error {
+func (versionCmd) Run() error { //nolint:unparam // kong asks for the result
 	fmt.Printf("edged %s %s %s/%s\n", programVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return nil
 }

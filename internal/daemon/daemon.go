@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,7 +45,7 @@ type Daemon struct {
 	reloads            chan reloadRequest
 	stopping           atomic.Bool
 
-	ctx    context.Context
+	ctx    context.Context //nolint:containedctx // the life of what serve starts, ended by Stop
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 }
@@ -56,13 +57,15 @@ func Start(ctx context.Context, o Options) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Daemon{options: o, members: make(map[string]*nexthop.Pool), addrs: make(map[string]net.Addr),
-		reloads: make(chan reloadRequest), metrics: newMetrics(o.Version)}
+	d := &Daemon{
+		options: o, members: make(map[string]*nexthop.Pool), addrs: make(map[string]net.Addr),
+		reloads: make(chan reloadRequest), metrics: newMetrics(o.Version),
+	}
 	d.ctx, d.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	d.openLog(l.Config.Log)
 	if err := d.start(ctx, l, m); err != nil {
 		d.cancel()
-		d.release()
+		_ = d.release() // err is what went wrong
 		d.work.Wait()
 		return nil, err
 	}
@@ -230,7 +233,7 @@ func (d *Daemon) where(name string) string {
 
 func (d *Daemon) listening() []string {
 	var all []string
-	for _, l := range append(d.external[:len(d.external):len(d.external)], d.internal...) {
+	for _, l := range append(slices.Clip(d.external), d.internal...) {
 		all = append(all, l.Addr().String())
 	}
 	return all

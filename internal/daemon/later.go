@@ -21,8 +21,10 @@ func unsupported(c *config.Config) []config.Problem {
 	} {
 		for i := range side.list {
 			if len(side.list[i].ProxyProtocol) > 0 {
-				problems = append(problems, config.Problem{Path: item(side.path, i) + ".proxy_protocol",
-					Text: "not supported by this version; remove it, and let the load balancer pass connections on with their source addresses"})
+				problems = append(problems, config.Problem{
+					Path: item(side.path, i) + ".proxy_protocol",
+					Text: "not supported by this version; remove it, and let the load balancer pass connections on with their source addresses",
+				})
 			}
 		}
 	}

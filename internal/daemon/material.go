@@ -52,8 +52,10 @@ func (m *material) read(l *config.Loaded) []config.Problem {
 		problems = append(problems, config.Problem{Path: "secret_file", Text: err.Error()})
 	}
 	problems = append(problems, m.readKeys(m.external, c.FQDN, outsidePairs(c))...)
-	problems = append(problems, readTrust(m.external, tlsid.TrustConfig{Roots: c.TLS.Roots, Anchors: l.Policy.Anchors(),
-		CRLs: c.TLS.CRLs, CRLRequired: c.TLS.CRL == config.CRLRequired}, "tls", outsideTrust(l))...)
+	problems = append(problems, readTrust(m.external, tlsid.TrustConfig{
+		Roots: c.TLS.Roots, Anchors: l.Policy.Anchors(),
+		CRLs: c.TLS.CRLs, CRLRequired: c.TLS.CRL == config.CRLRequired,
+	}, "tls", outsideTrust(l))...)
 	if !c.SIP.Serves() {
 		return problems
 	}
@@ -150,8 +152,10 @@ func outsideTrust(l *config.Loaded) []trustFile {
 	c, s := &l.Config, &l.Source
 	all := rootFiles("", "tls.roots", c.TLS.Roots)
 	for i, f := range c.TLS.CRLs {
-		all = append(all, trustFile{"", item("tls.crls", i),
-			tlsid.TrustConfig{CRLs: []string{f}, CRLRequired: c.TLS.CRL == config.CRLRequired}})
+		all = append(all, trustFile{
+			"", item("tls.crls", i),
+			tlsid.TrustConfig{CRLs: []string{f}, CRLRequired: c.TLS.CRL == config.CRLRequired},
+		})
 	}
 	for i := range s.AllowedDomains {
 		all = append(all, rootFiles(c.Policy, item("allowed_domains", i)+".roots", s.AllowedDomains[i].Roots)...)

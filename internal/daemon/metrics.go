@@ -25,22 +25,38 @@ type metrics struct {
 func newMetrics(version string) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
-		reloadGood: prometheus.NewGauge(prometheus.GaugeOpts{Name: "edged_config_last_reload_successful",
-			Help: "1 if the last attempt to load the configuration succeeded."}),
-		reloadTime: prometheus.NewGauge(prometheus.GaugeOpts{Name: "edged_config_last_reload_success_timestamp_seconds",
-			Help: "When the configuration in force was loaded."}),
-		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "edged_config_reloads_total",
-			Help: "Reloads by result."}, []string{"result"}),
-		config: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "edged_config_info",
-			Help: "The configuration in force, by the hashes of its files."}, []string{"config_hash", "policy_hash"}),
-		certificate: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "edged_certificate_not_after_timestamp_seconds",
-			Help: "When our certificates expire."}, []string{"side", "file"}),
-		staleCRLs: prometheus.NewGauge(prometheus.GaugeOpts{Name: "edged_crls_stale",
-			Help: "Revocation lists that are missing or past their next update."}),
-		lookups: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "edged_dns_lookups_total",
-			Help: "DNS look-ups by kind and outcome."}, []string{"kind", "outcome"}),
-		lookupTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "edged_dns_lookup_seconds",
-			Help: "Time of DNS look-ups.", Buckets: prometheus.ExponentialBuckets(0.0005, 4, 8)}, []string{"kind"}),
+		reloadGood: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "edged_config_last_reload_successful",
+			Help: "1 if the last attempt to load the configuration succeeded.",
+		}),
+		reloadTime: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "edged_config_last_reload_success_timestamp_seconds",
+			Help: "When the configuration in force was loaded.",
+		}),
+		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "edged_config_reloads_total",
+			Help: "Reloads by result.",
+		}, []string{"result"}),
+		config: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "edged_config_info",
+			Help: "The configuration in force, by the hashes of its files.",
+		}, []string{"config_hash", "policy_hash"}),
+		certificate: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "edged_certificate_not_after_timestamp_seconds",
+			Help: "When our certificates expire.",
+		}, []string{"side", "file"}),
+		staleCRLs: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "edged_crls_stale",
+			Help: "Revocation lists that are missing or past their next update.",
+		}),
+		lookups: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "edged_dns_lookups_total",
+			Help: "DNS look-ups by kind and outcome.",
+		}, []string{"kind", "outcome"}),
+		lookupTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "edged_dns_lookup_seconds",
+			Help: "Time of DNS look-ups.", Buckets: prometheus.ExponentialBuckets(0.0005, 4, 8),
+		}, []string{"kind"}),
 	}
 	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "edged_build_info", Help: "The program that runs."}, []string{"version", "goversion"})
 	info.WithLabelValues(version, runtime.Version()).Set(1)

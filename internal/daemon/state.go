@@ -61,8 +61,10 @@ func resolverConfig(c *config.Config, observe func(kind, outcome string, took ti
 	for i, n := range c.DNS.AllowPrivate {
 		private[i] = n.Prefix
 	}
-	return discovery.Config{Servers: c.DNS.Servers, Timeout: c.DNS.Timeout, AllowPrivate: private,
-		TrustAD: c.DNS.TrustAD, CacheSize: c.Limits.DNSCache, Observe: observe}
+	return discovery.Config{
+		Servers: c.DNS.Servers, Timeout: c.DNS.Timeout, AllowPrivate: private,
+		TrustAD: c.DNS.TrustAD, CacheSize: c.Limits.DNSCache, Observe: observe,
+	}
 }
 
 // pool makes a pool; what is known about the health of its members is kept over

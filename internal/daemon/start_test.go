@@ -1,0 +1,110 @@
+package daemon_test
+
+import (
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"edged/internal/config/configtest"
+	"edged/internal/daemon"
+	"edged/internal/lab/ca"
+)
+
+// TestStartRefused: what could be opened is closed again, and nothing runs on
+// (TestMain sees to that): the next start gets everything.
+func TestStartRefused(t *testing.T) {
+	b := start(t)
+	taken := b.edge.Addr("metrics").String()
+	options := daemon.Options{ConfigPath: filepath.Join(b.dir, "edged.yaml"), LogTo: b.log}
+	for range 2 {
+		if _, err := daemon.Start(t.Context(), options); err == nil || !strings.Contains(err.Error(), "is edged running already?") {
+			t.Errorf("a second edge: %v", err)
+		}
+	}
+	b.stop()
+	l, err := net.Listen("tcp", taken)
+	if err != nil {
+		t.Fatalf("the port is still taken: %v", err)
+	}
+	l.Close()
+	again, err := daemon.Start(t.Context(), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.edge = again
+	if got := b.say(b.dial(fabrikam), fabrikam, "bob@"+fabrikam, alice); got != 200 {
+		t.Errorf("after another start: %d", got)
+	}
+}
+
+// TestCheckWarns: with the words that a person reads.
+func TestCheckWarns(t *testing.T) {
+	t.Chdir(configtest.Lay(t, "../config/testdata/good/minimal", "testdata/warnings"))
+	ended := time.Date(2020, 2, 1, 0, 0, 0, 0, time.UTC)
+	cert := ca.New("Old").Issue(ca.Leaf{CN: "sip.contoso.com", NotBefore: ended.AddDate(0, -1, 0), NotAfter: ended})
+	if _, _, err := cert.WriteFiles("tls", "edge"); err != nil {
+		t.Fatal(err)
+	}
+	_, warnings, err := daemon.Check("edged.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"edged.yaml: xmpp: XMPP is not served by this version; the section is checked, but nothing listens",
+		"tls/edge.crt: our certificate expired on 2020-02-01T00:00:00Z: partners refuse it, renew it now",
+	}
+	if diff := cmp.Diff(want, warnings); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestCheckExamples: what is shown to everybody is accepted.
+func TestCheckExamples(t *testing.T) {
+	for folder, want := range map[string]int{"../../configs": 1, "../../configs/minimal": 0} {
+		dir := configtest.Lay(t, folder)
+		if _, warnings, err := daemon.Check(filepath.Join(dir, "edged.yaml")); err != nil || len(warnings) != want {
+			t.Errorf("%s: %v, warnings %q, want %d", folder, err, warnings, want)
+		}
+	}
+}
+
+// TestRefresh: certificates and revocation lists are read again every hour,
+// although nobody asks, and the configuration files are not.
+func TestRefresh(t *testing.T) {
+	b := start(t, func(s *setup) { s.CRLs = "[tls/public.crl]" })
+	list := func(revoked ...ca.Cert) {
+		b.file("tls/public.crl", b.public.CRL(time.Now().Add(-time.Minute), time.Now().Add(time.Hour), revoked...))
+	}
+	conn, other := b.dial(fabrikam), b.dial(northwind)
+	b.wantOpen(fabrikam, conn, outside)
+	fresh := b.issue("edge", b.public, outside, "contoso.com").X509.SerialNumber.String()
+	list(b.certs[fabrikam])
+	b.write(block(northwind))
+	b.edge.Refresh()
+	b.wantClosed(conn)
+	if got := b.served(); got != fresh {
+		t.Errorf("certificate %s is served, want %s", got, fresh)
+	}
+	if got := b.say(other, northwind, "nina@"+northwind, alice); got != 200 {
+		t.Errorf("the policy was read too: %d", got)
+	}
+
+	b.file("tls/public.crl", []byte("no list"))
+	b.edge.Refresh()
+	b.logged(`level=ERROR msg="certificates not refreshed, the old ones stay in use"`)
+	if got := b.metric("edged_config_last_reload_successful"); got[0] != "edged_config_last_reload_successful 0" {
+		t.Errorf("metric %q", got)
+	}
+	if got := b.say(other, northwind, "nina@"+northwind, alice); got != 200 {
+		t.Errorf("a message after it: %d", got)
+	}
+	list()
+	b.edge.Refresh()
+	if got := b.metric("edged_config_last_reload_successful"); got[0] != "edged_config_last_reload_successful 1" {
+		t.Errorf("metric %q", got)
+	}
+}
