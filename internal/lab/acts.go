@@ -143,7 +143,7 @@ func relays() []scenario {
 func undiscovered() []scenario {
 	const lucy = "lucy@lucerne.example" // at the hosting provider, not listed
 	return []scenario{
-		request("-", nina, alice, "open connection").by(cutOff).cut("policy"),
+		request("-", nina, alice, "open connection").by(cutOff).cut(verdict.DomainUnlisted, ruleUndiscovered),
 		message(nina, alice, "unlisted").refused(403, verdict.DomainUnlisted, ruleUndiscovered),
 		message(alice, nina, "unlisted").refused(403, verdict.DomainUnlisted, ruleUndiscovered).diagnosed(1027),
 		message(alice, lucy, "hosting provider").refused(403, verdict.ProviderUnlisted, ruleWingtip).diagnosed(1028),

@@ -117,8 +117,8 @@ func (sc scenario) notLetIn(result, alert string) scenario {
 }
 
 // cut expects an open connection to be closed by a reload.
-func (sc scenario) cut(why string) scenario {
-	sc.want = want{why: why, conn: "closed"}
+func (sc scenario) cut(reason verdict.Reason, rule string) scenario {
+	sc.want = want{why: reason.String(), rule: rule, conn: "closed"}
 	return sc
 }
 

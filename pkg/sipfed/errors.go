@@ -65,6 +65,9 @@ func answerTo(reason verdict.Reason, side Side) answer {
 	if side == External && hidesUser(reason) {
 		return answer{status: 404, phrase: notFound}
 	}
+	if a, ok := answerToMessage(reason); ok {
+		return a
+	}
 	switch reason {
 	case verdict.FederationOff, verdict.DomainBlocked, verdict.DomainUnlisted, verdict.ProviderDisabled:
 		return answer{status: 403, phrase: forbidden, id: 1027, text: textWrongType}
@@ -107,36 +110,45 @@ func answerTo(reason verdict.Reason, side Side) answer {
 		return answer{status: 480, phrase: "Temporarily Unavailable", id: 1007, text: textTemporarily, retryAfter: 10}
 	case verdict.Overloaded, verdict.ShuttingDown:
 		return answer{status: 503, phrase: unavailable, id: 1007, text: textTemporarily, retryAfter: 10}
-
-	case verdict.Malformed, verdict.TooSlow:
-		return answer{status: 400, phrase: "Bad Request"}
-	case verdict.VersionUnsupported:
-		return answer{status: 505, phrase: "Version Not Supported"}
-	case verdict.SchemeUnsupported:
-		return answer{status: 416, phrase: "Unsupported URI Scheme"}
-	case verdict.ExtensionUnsupported:
-		return answer{status: 420, phrase: "Bad Extension"}
-	case verdict.MethodRefused:
-		return answer{status: 405, phrase: "Method Not Allowed"}
-	case verdict.HopsExhausted:
-		return answer{status: 483, phrase: "Too Many Hops"}
-	case verdict.LoopDetected:
-		return answer{status: 482, phrase: "Loop Detected"}
-	case verdict.RouteInvalid:
-		return answer{status: 481, phrase: "Call/Transaction Does Not Exist", id: 1004, text: "Route set is no longer valid"}
-	case verdict.SecurityDowngrade:
-		return answer{status: 480, phrase: "Temporarily Unavailable"}
-	case verdict.URITooLong:
-		return answer{status: 414, phrase: "Request-URI Too Long"}
-	case verdict.BodyTooLarge:
-		return answer{status: 413, phrase: "Request Entity Too Large"}
-	case verdict.HeadersTooLarge:
-		return answer{status: 513, phrase: "Message Too Large"}
-	case verdict.Cancelled:
-		return answer{status: 487, phrase: "Request Terminated"}
-	case verdict.Allowed, verdict.Count:
+	default:
+		return answer{status: 500, phrase: "Server Internal Error"}
 	}
-	return answer{status: 500, phrase: "Server Internal Error"}
+}
+
+// answerToMessage has the rows of what is wrong in the message itself.
+func answerToMessage(reason verdict.Reason) (answer, bool) {
+	a := answer{}
+	switch reason {
+	case verdict.Malformed, verdict.TooSlow:
+		a = answer{status: 400, phrase: "Bad Request"}
+	case verdict.VersionUnsupported:
+		a = answer{status: 505, phrase: "Version Not Supported"}
+	case verdict.SchemeUnsupported:
+		a = answer{status: 416, phrase: "Unsupported URI Scheme"}
+	case verdict.ExtensionUnsupported:
+		a = answer{status: 420, phrase: "Bad Extension"}
+	case verdict.MethodRefused:
+		a = answer{status: 405, phrase: "Method Not Allowed"}
+	case verdict.HopsExhausted:
+		a = answer{status: 483, phrase: "Too Many Hops"}
+	case verdict.LoopDetected:
+		a = answer{status: 482, phrase: "Loop Detected"}
+	case verdict.RouteInvalid:
+		a = answer{status: 481, phrase: "Call/Transaction Does Not Exist", id: 1004, text: "Route set is no longer valid"}
+	case verdict.SecurityDowngrade:
+		a = answer{status: 480, phrase: "Temporarily Unavailable"}
+	case verdict.URITooLong:
+		a = answer{status: 414, phrase: "Request-URI Too Long"}
+	case verdict.BodyTooLarge:
+		a = answer{status: 413, phrase: "Request Entity Too Large"}
+	case verdict.HeadersTooLarge:
+		a = answer{status: 513, phrase: "Message Too Large"}
+	case verdict.Cancelled:
+		a = answer{status: 487, phrase: "Request Terminated"}
+	default:
+		return a, false
+	}
+	return a, true
 }
 
 // hidesUser lists the reasons that speak about a local user.

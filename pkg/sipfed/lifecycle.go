@@ -28,21 +28,22 @@ func (s *Server) Apply(st *State) error {
 // recheck closes the connections that the State would not let in any more.
 func (s *Server) recheck(st *State) {
 	for _, c := range s.live() {
-		why := ""
+		var r *refusal
 		switch {
 		case !stillProven(st, c):
-			why = "certificate"
+			r = refuse(verdict.CertificateRefused, "the certificate does not prove its names any more")
 		case c.side == External && !c.dialled && s.accept.Excess(c.peer.Addr()) > 0:
-			why = "limits"
-		case !stillAllowed(st, c):
-			why = "policy"
+			r = refuse(verdict.Overloaded, "limits.connections or limits.connections_per_address was lowered")
+		case c.side == External:
+			r = stillAllowed(st, c)
 		}
-		if why == "" && c.dialled && c.shown.ours != st.keyFingerprint(c.side, c.shownFor) {
-			c.retire() // our own certificate has changed: later requests show the new one
-		}
-		if why != "" {
-			c.log.Info("connection refused after reload", slog.String("reason", why))
+		switch {
+		case r != nil:
+			c.log.Info("connection refused after reload", slog.String("reason", r.reason.String()),
+				slog.String("rule", string(r.rule)), slog.String("detail", r.detail))
 			c.close(errRechecked)
+		case c.dialled && c.shown.ours != st.keyFingerprint(c.side, c.shownFor):
+			c.retire() // our own certificate has changed: later requests show the new one
 		}
 	}
 }
@@ -67,24 +68,21 @@ func stillProven(st *State, c *conn) bool {
 // stillAllowed asks policy again about every domain that was let through on the
 // connection, and about whom a dialled one leads to. One that is still welcome
 // keeps it open: others are refused message by message.
-func stillAllowed(st *State, c *conn) bool {
-	if c.side == Internal {
-		return true
-	}
-	domains := c.spokenFor()
-	if len(domains) == 0 {
-		return true
-	}
-	for _, d := range domains {
-		if st.welcomes(c, d) {
-			return true
+func stillAllowed(st *State, c *conn) *refusal {
+	var last *refusal
+	for _, d := range c.spokenFor() {
+		r := st.welcomes(c, d)
+		if r == nil {
+			return nil
 		}
+		last = r
 	}
-	return false
+	return last
 }
 
-// welcomes reports whether some domain of ours may still talk with d over c.
-func (st *State) welcomes(c *conn, d domain.Name) bool {
+// welcomes returns nil if some domain of ours may still talk with d over c,
+// or why none may.
+func (st *State) welcomes(c *conn, d domain.Name) *refusal {
 	q := policy.Question{
 		Protocol: policy.SIP, Remote: d,
 		Facts: policy.Facts{Names: c.identity.Names, Anchors: c.identity.Anchors},
@@ -92,13 +90,16 @@ func (st *State) welcomes(c *conn, d domain.Name) bool {
 	if c.dialled {
 		q.Direction, q.Facts = policy.Outward, policy.Facts{}
 	}
+	var last *refusal
 	for ours := range st.pools {
 		q.Local = policy.User{Domain: ours}
-		if v := st.Policy.DecideDomain(q); v.Allow() || !v.Final() {
-			return true
+		v := st.Policy.DecideDomain(q)
+		if v.Allow() || !v.Final() {
+			return nil
 		}
+		last = refusedBy(v)
 	}
-	return false
+	return last
 }
 
 // spokenFor returns the domains that policy let through on the connection.
