@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"edged/internal/config/configtest"
+	"edged/internal/lab/zone"
 )
 
 // process is an edged that serves, with its log in a file.
@@ -153,6 +154,60 @@ func TestNotify(t *testing.T) {
 	}
 }
 
+// TestSlowReload: a reload that waits for the DNS holds neither the watchdog back
+// nor the end.
+func TestSlowReload(t *testing.T) {
+	const service = "_sipinternaltls._tcp.contoso.com"
+	dns, err := zone.Serve(zone.Zone{SRV: map[string][]zone.SRV{service: {{Port: 1, Target: "fe1.corp.contoso.com"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dns.Close()
+	m, path := newManager(t)
+	dir := configtest.Lay(t, minimal)
+	write := func(timeout string) {
+		text := strings.NewReplacer("DNS", dns.Addr(), "TIMEOUT", timeout).Replace(poolBySRV)
+		if err := os.WriteFile(filepath.Join(dir, "edged.yaml"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("59s")
+	p := serve(t, dir, "exec edged serve -c edged.yaml", []string{"NOTIFY_SOCKET=" + path, "WATCHDOG_USEC=100000"})
+	m.want(t, "READY=1")
+	dns.Set(func(z *zone.Zone) { z.Silent[service] = true })
+	write("1m") // another resolver, which remembers nothing
+	p.signal(t, syscall.SIGHUP)
+	m.reloading(t)
+	for range 3 {
+		m.next(t, true)
+	}
+	p.signal(t, syscall.SIGTERM)
+	m.want(t, "STOPPING=1")
+	if err := p.cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+const poolBySRV = `fqdn: sip.contoso.com
+domains: [{name: contoso.com, protocols: [sip]}]
+tls: {certificates: [{cert: tls/edge.crt, key: tls/edge.key}]}
+secret_file: tls/edge.secret
+dns: {servers: ["DNS"], timeout: TIMEOUT}
+sip:
+  external: {listen: ["127.0.0.1:0"]}
+  internal:
+    listen: ["127.0.0.1:0"]
+    fqdn: edge.corp.contoso.com
+    certificate: {cert: tls/inside.crt, key: tls/inside.key}
+  pools:
+    - name: front
+      domains: [contoso.com]
+      srv: _sipinternaltls._tcp.contoso.com
+      names: [pool.corp.contoso.com]
+      roots: [tls/internal-ca.crt]
+limits: {connect_total: 1m}
+`
+
 // TestNotifyNothingWhenRefused: systemd is not told READY by what cannot start.
 func TestNotifyNothingWhenRefused(t *testing.T) {
 	m, path := newManager(t)
@@ -202,6 +257,8 @@ func TestSocketActivation(t *testing.T) {
 		}
 		conn.Close()
 	}
+	p.signal(t, syscall.SIGHUP)
+	p.logged(t, "msg=reloaded")
 	p.stop(t)
 }
 

@@ -195,7 +195,8 @@ type Listen struct {
 	// Address is where.
 	Address Address `yaml:"listen"`
 	// ProxyProtocol are the networks of load balancers that begin each connection
-	// with a PROXY header; nobody else is believed.
+	// with a PROXY header; nobody else is believed. The daemon of this version
+	// refuses any.
 	ProxyProtocol []Network `yaml:"proxy_protocol"`
 }
 

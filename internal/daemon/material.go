@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"edged/internal/config"
+	"edged/pkg/discovery"
 	"edged/pkg/domain"
 	"edged/pkg/sipfed"
 	"edged/pkg/tlsid"
@@ -50,6 +51,11 @@ func (m *material) read(l *config.Loaded) []config.Problem {
 	problems := unsupported(c)
 	if err := m.readSecret(c); err != nil {
 		problems = append(problems, config.Problem{Path: "secret_file", Text: err.Error()})
+	}
+	if r, err := discovery.New(ResolverConfig(c)); err != nil { // resolv.conf is read there
+		problems = append(problems, config.Problem{Path: "dns.servers", Text: err.Error()})
+	} else {
+		r.Close()
 	}
 	problems = append(problems, m.readKeys(m.external, c.FQDN, outsidePairs(c))...)
 	problems = append(problems, readTrust(m.external, tlsid.TrustConfig{

@@ -39,6 +39,7 @@ func TestReloadCutsAPartnerOff(t *testing.T) {
 
 			b.reload(change)
 			b.wantClosed(cut)
+			b.awaitNone("sip." + fabrikam) // the one that we dialled too
 			for _, method := range []string{"INFO", "INVITE", "BYE"} {
 				if got := lost.weSend(pool, method); got != 403 {
 					t.Errorf("%s to a partner that is cut off: %d, want 403", method, got)
@@ -369,13 +370,25 @@ func TestReloadDuringALookUp(t *testing.T) {
 // awaitQueries waits until the zone was asked for a record.
 func (b *bed) awaitQueries(name string, n int) {
 	b.Helper()
+	b.await("a question for "+name, func() bool { return b.dns.Queries(name, "SRV") >= n })
+}
+
+// awaitNone waits until no connection with the holder of a name is left.
+func (b *bed) awaitNone(name string) {
+	b.Helper()
+	b.await("the end of the last connection with "+name, func() bool { return len(b.connections(name)) == 0 })
+}
+
+// await looks again and again whether something is so that nobody announces.
+func (b *bed) await(what string, so func() bool) {
+	b.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for ctx := b.soon(); b.dns.Queries(name, "SRV") < n; {
+	for ctx := b.soon(); !so(); {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			b.Fatalf("nobody asks for %s", name)
+			b.Fatalf("waited in vain for %s", what)
 		}
 	}
 }
