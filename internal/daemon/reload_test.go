@@ -309,6 +309,32 @@ func TestReloadRenamesAPool(t *testing.T) {
 	}
 }
 
+// TestReloadWaitsForNewMembers: while the DNS is asked who the members of a new
+// pool are, the old configuration serves.
+func TestReloadWaitsForNewMembers(t *testing.T) {
+	b := start(t)
+	const service = "_sipinternaltls._tcp.contoso.com"
+	b.dns.Set(func(z *zone.Zone) {
+		z.SRV[service] = []zone.SRV{{Port: b.peers["fe2"].Port(), Target: "fe2.corp.contoso.com"}}
+		z.Silent[service] = true
+	})
+	conn := b.dial(fabrikam)
+	b.write(func(s *setup) { s.Pools = []poolSetup{{Name: "new", SRV: service}} })
+	reloaded := make(chan error)
+	go func() { reloaded <- b.edge.Reload(b.soon()) }()
+	b.awaitQueries(service, 1)
+	if got := b.say(conn, fabrikam, "bob@"+fabrikam, alice); got != 200 {
+		t.Errorf("a message meanwhile: %d", got)
+	}
+	b.dns.Set(func(z *zone.Zone) { z.Silent[service] = false })
+	if err := <-reloaded; err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"fe2"}, b.reached(conn)); diff != "" {
+		t.Errorf("members (-want +got):\n%s", diff)
+	}
+}
+
 // TestReloadChangesTheSecret: a dialog outlives its secret as long as that is the
 // previous one, and no longer.
 func TestReloadChangesTheSecret(t *testing.T) {
