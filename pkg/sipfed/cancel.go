@@ -47,7 +47,7 @@ func (tx *transaction) cancelAttempt(a *attempt) {
 		return
 	}
 	a.called = true
-	sent, err := sipmsg.Parse(a.sent, messageLimits(tx.st.Bounds))
+	sent, err := sipmsg.Parse(a.sent, ownLimits(tx.st.Bounds))
 	if err != nil {
 		return // cannot happen: it was made from a message that parsed
 	}
@@ -61,12 +61,17 @@ func (s *Server) absorb(c *conn, m *sipmsg.Message) bool {
 	if tx == nil {
 		return false
 	}
+	tx.repeat(c)
+	return true
+}
+
+// repeat answers a retransmission.
+func (tx *transaction) repeat(c *conn) {
 	tx.mu.Lock()
 	defer tx.mu.Unlock()
 	if tx.last != nil && tx.phase != accepted {
 		_ = c.sendBytes(tx.last)
 	}
-	return true
 }
 
 // handleACK ends a refused INVITE, which is a matter of this hop, or passes the
@@ -78,10 +83,10 @@ func (s *Server) handleACK(ctx context.Context, c *conn, m *sipmsg.Message) {
 	}
 	st := s.state.Load()
 	adm, refused := s.screenRequest(ctx, st, c, m)
-	if refused == nil && adm != nil && !adm.dialog {
-		refused = refuse(verdict.RouteInvalid, "ACK outside a dialog")
+	if adm == nil || !adm.dialog {
+		return // most likely of an INVITE that was refused without a transaction
 	}
-	if refused != nil || adm == nil {
+	if refused != nil {
 		s.noteDropped(c, m, refused)
 		return
 	}

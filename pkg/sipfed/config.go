@@ -85,6 +85,8 @@ type Pool struct {
 	Anchor  string        // the root set that signs its members: an anchor of the internal tlsid.Trust
 	Names   []domain.Name // what a member's certificate must cover: one of these
 	Members *nexthop.Pool // host:port each
+
+	hosts map[domain.Name]bool // of the members; by prepare
 }
 
 // prepare builds the tables that a State is looked up by.
@@ -93,6 +95,13 @@ func (st *State) prepare() error {
 	for _, p := range st.Pools {
 		for _, d := range p.Domains {
 			st.pools[d] = p
+		}
+		p.hosts = make(map[domain.Name]bool)
+		for _, status := range p.Members.Status() {
+			host, _, _ := net.SplitHostPort(status.Member)
+			if name, err := domain.ParseWire(host); err == nil {
+				p.hosts[name] = true
+			}
 		}
 	}
 	for side := range st.Faces {

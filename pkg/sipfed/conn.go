@@ -36,10 +36,10 @@ type conn struct {
 	dialled  bool
 	sock     *tls.Conn
 	peer     netip.AddrPort
-	identity tlsid.Identity
 	subject  string // the identity's first name, for logs
 	key      string // tells certificates apart: part of every transaction key
 	log      *slog.Logger
+	release  func()  // accepted ones outside: gives back what limits counted
 	link     *link   // dialled connections only
 	target   string  // ... and where they lead, host:port
 	shown    linkKey // ... and as whom, with which certificate of ours
@@ -48,9 +48,11 @@ type conn struct {
 
 	// Owned by run and its reader.
 	reader    *sipmsg.Reader
-	messageBy time.Time // when the message under way must be complete; zero between messages
-	firstBy   time.Time // accepted connections: when the first message must be complete; then zero
-	strangers int       // domains looked up for this connection
+	messageBy time.Time                // when the message under way must be complete; zero between messages
+	firstBy   time.Time                // outside: when the first message that policy allows must be here; then zero
+	asked     map[domain.Name]struct{} // domains looked up for this connection
+
+	identity atomic.Pointer[tlsid.Identity] // what the certificate proves; measured again after a reload
 
 	pending atomic.Int64 // server transactions open on this connection
 	heard   atomic.Bool  // a byte has arrived: a late refusal is over
@@ -70,18 +72,19 @@ type conn struct {
 
 func newConn(s *Server, side Side, sock *tls.Conn, id tlsid.Identity) *conn {
 	c := &conn{
-		id:       s.nextConn.Add(1),
-		srv:      s,
-		side:     side,
-		sock:     sock,
-		peer:     addrPort(sock.RemoteAddr()),
-		identity: id,
-		key:      fingerprint(id),
-		waiting:  make(map[*attempt]struct{}),
-		domains:  make(map[domain.Name]struct{}),
-		wake:     make(chan struct{}, 1),
-		used:     time.Now(),
+		id:      s.nextConn.Add(1),
+		srv:     s,
+		side:    side,
+		sock:    sock,
+		peer:    addrPort(sock.RemoteAddr()),
+		key:     fingerprint(id),
+		waiting: make(map[*attempt]struct{}),
+		domains: make(map[domain.Name]struct{}),
+		asked:   make(map[domain.Name]struct{}),
+		wake:    make(chan struct{}, 1),
+		used:    time.Now(),
 	}
+	c.identity.Store(&id)
 	if len(id.Names) > 0 {
 		c.subject = id.Names[0].String()
 	}
@@ -114,7 +117,7 @@ func (c *conn) run(ctx context.Context) {
 func (c *conn) readLoop(ctx context.Context) error {
 	for {
 		m, err := c.reader.Next()
-		c.messageBy, c.firstBy = time.Time{}, time.Time{}
+		c.messageBy = time.Time{}
 		var syntax *sipmsg.SyntaxError
 		var framing *sipmsg.FramingError
 		switch {
@@ -161,33 +164,45 @@ func (c *conn) refuseBroken(m *sipmsg.Message, reason verdict.Reason, status int
 // pong answers a keep-alive at once (RFC 5626 §4.4.1).
 func (c *conn) pong() {
 	c.touch()
-	c.firstBy = time.Time{}
-	_, _ = c.send(func(dst []byte) []byte { return append(dst, "\r\n"...) })
+	_ = c.sendBytes([]byte("\r\n"))
 }
 
 // send appends to the outgoing buffer what fill appends to it, and wakes the
-// writer. It never blocks. It returns the position in the connection's stream
-// of bytes where the message ends.
-func (c *conn) send(fill func(dst []byte) []byte) (end int64, err error) {
+// writer. It never blocks.
+func (c *conn) send(fill func(dst []byte) []byte) error { return c.sendFor(nil, fill) }
+
+// sendBytes queues a message that is already whole.
+func (c *conn) sendBytes(b []byte) error {
+	return c.send(func(dst []byte) []byte { return append(dst, b...) })
+}
+
+// sendFor is send for a request: its attempt then awaits an answer here, and
+// learns where in the connection's stream of bytes it ends. A retired connection
+// takes no requests, only the answers that it owes.
+func (c *conn) sendFor(a *attempt, fill func(dst []byte) []byte) error {
+	most := int(c.srv.state.Load().Bounds.QueueBytes)
 	c.mu.Lock()
-	if c.closed != nil {
+	if c.closed != nil || c.leaving != nil || a != nil && c.retired {
 		c.mu.Unlock()
-		return 0, errConnClosed
+		return errConnClosed
 	}
-	if len(c.out) >= int(c.srv.state.Load().Bounds.QueueBytes) {
+	if len(c.out) >= most {
 		c.mu.Unlock()
 		c.srv.metrics.queueFull(c.side)
-		return 0, errQueueFull
+		return errQueueFull
 	}
 	before := len(c.out)
 	c.out = fill(c.out)
 	added := len(c.out) - before
 	c.queued += int64(added)
-	end = c.queued
+	if a != nil {
+		a.end = c.queued
+		c.waiting[a] = struct{}{}
+	}
 	c.mu.Unlock()
 	c.srv.metrics.queueBytes(added)
 	c.wakeWriter()
-	return end, nil
+	return nil
 }
 
 func (c *conn) wakeWriter() {
@@ -195,12 +210,6 @@ func (c *conn) wakeWriter() {
 	case c.wake <- struct{}{}:
 	default:
 	}
-}
-
-// sendBytes queues a message that is already whole.
-func (c *conn) sendBytes(b []byte) error {
-	_, err := c.send(func(dst []byte) []byte { return append(dst, b...) })
-	return err
 }
 
 // writeLoop is the connection's writer: it sends all that has been queued in
@@ -277,6 +286,7 @@ func (c *conn) close(why error) {
 	}
 	c.closed = why
 	c.srv.metrics.queueBytes(-len(c.out))
+	c.out = nil
 	c.mu.Unlock()
 	c.wakeWriter()
 	// crypto/tls sends close_notify under a deadline of its own.
@@ -297,18 +307,7 @@ func (c *conn) fail() {
 	}
 }
 
-// await registers a request that was sent on this connection. It reports false
-// when the connection has ended meanwhile.
-func (c *conn) await(a *attempt) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.waiting == nil {
-		return false
-	}
-	c.waiting[a] = struct{}{}
-	return true
-}
-
+// settle forgets an attempt that waits no longer.
 func (c *conn) settle(a *attempt) {
 	c.mu.Lock()
 	delete(c.waiting, a)
@@ -341,6 +340,13 @@ func (c *conn) accepted(d domain.Name) {
 		c.domains[d] = struct{}{}
 	}
 	c.mu.Unlock()
+}
+
+// usable reports whether requests may be sent on it.
+func (c *conn) usable() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed == nil && c.leaving == nil && !c.retired
 }
 
 func (c *conn) isClosed() bool { return c.why() != nil }

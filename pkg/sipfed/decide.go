@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"edged/pkg/discovery"
+	"edged/pkg/domain"
 	"edged/pkg/policy"
 	"edged/pkg/sipfed/sipmsg"
 	"edged/pkg/verdict"
@@ -14,14 +15,14 @@ import (
 // decideInward asks policy about a partner's request. Where the answer hangs on
 // the domain's current SRV record, only this connection waits for the look-up,
 // and strangers are held to a number and a rate of them.
-func (s *Server) decideInward(ctx context.Context, st *State, c *conn, m *sipmsg.Message, q *policy.Question) (policy.Decision, *refusal) {
-	d := ask(st, m, *q)
+func (s *Server) decideInward(ctx context.Context, st *State, c *conn, m *sipmsg.Message, dialog bool, q *policy.Question) (policy.Decision, *refusal) {
+	d := ask(st, m, dialog, *q)
 	if d.Final() {
 		return d, refusedBy(d)
 	}
 	answer, err, known := st.Resolver.Peek(discovery.SIPFederation, q.Remote)
 	if !known {
-		if !s.mayLookUp(st, c) {
+		if !s.mayLookUp(st, c, q.Remote) {
 			return d, refuse(verdict.DNSLimited, "too many domains looked up for %s", c.subject)
 		}
 		answer, err = st.Resolver.SRV(ctx, discovery.SIPFederation, q.Remote)
@@ -30,24 +31,27 @@ func (s *Server) decideInward(ctx context.Context, st *State, c *conn, m *sipmsg
 		return d, refuse(verdict.DNSFailed, "%v", err)
 	}
 	q.Facts.SRV, q.Facts.SRVKnown = answer.Names(), true
-	d = ask(st, m, *q)
+	d = ask(st, m, dialog, *q)
 	return d, refusedBy(d)
 }
 
-// mayLookUp spends one of a connection's look-ups and one of its identity's.
-func (s *Server) mayLookUp(st *State, c *conn) bool {
-	if c.strangers >= st.Bounds.StrangerDomains {
-		return false
+// mayLookUp spends one of a connection's new domains, for a domain it has not
+// brought before, and one of its identity's look-ups.
+func (s *Server) mayLookUp(st *State, c *conn, d domain.Name) bool {
+	if _, asked := c.asked[d]; !asked {
+		if len(c.asked) >= st.Bounds.StrangerDomains {
+			return false
+		}
+		c.asked[d] = struct{}{}
 	}
-	c.strangers++
-	return s.strangers.Allow(c.key)
+	return s.strangers.Load().Allow(c.key)
 }
 
 // decideOutward asks policy about a pool's request. If the answer hangs on an
 // SRV record that is not cached, it reports undecided: the request then waits
 // for the look-up in the queue of its domain, and nothing else waits with it.
 func (s *Server) decideOutward(st *State, m *sipmsg.Message, adm *admission) (refused *refusal, undecided bool) {
-	d := ask(st, m, adm.question)
+	d := ask(st, m, adm.dialog, adm.question)
 	if d.Final() {
 		adm.decision = d
 		return refusedBy(d), false
@@ -63,7 +67,7 @@ func (s *Server) decideOutward(st *State, m *sipmsg.Message, adm *admission) (re
 func (s *Server) decideWithSRV(st *State, m *sipmsg.Message, adm *admission, answer discovery.Answer, err error) *refusal {
 	adm.answer = answer
 	adm.question.Facts.SRV, adm.question.Facts.SRVKnown = answer.Names(), true
-	d := ask(st, m, adm.question)
+	d := ask(st, m, adm.dialog, adm.question)
 	if refused := refusedBy(d); refused != nil {
 		return refused
 	}
@@ -74,11 +78,11 @@ func (s *Server) decideWithSRV(st *State, m *sipmsg.Message, adm *admission, ans
 	return nil
 }
 
-// ask puts the question to policy. BYE and ACK end or complete what was allowed
-// before, so a change of the user's own policy does not hold them back; the
-// domain's does (spec-sip D6).
-func ask(st *State, m *sipmsg.Message, q policy.Question) policy.Decision {
-	if m.Method == "BYE" || m.Method == "ACK" {
+// ask puts the question to policy. In a dialog, BYE and ACK end or complete what
+// was allowed before, so a change of the user's own policy does not hold them
+// back; the domain's does (spec-sip D6).
+func ask(st *State, m *sipmsg.Message, dialog bool, q policy.Question) policy.Decision {
+	if dialog && (m.Method == "BYE" || m.Method == "ACK") {
 		return st.Policy.DecideDomain(q)
 	}
 	d := st.Policy.Decide(q)

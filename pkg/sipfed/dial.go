@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"time"
 
 	"edged/pkg/domain"
 	"edged/pkg/tlsid"
@@ -27,14 +28,14 @@ func (s *Server) dialTarget(ctx context.Context, st *State, l *link, h hop, targ
 		name = h.serverName
 	}
 	last := refuse(verdict.ConnectFailed, "%s has no address", target)
-	for _, addr := range addrs {
+	for i, addr := range addrs {
 		if h.key.side == External {
 			if err := st.Resolver.CheckAddr(addr.Addr()); err != nil {
 				last = refuse(verdict.TargetPrivate, "%s: %v", target, err)
 				continue
 			}
 		}
-		c, refused := s.dialAddress(ctx, l, h, name, target, addr)
+		c, refused := s.dialAddress(ctx, l, h, name, target, addr, len(addrs)-i)
 		if refused == nil {
 			return c, nil
 		}
@@ -71,8 +72,14 @@ func resolveTarget(ctx context.Context, st *State, target string) ([]netip.AddrP
 	return addrs, name, nil
 }
 
-// dialAddress connects to one address and judges who answers.
-func (s *Server) dialAddress(ctx context.Context, l *link, h hop, name domain.Name, target string, addr netip.AddrPort) (*conn, *refusal) {
+// dialAddress connects to one address and judges who answers, in its share of
+// the time: a silent address must not take that of the others.
+func (s *Server) dialAddress(ctx context.Context, l *link, h hop, name domain.Name, target string, addr netip.AddrPort, left int) (*conn, *refusal) {
+	if by, ok := ctx.Deadline(); ok {
+		share, cancel := context.WithTimeout(ctx, time.Until(by)/time.Duration(left))
+		defer cancel()
+		ctx = share
+	}
 	raw, err := s.dial(ctx, h.key.side, addr)
 	if err != nil {
 		return nil, refuse(verdict.ConnectFailed, "%s: %v", target, err)

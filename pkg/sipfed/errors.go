@@ -76,13 +76,13 @@ func answerTo(reason verdict.Reason, side Side) answer {
 			status: 403, phrase: forbidden, id: 1028,
 			text: "Domain resolved by DNS SRV to a configured hosting service but the domain is not in the allow list",
 		}
-	case verdict.NotOurs, verdict.IdentityMismatch, verdict.SenderAnonymous, verdict.DNSLimited:
+	case verdict.NotOurs, verdict.IdentityMismatch, verdict.SenderAnonymous:
 		return answer{status: 403, phrase: forbidden, id: 1005, text: textNoRoute}
 	case verdict.UserNotFederated, verdict.UserNotXMPP, verdict.UserUnreadable, verdict.NoConsent:
 		return answer{status: 403, phrase: forbidden, id: 1002, text: textNotPartner}
 	case verdict.UserNotPublic, verdict.UserNotPublicAV:
 		return answer{status: 403, phrase: forbidden, id: 1001, text: textNotPublic}
-	case verdict.BudgetExhausted:
+	case verdict.BudgetExhausted, verdict.DNSLimited:
 		return answer{status: 480, phrase: "Temporarily Unavailable", retryAfter: 60}
 
 	case verdict.DNSNoRecord, verdict.DNSFailed, verdict.NeedsDNS:

@@ -33,7 +33,7 @@ func TestAnswers(t *testing.T) {
 		{verdict.DNSNoRecord, 504, 504, 1008},
 		{verdict.DNSFailed, 504, 504, 1008},
 		{verdict.DNSNoAddress, 504, 504, 1014},
-		{verdict.DNSLimited, 403, 403, 1005},
+		{verdict.DNSLimited, 480, 480, 0},
 		{verdict.TargetPrivate, 504, 504, 1046},
 		{verdict.ConnectFailed, 504, 504, 1046},
 		{verdict.TLSFailed, 504, 504, 1047},

@@ -63,7 +63,8 @@ func (p *splices) put(s *sipmsg.Splice) { p.pool.Put(s) }
 
 // appendRequest appends the request as it goes to its next hop on side to
 // (RFC 3261 §16.6).
-func (s *Server) appendRequest(dst []byte, st *State, from *conn, m *sipmsg.Message, adm *admission, to Side, branch string) []byte {
+func (s *Server) appendRequest(dst []byte, tx *transaction, to Side, a *attempt) []byte {
+	st, m, adm := tx.st, tx.req, tx.adm
 	splice := s.splices.get(m)
 	defer s.splices.put(splice)
 	// Step 3, Max-Forwards.
@@ -75,15 +76,19 @@ func (s *Server) appendRequest(dst []byte, st *State, from *conn, m *sipmsg.Mess
 	}
 	// Steps 4 and 8, Record-Route and Via, on top of everything.
 	top := make([]byte, 0, 512)
-	top = appendVia(top, &st.Faces[to], branch)
+	top = appendVia(top, &st.Faces[to], a.branch)
 	if recordRoutes(m.Method) {
+		token := adm.token
+		if adm.inward {
+			token.member = a.target // which has the dialog from now on
+		}
 		for _, side := range [2]Side{to, to.other()} { // RFC 5658 §5: the side it leaves by first
-			top = appendRecordRoute(top, &st.Faces[side], m.URI().Scheme, st.tokens.seal(adm.token, side, m.CallID()))
+			top = appendRecordRoute(top, &st.Faces[side], m.URI().Scheme, st.tokens.seal(token, side, m.CallID()))
 		}
 	}
 	_, end := m.StartLine()
 	splice.InsertBytes(end+2, top)
-	addReceived(splice, m, from)
+	addReceived(splice, m, tx.from)
 	for _, v := range adm.own {
 		splice.DropValue(v)
 	}
@@ -144,6 +149,8 @@ func screenHeaders(splice *sipmsg.Splice, m *sipmsg.Message, to Side, ours domai
 		switch {
 		case to == Internal && assertedOutside(f.Header), to == External && insideOnly(f.Header):
 			splice.DropRow(f)
+		case to == Internal && f.Header == sipmsg.Other && bytes.EqualFold(m.Name(f), []byte("Remote-Party-ID")):
+			splice.DropRow(f) // what P-Asserted-Identity was before RFC 3325
 		case to == External && f.Header == sipmsg.PAssertedIdentity:
 			screenAsserted(splice, m, f, ours)
 		}
@@ -178,21 +185,14 @@ func ownURI(value []byte, ours domain.Name) bool {
 	return bytes.EqualFold(uri.Host, []byte(ours.String()))
 }
 
-// appendForwarded appends a response as it goes back to the request's sender,
-// or returns nil if no Via is left for it (RFC 3261 §16.7 steps 3 and 9).
-func (s *Server) appendForwarded(dst []byte, tx *transaction, m *sipmsg.Message) []byte {
+// appendForwarded appends a response as it goes back to the request's sender
+// (RFC 3261 §16.7 steps 3 and 9). That it has a Via below ours is known.
+func (s *Server) appendForwarded(dst []byte, tx *transaction, a *attempt, m *sipmsg.Message) []byte {
 	splice := s.splices.get(m)
 	defer s.splices.put(splice)
-	vias := 0
 	for v := range m.Each(sipmsg.Via) {
-		if vias++; vias == 1 {
-			splice.DropValue(v)
-		} else {
-			break
-		}
-	}
-	if vias < 2 {
-		return nil
+		splice.DropValue(v)
+		break
 	}
 	to := tx.from.side
 	screenHeaders(splice, m, to, tx.adm.local().Domain)
@@ -200,9 +200,8 @@ func (s *Server) appendForwarded(dst []byte, tx *transaction, m *sipmsg.Message)
 		splice.AppendHeader(trustLine(tx.st, tx.adm, m), "\r\n")
 	}
 	if to == Internal && m.Status >= 400 && m.Count(sipmsg.MSDiagnosticsPublic) == 0 {
-		a := answerTo(verdict.PeerRefused, Internal)
-		line := a.diagnostics(tx.st.Faces[Internal].Host.String(), "") +
-			`;Domain="` + tx.adm.remote().String() + `";PeerServer="` + quotable(tx.current.target) + `"`
+		line := answerTo(verdict.PeerRefused, Internal).diagnostics(tx.st.Faces[Internal].Host.String(), "") +
+			`;Domain="` + tx.adm.remote().String() + `";PeerServer="` + quotable(a.target) + `"`
 		splice.AppendHeader(line, "\r\n")
 	}
 	return splice.AppendTo(dst)

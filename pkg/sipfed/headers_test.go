@@ -1,6 +1,7 @@
 package sipfed
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -63,15 +64,18 @@ func TestHideUser(t *testing.T) {
 		b := newBed(t)
 		partner := b.partner(b.world.partner)
 		pool := b.poolServer()
+		asked := 0
 		ask := func(user, status string) string {
-			partner.send(strings.ReplaceAll(request("MESSAGE", "same", ""), "alice", user))
+			asked++
+			branch := fmt.Sprintf("ask%02d", asked)
+			partner.send(strings.ReplaceAll(request("MESSAGE", branch, ""), "alice", user))
 			if status != "" {
 				pool.send(pool.expect("MESSAGE").reply(status, "Server: RTC/6.0", `Warning: 399 fe1 "unknown"`))
 			}
 			answer := partner.expect("SIP/2.0 404 Not Found").String()
 			tag := answer[strings.LastIndex(answer, ";tag=")+5:]
 			answer = strings.Replace(answer, tag[:13], "TAG", 1)
-			return strings.ReplaceAll(answer, user, "USER")
+			return strings.NewReplacer(user, "USER", branch, "BRANCH").Replace(answer)
 		}
 		want := ask("mallory", "")
 		for _, spelling := range []string{"MALLORY", "%6dallory", "%4DALLORY"} {

@@ -3,6 +3,7 @@ package sipfed
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,6 +22,7 @@ func (s *Server) Apply(st *State) error {
 	}
 	s.state.Store(st)
 	s.accept.SetLimits(acceptBounds(st.Bounds))
+	s.strangers.Store(strangerRates(st.Bounds))
 	s.recheck(st)
 	return nil
 }
@@ -41,6 +43,9 @@ func (s *Server) recheck(st *State) {
 		case r != nil:
 			c.log.Info("connection refused after reload", slog.String("reason", r.reason.String()),
 				slog.String("rule", string(r.rule)), slog.String("detail", r.detail))
+			if c.release != nil {
+				c.release() // the next connection asks about what is left
+			}
 			c.close(errRechecked)
 		case c.dialled && c.shown.ours != st.keyFingerprint(c.side, c.shownFor):
 			c.retire() // our own certificate has changed: later requests show the new one
@@ -48,21 +53,19 @@ func (s *Server) recheck(st *State) {
 	}
 }
 
-// stillProven measures the peer's certificate by the new roots and lists.
+// stillProven measures the peer's certificate by the new roots and lists, and
+// takes what it proves now as its identity. Every root set that vouched for it
+// before outside must still do so.
 func stillProven(st *State, c *conn) bool {
 	id, err := tlsid.PeerIdentity(st.Faces[c.side].TLS, c.sock.ConnectionState())
-	if err != nil || len(id.Anchors) < len(c.identity.Anchors) {
+	if err != nil {
 		return false
 	}
-	if c.side == External {
-		return true
+	old := c.identity.Swap(&id)
+	if c.side == Internal {
+		return slices.ContainsFunc(st.Pools, func(p *Pool) bool { return p.proves(id) })
 	}
-	for _, p := range st.Pools {
-		if p.proves(id) {
-			return true
-		}
-	}
-	return false
+	return !slices.ContainsFunc(old.Anchors, func(a string) bool { return !slices.Contains(id.Anchors, a) })
 }
 
 // stillAllowed asks policy again about every domain that was let through on the
@@ -83,9 +86,10 @@ func stillAllowed(st *State, c *conn) *refusal {
 // welcomes returns nil if some domain of ours may still talk with d over c,
 // or why none may.
 func (st *State) welcomes(c *conn, d domain.Name) *refusal {
+	id := c.identity.Load()
 	q := policy.Question{
 		Protocol: policy.SIP, Remote: d,
-		Facts: policy.Facts{Names: c.identity.Names, Anchors: c.identity.Anchors},
+		Facts: policy.Facts{Names: id.Names, Anchors: id.Anchors},
 	}
 	if c.dialled {
 		q.Direction, q.Facts = policy.Outward, policy.Facts{}
@@ -187,7 +191,7 @@ func (s *Server) Connections() []Connection {
 		used, _ := c.idleSince()
 		all = append(all, Connection{
 			ID: c.id, Side: c.side.String(), Dialled: c.dialled, Peer: c.peer.String(),
-			Names: texts(c.identity.Names), Domains: texts(c.spokenFor()), LastUsed: used,
+			Names: texts(c.identity.Load().Names), Domains: texts(c.spokenFor()), LastUsed: used,
 		})
 	}
 	return all

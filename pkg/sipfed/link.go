@@ -98,7 +98,7 @@ func (l *link) obtain(a *attempt) (*conn, *refusal) {
 	defer l.mu.Unlock()
 	waiting, dialling := l.dials[a.target]
 	// Nothing overtakes what waits, not even when the connection is there already.
-	if c := l.conns[a.target]; !dialling && c != nil && !c.isClosed() {
+	if c := l.conns[a.target]; !dialling && c != nil && c.usable() {
 		return c, nil
 	}
 	if o, ok := l.down[a.target]; ok && !dialling && time.Now().Before(o.until) {
@@ -133,8 +133,10 @@ func (l *link) dial(target string, st *State) bool {
 		l.srv.metrics.dial(h.key.side, verdict.Allowed)
 		l.connected(target, c)
 		c.log.Info("connection opened", slog.Bool("dialled", true), slog.String("hop", h.key.hop), slog.String("target", target))
-		l.resume(target, c, nil)
+		var resumed sync.WaitGroup
+		resumed.Go(func() { l.resume(target, c, nil) })
 		c.run(ctx)
+		resumed.Wait()
 	})
 }
 
@@ -204,7 +206,7 @@ func (l *link) ensure(target string, st *State) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	_, dialling := l.dials[target]
-	if c := l.conns[target]; dialling || c != nil && !c.isClosed() || time.Now().Before(l.down[target].until) {
+	if c := l.conns[target]; dialling || c != nil && c.usable() || time.Now().Before(l.down[target].until) {
 		return
 	}
 	l.dials[target] = nil

@@ -49,17 +49,18 @@ func partnerHop(st *State, adm *admission) hop {
 	face := st.Faces[External].TLS
 	ours := adm.local().Domain
 	h := hop{tls: face, ours: ours, serverName: remote}
-	h.key = linkKey{side: External, ours: st.keyFingerprint(External, ours), hop: "domain:" + remote.String()}
+	h.key = linkKey{side: External, ours: st.keyFingerprint(External, ours), hop: "domain:" + remote.String() + "/" + p.Anchor}
 	switch p.Kind {
 	case policy.Direct:
 		h.key.hop, h.serverName = "proxy:"+p.Proxy.String()+"/"+p.Anchor, p.Proxy
 	case policy.HostingProvider, policy.PublicProvider:
-		h.key.hop, h.serverName = "provider:"+p.Name, p.Proxy
+		h.key.hop, h.serverName = "provider:"+p.Name+"/"+p.Proxy.String()+"/"+p.Anchor, p.Proxy
 	default:
 	}
 	h.proven = func(id tlsid.Identity) bool {
-		facts.Names, facts.Anchors = id.Names, id.Anchors
-		return st.Policy.Covers(p, remote, facts)
+		f := facts // dials run at the same time
+		f.Names, f.Anchors = id.Names, id.Anchors
+		return st.Policy.Covers(p, remote, f)
 	}
 	return h
 }

@@ -75,13 +75,13 @@ func firstToFront(targets []string, first string) []string {
 func memberOf(st *State, c *conn) string {
 	found := ""
 	for _, p := range st.Pools {
-		if c.side != Internal || !p.proves(c.identity) {
+		if c.side != Internal || !p.proves(*c.identity.Load()) {
 			continue
 		}
 		for _, status := range p.Members.Status() {
 			host, _, _ := net.SplitHostPort(status.Member)
 			name, err := domain.ParseWire(host)
-			if err != nil || !c.identity.Covers(name) {
+			if err != nil || !c.identity.Load().Covers(name) {
 				continue
 			}
 			if found != "" {

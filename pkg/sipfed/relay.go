@@ -34,6 +34,7 @@ type transaction struct {
 	failure   *refusal // of the last attempt
 	last      []byte   // INVITE: the last response sent to the sender
 	timer     *time.Timer
+	due       time.Time // when the timer means something: it may fire late, after it was set anew
 	connectBy time.Time
 }
 
@@ -56,21 +57,13 @@ func (tx *transaction) invite() bool { return tx.req.Method == "INVITE" }
 // returns at once: what must wait, for DNS or for a connection, waits in the
 // queue of its next hop.
 func (s *Server) forwardRequest(st *State, c *conn, m *sipmsg.Message, adm *admission) {
-	tx := &transaction{srv: s, st: st, from: c, req: m, adm: adm, born: time.Now()}
-	tx.connectBy = tx.born.Add(st.Bounds.ConnectTotal)
-	if tx.answered() {
-		tx.key = serverKey(c, m)
-		if refused := s.enter(tx); refused != nil {
-			s.answerRefusal(c, m, refused)
-			return
-		}
+	tx := newTransaction(s, st, c, m, adm)
+	if !s.enter(tx) {
+		return
 	}
 	tx.mu.Lock()
 	defer tx.mu.Unlock()
-	if tx.invite() {
-		tx.reply(100, "Trying") // §17.2.1: at once, so that the sender's timers rest
-	}
-	tx.arm(st.Bounds.ConnectTotal)
+	tx.begin()
 	if adm.undecided {
 		s.lookups.wait(tx)
 		return
@@ -81,6 +74,21 @@ func (s *Server) forwardRequest(st *State, c *conn, m *sipmsg.Message, adm *admi
 	tx.route()
 }
 
+func newTransaction(s *Server, st *State, c *conn, m *sipmsg.Message, adm *admission) *transaction {
+	tx := &transaction{srv: s, st: st, from: c, req: m, adm: adm, born: time.Now()}
+	tx.connectBy = tx.born.Add(st.Bounds.ConnectTotal)
+	return tx
+}
+
+// begin starts the clock. An INVITE gets its 100 at once, so that the sender's
+// timers rest (§17.2.1).
+func (tx *transaction) begin() {
+	if tx.invite() {
+		tx.reply(100, "Trying")
+	}
+	tx.armConnecting()
+}
+
 // answered reports whether the request has responses. The ACK of a 2xx has
 // none, nor has BENOTIFY (MS-SIP §3.5), a NOTIFY without a response: they wait
 // for a connection like others, and are forgotten once they are written.
@@ -88,19 +96,41 @@ func (tx *transaction) answered() bool {
 	return tx.req.Method != "BENOTIFY" && tx.req.Method != "ACK"
 }
 
-// enter puts a transaction into the table, within its bounds.
-func (s *Server) enter(tx *transaction) *refusal {
-	if s.stopping.Load() {
-		return refuse(verdict.ShuttingDown, "this edge takes no new requests")
+// enter puts a transaction into the table, within its bounds, or answers. A
+// request without responses needs no place there.
+func (s *Server) enter(tx *transaction) bool {
+	if !tx.answered() {
+		return true
 	}
-	if tx.from.pending.Load() >= int64(tx.st.Bounds.TransactionsPerConnection) {
-		return refuse(verdict.Overloaded, "limits.transactions_per_connection reached")
+	tx.key = serverKey(tx.from, tx.req)
+	refused := s.crowded(tx)
+	if refused == nil {
+		known, err := s.table.add(tx, tx.st.Bounds.Transactions)
+		if known != nil {
+			known.repeat(tx.from) // it came on two connections at once
+			return false
+		}
+		if err != nil {
+			refused = refuse(verdict.Overloaded, "limits.transactions reached")
+		}
 	}
-	if _, err := s.table.add(tx, tx.st.Bounds.Transactions); err != nil {
-		return refuse(verdict.Overloaded, "limits.transactions reached")
+	if refused != nil {
+		s.answerRefusal(tx.from, tx.req, refused)
+		return false
 	}
 	tx.from.pending.Add(1)
 	s.metrics.transactions(1)
+	return true
+}
+
+// crowded refuses what this edge or this connection has no room for.
+func (s *Server) crowded(tx *transaction) *refusal {
+	switch {
+	case s.stopping.Load():
+		return refuse(verdict.ShuttingDown, "this edge takes no new requests")
+	case tx.from.pending.Load() >= int64(tx.st.Bounds.TransactionsPerConnection):
+		return refuse(verdict.BudgetExhausted, "limits.transactions_per_connection reached")
+	}
 	return nil
 }
 
@@ -118,6 +148,7 @@ func (tx *transaction) route() {
 // try takes target after target until one has a connection, or one is being
 // dialled, or none is left (RFC 3263 §4.3).
 func (tx *transaction) try() {
+	tx.current = nil
 	for len(tx.targets) > 0 && tx.phase.open() {
 		if !time.Now().Before(tx.connectBy) {
 			break
@@ -177,16 +208,19 @@ func (tx *transaction) send(a *attempt, c *conn) bool {
 	if tx.answered() {
 		tx.srv.table.addClient(a)
 	}
-	end, err := c.send(func(dst []byte) []byte {
+	waits := a
+	if !tx.answered() {
+		waits = nil
+	}
+	err := c.sendFor(waits, func(dst []byte) []byte {
 		start := len(dst)
-		dst = tx.srv.appendRequest(dst, tx.st, tx.from, tx.req, tx.adm, c.side, a.branch)
+		dst = tx.srv.appendRequest(dst, tx, c.side, a)
 		if tx.invite() {
 			a.sent = append([]byte(nil), dst[start:]...)
 		}
 		return dst
 	})
-	a.end = end
-	if err != nil || tx.answered() && !c.await(a) {
+	if err != nil {
 		tx.srv.table.removeClient(a)
 		tx.failure = refuse(verdict.ConnectionLost, "connection to %s was lost", a.target)
 		if errors.Is(err, errQueueFull) {
@@ -305,7 +339,6 @@ func (tx *transaction) finish(r *refusal, status int) {
 		e = expired
 	}
 	tx.phase = tx.phase.next(e, tx.invite())
-	tx.from.pending.Add(-1)
 	tx.srv.metrics.request(tx, r, status)
 	tx.log(r, status)
 	if tx.phase == terminated {
@@ -322,6 +355,7 @@ func (tx *transaction) drop() {
 		tx.timer.Stop()
 	}
 	if tx.srv.table.remove(tx) {
+		tx.from.pending.Add(-1)
 		tx.srv.metrics.transactions(-1)
 	}
 	for _, a := range append(tx.earlier, tx.current) {

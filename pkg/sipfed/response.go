@@ -3,6 +3,7 @@ package sipfed
 import (
 	"bytes"
 	"log/slog"
+	"time"
 
 	"edged/pkg/sipfed/sipmsg"
 	"edged/pkg/verdict"
@@ -19,7 +20,7 @@ func (s *Server) handleResponse(c *conn, m *sipmsg.Message) {
 		a = s.table.client(via.Branch())
 	}
 	_, method := m.CSeq()
-	if a == nil || a.conn.key != c.key || a.conn.side != c.side || method != a.tx.req.Method {
+	if a == nil || a.conn.key != c.key || a.conn.side != c.side || method != a.tx.req.Method || !answers(m, a.tx.req) {
 		if method != "CANCEL" && method != "BENOTIFY" { // ours are answered, these should not be
 			s.metrics.stray(c.side)
 			c.log.Debug("response dropped", slog.Int("status", m.Status), slog.String("reason", "no transaction"))
@@ -27,6 +28,63 @@ func (s *Server) handleResponse(c *conn, m *sipmsg.Message) {
 		return
 	}
 	a.tx.response(a, m)
+}
+
+// answers reports whether a response belongs to a request as its sender sent it:
+// dialog, number, the sender's own Via below ours, and the part of the route set
+// that the sender will follow first. A next hop may fill in the rest.
+func answers(m, req *sipmsg.Message) bool {
+	got, _ := m.CSeq()
+	want, _ := req.CSeq()
+	if got != want || !bytes.Equal(m.CallID(), req.CallID()) || !bytes.Equal(m.From().Tag(), req.From().Tag()) {
+		return false
+	}
+	n := 0
+	for v := range m.Each(sipmsg.Via) {
+		if n++; n == 2 {
+			below, err := sipmsg.ParseVia(v.Text)
+			return err == nil && bytes.Equal(below.Branch(), req.Via().Branch()) && sameSender(below, req.Via()) && keepsRoutes(m, req)
+		}
+	}
+	return false
+}
+
+func sameSender(a, b sipmsg.ViaValue) bool {
+	hostA, portA := a.SentBy()
+	hostB, portB := b.SentBy()
+	return portA == portB && bytes.EqualFold(hostA, hostB)
+}
+
+// keepsRoutes reports whether the Record-Route values of a response end in those
+// of the request: the servers on the sender's own side, which it goes by first.
+// Spelling may differ, the servers may not.
+func keepsRoutes(m, req *sipmsg.Message) bool {
+	have := m.Values(sipmsg.RecordRoute, nil)
+	if len(have) == 0 {
+		return true // the next hop keeps nobody in its dialog, or starts none
+	}
+	want := req.Values(sipmsg.RecordRoute, nil)
+	if len(have) < len(want) {
+		return false
+	}
+	have = have[len(have)-len(want):]
+	for i := range want {
+		if !sameServer(have[i].Text, want[i].Text) {
+			return false
+		}
+	}
+	return true
+}
+
+func sameServer(a, b []byte) bool {
+	addrA, errA := sipmsg.ParseAddress(a)
+	addrB, errB := sipmsg.ParseAddress(b)
+	if errA != nil || errB != nil {
+		return bytes.Equal(a, b)
+	}
+	uriA, errA := sipmsg.ParseURI(addrA.URI)
+	uriB, errB := sipmsg.ParseURI(addrB.URI)
+	return errA == nil && errB == nil && uriA.Port == uriB.Port && bytes.EqualFold(uriA.Host, uriB.Host)
 }
 
 // response handles one response to one attempt.
@@ -47,18 +105,18 @@ func (tx *transaction) response(a *attempt, m *sipmsg.Message) {
 // ring passes a provisional response on; a 100 is for this hop only, and a
 // request other than INVITE has none (RFC 4320 §4.1).
 func (tx *transaction) ring(a *attempt, m *sipmsg.Message) {
-	if !tx.invite() || a.over || !tx.phase.open() {
+	if !tx.invite() || a.over {
 		return
 	}
 	a.rung = true
-	if a != tx.current || tx.cancelled {
+	if a != tx.current || tx.cancelled || !tx.phase.open() {
 		tx.cancelAttempt(a) // §9.1: only now may it be sent
 		return
 	}
 	tx.phase = tx.phase.next(provisional, true)
 	tx.arm(tx.st.Bounds.InviteTimeout) // §16.7 step 2
 	if m.Status > 100 {
-		tx.forward(m)
+		tx.forward(a, m)
 	}
 }
 
@@ -69,7 +127,10 @@ func (tx *transaction) succeed(a *attempt, m *sipmsg.Message) {
 		return
 	}
 	tx.over(a)
-	tx.forward(m)
+	tx.forward(a, m)
+	for _, other := range tx.earlier {
+		tx.cancelAttempt(other) // nobody else shall ring on
+	}
 	if first {
 		tx.finish(nil, m.Status)
 	}
@@ -101,9 +162,10 @@ func (tx *transaction) refused(a *attempt, m *sipmsg.Message) {
 	status := m.Status
 	if hidden := tx.hidesUser(status); hidden != 0 {
 		status = hidden
+		tx.srv.hiding.observe(time.Since(tx.born))
 		tx.reply(hidden, notFound)
 	} else {
-		tx.forward(m)
+		tx.forward(a, m)
 	}
 	if tx.cancelled && status == 487 {
 		tx.finish(refuse(verdict.Cancelled, "taken back by its sender"), status)
@@ -120,9 +182,9 @@ func (tx *transaction) over(a *attempt) {
 
 // hidesUser is the rule hide-user: outside, a user who does not exist, one who
 // left and one who may not federate look alike. It returns the status to show
-// instead, or 0. Inside a dialog there is nothing left to hide.
+// instead, or 0. From the user of a dialog there is nothing left to hide.
 func (tx *transaction) hidesUser(status int) int {
-	if !tx.adm.inward || tx.adm.dialog {
+	if !tx.adm.inward || tx.adm.dialog && tx.adm.local() == tx.adm.token.local {
 		return 0
 	}
 	switch status {
@@ -135,17 +197,13 @@ func (tx *transaction) hidesUser(status int) int {
 
 // forward sends a response on, without our Via and with the headers that the
 // receiving side may see (§16.7 steps 3 and 9). Everything else stays.
-func (tx *transaction) forward(m *sipmsg.Message) {
-	response := tx.srv.appendForwarded(nil, tx, m)
-	if response == nil {
-		return // no Via is left: it was ours alone
-	}
-	tx.deliver(response)
+func (tx *transaction) forward(a *attempt, m *sipmsg.Message) {
+	tx.deliver(tx.srv.appendForwarded(nil, tx, a, m))
 }
 
 // acknowledge sends the ACK for a final response ≥ 300 (§17.1.1.3).
 func (tx *transaction) acknowledge(a *attempt, m *sipmsg.Message) {
-	sent, err := sipmsg.Parse(a.sent, messageLimits(tx.st.Bounds))
+	sent, err := sipmsg.Parse(a.sent, ownLimits(tx.st.Bounds))
 	if err != nil {
 		return // cannot happen: it was made from a message that parsed
 	}

@@ -23,13 +23,10 @@ func (f *Face) named(host []byte) bool {
 	return f.Names[string(bytes.ToLower(host))]
 }
 
-// takeOwnRoutes removes our own values from the top of Route (RFC 3261 §16.4,
-// RFC 5658 §5: two of them where a request crosses) and opens the token that
-// the first of them carries. A request inside a dialog needs one from outside;
-// without it, the dialog is none that this edge has routed.
-func (s *Server) takeOwnRoutes(st *State, c *conn, m *sipmsg.Message, adm *admission) *refusal {
-	var sealed []byte
-	for _, v := range m.Values(sipmsg.Route, nil) {
+// takeOwnRoutes finds our own values on top of Route (RFC 3261 §16.4, RFC 5658
+// §5: two of them where a request crosses), the token in them, and what follows.
+func (s *Server) takeOwnRoutes(st *State, m *sipmsg.Message, adm *admission) *refusal {
+	for v := range m.Each(sipmsg.Route) {
 		addr, err := sipmsg.ParseAddress(v.Text)
 		if err != nil {
 			return refuse(verdict.Malformed, "Route: %v", err)
@@ -40,28 +37,29 @@ func (s *Server) takeOwnRoutes(st *State, c *conn, m *sipmsg.Message, adm *admis
 		}
 		if !s.ownRoute(st, uri) {
 			adm.next = addr.URI
-			break
+			return nil
 		}
-		if token, ok := uri.Param(tokenParam); ok && sealed == nil {
-			sealed = token
+		if token, ok := uri.Param(tokenParam); ok && adm.sealed == nil {
+			adm.sealed = token
 		}
 		adm.own = append(adm.own, v)
 	}
-	return openDialog(st, c, m, adm, sealed)
+	return nil
 }
 
-func openDialog(st *State, c *conn, m *sipmsg.Message, adm *admission, sealed []byte) *refusal {
+// openDialog opens the route token. A request inside a dialog needs one from
+// outside; without it, the dialog is none that this edge has routed.
+func openDialog(st *State, c *conn, m *sipmsg.Message, adm *admission) *refusal {
 	toTag := m.To().Tag()
-	if sealed == nil {
-		if len(toTag) > 0 && adm.inward {
-			return refuse(verdict.RouteInvalid, "a request inside a dialog without our route token")
-		}
+	switch {
+	case adm.sealed == nil && len(toTag) > 0 && adm.inward:
+		return refuse(verdict.RouteInvalid, "a request inside a dialog without our route token")
+	case adm.sealed == nil:
 		return nil
-	}
-	if len(toTag) == 0 {
+	case len(toTag) == 0:
 		return refuse(verdict.RouteInvalid, "our route token in a request that is in no dialog")
 	}
-	token, err := st.tokens.open(sealed, c.side, m.CallID(), m.From().Tag(), toTag)
+	token, err := st.tokens.open(adm.sealed, c.side, m.CallID(), m.From().Tag(), toTag)
 	if err != nil {
 		return refuse(verdict.RouteInvalid, "the route token is forged, stolen or older than the previous secret")
 	}
@@ -112,7 +110,7 @@ func (s *Server) looped(st *State, m *sipmsg.Message, next []byte) bool {
 		return false
 	}
 	hash := loopHash(m, next)
-	for _, v := range m.Values(sipmsg.Via, nil) {
+	for v := range m.Each(sipmsg.Via) {
 		via, err := sipmsg.ParseVia(v.Text)
 		if err != nil || !s.ownVia(st, via) {
 			continue

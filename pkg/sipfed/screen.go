@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"time"
 
 	"edged/pkg/discovery"
 	"edged/pkg/domain"
@@ -23,6 +24,7 @@ type admission struct {
 	next      []byte           // the Route value or URI that follows them
 	answer    discovery.Answer // outward: the domain's SRV targets, where they were asked for
 	undecided bool             // outward: the decision waits for the domain's SRV record
+	sealed    []byte           // the token of our own Route, still unopened
 }
 
 func (a *admission) local() policy.User  { return a.question.Local }
@@ -45,6 +47,8 @@ func (s *Server) handleRequest(ctx context.Context, c *conn, m *sipmsg.Message) 
 	st := s.state.Load()
 	adm, refused := s.screenRequest(ctx, st, c, m)
 	switch {
+	case refused != nil && adm != nil && adm.inward && hidesUser(refused.reason):
+		s.hideUser(st, c, m, adm, refused)
 	case refused != nil:
 		s.answerRefusal(c, m, refused)
 	case adm == nil:
@@ -70,7 +74,7 @@ func (s *Server) screenRequest(ctx context.Context, st *State, c *conn, m *sipms
 	}
 	// §16.4, route information: our own values on top are taken off.
 	adm := &admission{inward: c.side == External}
-	if refused := s.takeOwnRoutes(st, c, m, adm); refused != nil {
+	if refused := s.takeOwnRoutes(st, m, adm); refused != nil {
 		return nil, refused
 	}
 	// §16.3 step 4, loops (RFC 5393 §4.2).
@@ -79,6 +83,9 @@ func (s *Server) screenRequest(ctx context.Context, st *State, c *conn, m *sipms
 	}
 	// §16.3 step 5, Proxy-Require.
 	if refused := checkProxyRequire(m); refused != nil {
+		return nil, refused
+	}
+	if refused := openDialog(st, c, m, adm); refused != nil {
 		return nil, refused
 	}
 	if forSelf(st, c, m, uri, adm) {
@@ -103,82 +110,55 @@ func (s *Server) screenInward(ctx context.Context, st *State, c *conn, m *sipmsg
 	if refused != nil {
 		return refused
 	}
-	q := policy.Question{
+	id := c.identity.Load()
+	adm.question = policy.Question{
 		Protocol: policy.SIP, Direction: policy.Inward, Remote: sender,
-		Facts: policy.Facts{Names: c.identity.Names, Anchors: c.identity.Anchors},
+		Facts: policy.Facts{Names: id.Names, Anchors: id.Anchors},
 	}
-	if adm.dialog {
-		if refused := dialogTarget(st, uri, adm.token.local, &q); refused != nil {
-			return refused
-		}
-	} else if refused := inwardTarget(st, uri, adm, &q); refused != nil {
-		return refused
-	}
-	d, refused := s.decideInward(ctx, st, c, m, &q)
+	readable, refused := inwardTarget(st, uri, adm)
 	if refused != nil {
 		return refused
 	}
-	// A dialog's partner is fixed by its token. RFC 4916 lets the From URI
-	// change in a dialog, but both domains must be proven by this connection.
-	if adm.dialog && adm.token.partner != sender {
-		again := q
-		again.Remote = adm.token.partner
-		if _, refused := s.decideInward(ctx, st, c, m, &again); refused != nil {
-			return &refusal{
-				reason: verdict.RouteInvalid, rule: refused.rule,
-				detail: fmt.Sprintf("route token of %s used by %s", adm.token.partner, sender),
-			}
-		}
+	adm.decision, refused = s.decideInward(ctx, st, c, m, adm.dialog, &adm.question)
+	if refused != nil {
+		return refused
+	}
+	if refused := s.dialogPartner(ctx, st, c, m, adm); refused != nil {
+		return refused
+	}
+	// Only now: a stranger must not learn which domains are ours.
+	if !readable {
+		return refuse(verdict.UserUnreadable, "the user of the Request-URI has no canonical form")
 	}
 	c.accepted(sender)
-	adm.question, adm.decision = q, d
-	if !adm.dialog {
-		pool := st.pools[q.Local.Domain]
-		if pool == nil {
-			return refuse(verdict.PoolDown, "no SIP pool serves %s", q.Local.Domain)
-		}
-		adm.token = routeToken{partner: sender, local: q.Local, pool: pool.Name, tag: m.From().Tag()}
-	}
-	return nil
-}
-
-// inwardTarget reads whom an outsider wants to reach. Nothing but the domain of
-// the Request-URI may choose the way in (spec-sip L19, R4, R6).
-func inwardTarget(st *State, uri sipmsg.URI, adm *admission, q *policy.Question) *refusal {
-	if adm.next != nil {
-		return refuse(verdict.NotOurs, "Route of an outsider leads elsewhere: %s", adm.next)
-	}
-	if _, ok := uri.Param("maddr"); ok {
-		return refuse(verdict.NotOurs, "maddr in the Request-URI of an outsider")
-	}
-	ours, err := domain.ParseWire(string(uri.Host))
-	if err != nil || !st.Policy.IsLocal(ours, policy.SIP) {
-		return refuse(verdict.NotOurs, "Request-URI %s is not in one of our domains", uri.Host)
-	}
-	user, err := policy.CanonicalUser(string(uri.User), ours)
-	if err != nil {
-		return refuse(verdict.UserUnreadable, "%v", err)
-	}
-	q.Local = user
-	return nil
-}
-
-// dialogTarget is the local user that a request in a dialog is for: the one its
-// Request-URI names, where that is in one of our domains (an address of record
-// or a GRUU), else the dialog's. A route opens the way to a pool, not to another
-// user of it.
-func dialogTarget(st *State, uri sipmsg.URI, ofDialog policy.User, q *policy.Question) *refusal {
-	q.Local = ofDialog
-	ours, err := domain.ParseWire(string(uri.Host))
-	if err != nil || len(uri.User) == 0 || !st.Policy.IsLocal(ours, policy.SIP) {
+	c.firstBy = time.Time{} // no stranger any more
+	if adm.dialog {
 		return nil
 	}
-	user, err := policy.CanonicalUser(string(uri.User), ours)
-	if err != nil {
-		return refuse(verdict.UserUnreadable, "%v", err)
+	pool := st.pools[adm.local().Domain]
+	if pool == nil {
+		return refuse(verdict.PoolDown, "no SIP pool serves %s", adm.local().Domain)
 	}
-	q.Local = user
+	adm.token = routeToken{partner: sender, local: adm.local(), pool: pool.Name, tag: m.From().Tag()}
 	return nil
+}
+
+// dialogPartner holds a dialog to the partner of its token. RFC 4916 lets the
+// From URI change in a dialog, but this connection must prove both domains.
+func (s *Server) dialogPartner(ctx context.Context, st *State, c *conn, m *sipmsg.Message, adm *admission) *refusal {
+	if !adm.dialog || adm.token.partner == adm.remote() {
+		return nil
+	}
+	q := adm.question
+	q.Remote = adm.token.partner
+	_, refused := s.decideInward(ctx, st, c, m, true, &q)
+	if refused == nil {
+		return nil
+	}
+	return &refusal{
+		reason: verdict.RouteInvalid, rule: refused.rule,
+		detail: fmt.Sprintf("route token of %s used by %s", adm.token.partner, adm.remote()),
+	}
 }
 
 // screenOutward judges a request of a pool.
@@ -212,81 +192,11 @@ func (s *Server) screenOutward(st *State, c *conn, m *sipmsg.Message, uri sipmsg
 	return refused
 }
 
-// outwardQuestion reads who inside wants to reach whom outside. The user whose
-// access policy counts is the asserted identity's, where the pool sends one of
-// its own domain, else the From URI's.
-func outwardQuestion(m *sipmsg.Message, uri sipmsg.URI, ours domain.Name, q *policy.Question) *refusal {
-	remote, err := domain.ParseWire(string(uri.Host))
-	if err != nil {
-		return refuse(verdict.DomainUnlisted, "%s is no domain name", uri.Host)
-	}
-	var refused *refusal
-	q.Local, refused = outwardSender(m, ours)
-	q.Remote = remote
-	return refused
-}
-
-// outwardSender is the user inside who sends a request.
-func outwardSender(m *sipmsg.Message, ours domain.Name) (policy.User, *refusal) {
-	from, err := sipmsg.ParseURI(m.From().URI)
-	if err != nil {
-		return policy.User{}, refuse(verdict.Malformed, "From: %v", err)
-	}
-	user, err := policy.CanonicalUser(string(from.User), ours)
-	if err != nil {
-		return policy.User{}, refuse(verdict.UserUnreadable, "%v", err)
-	}
-	if asserted, ok := assertedUser(m, ours); ok {
-		user = asserted
-	}
-	return user, nil
-}
-
-// assertedUser reads P-Asserted-Identity of the inside (RFC 3325 §9.1).
-func assertedUser(m *sipmsg.Message, ours domain.Name) (policy.User, bool) {
-	for _, v := range m.Values(sipmsg.PAssertedIdentity, nil) {
-		addr, err := sipmsg.ParseAddress(v.Text)
-		if err != nil {
-			continue
-		}
-		uri, err := sipmsg.ParseURI(addr.URI)
-		if err != nil || (uri.Scheme != "sip" && uri.Scheme != "sips") {
-			continue
-		}
-		if d, err := domain.ParseWire(string(uri.Host)); err != nil || d != ours {
-			continue
-		}
-		if user, err := policy.CanonicalUser(string(uri.User), ours); err == nil {
-			return user, true
-		}
-	}
-	return policy.User{}, false
-}
-
-// senderDomain reads the domain a sender claims in From.
-func senderDomain(from []byte) (domain.Name, *refusal) {
-	uri, err := sipmsg.ParseURI(from)
-	if err != nil {
-		return domain.Name{}, refuse(verdict.Malformed, "From: %v", err)
-	}
-	if bytes.EqualFold(uri.Host, []byte("anonymous.invalid")) {
-		return domain.Name{}, refuse(verdict.SenderAnonymous, "From names nobody who could be proven")
-	}
-	if uri.Scheme != "sip" && uri.Scheme != "sips" {
-		return domain.Name{}, refuse(verdict.IdentityMismatch, "From has the scheme %s", uri.Scheme)
-	}
-	d, err := domain.ParseWire(string(uri.Host))
-	if err != nil {
-		return domain.Name{}, refuse(verdict.IdentityMismatch, "From: %v", err)
-	}
-	return d, nil
-}
-
 // poolOf finds the pool that this inside connection proves and that speaks for
 // the domain.
 func poolOf(st *State, c *conn, d domain.Name) *Pool {
 	p := st.pools[d]
-	if p == nil || !p.proves(c.identity) {
+	if p == nil || !p.proves(*c.identity.Load()) {
 		return nil
 	}
 	return p
@@ -303,7 +213,7 @@ func checkProxyRequire(m *sipmsg.Message) *refusal {
 		return nil
 	}
 	var unknown [][]byte
-	for _, v := range m.Values(sipmsg.ProxyRequire, nil) {
+	for v := range m.Each(sipmsg.ProxyRequire) {
 		if !supportedExtension(v.Text) {
 			unknown = append(unknown, v.Text)
 		}

@@ -35,8 +35,9 @@ type Server struct {
 	cancel  context.CancelFunc
 
 	state     atomic.Pointer[State]
-	accept    *limit.Accept // of the external side
-	strangers *limit.Rates  // look-ups that strangers cause
+	accept    *limit.Accept               // of the external side
+	strangers atomic.Pointer[limit.Rates] // look-ups that strangers cause
+	hiding    hiding
 	table     *table
 	links     links
 	lookups   lookups
@@ -68,7 +69,7 @@ func New(cfg Config, st *State) (*Server, error) {
 	s.links = links{srv: s, m: make(map[linkKey]*link)}
 	s.lookups = lookups{srv: s, waiting: make(map[domain.Name][]*transaction)}
 	s.accept = limit.NewAccept(acceptBounds(st.Bounds))
-	s.strangers = strangerRates(st.Bounds)
+	s.strangers.Store(strangerRates(st.Bounds))
 	s.state.Store(st)
 	s.start(s.watchPools)
 	return s, nil
@@ -89,6 +90,15 @@ func messageLimits(b limit.Bounds) sipmsg.Limits {
 	l := sipmsg.DefaultLimits()
 	l.Headers, l.Body, l.URI, l.Fields = int(b.HeaderBytes), int(b.BodyBytes), int(b.URIBytes), b.HeaderFields
 	l.Line = min(l.Line, l.Headers)
+	return l
+}
+
+// ownLimits let a request pass that was within messageLimits when it came and
+// has grown by what we added.
+func ownLimits(b limit.Bounds) sipmsg.Limits {
+	const more = 64 << 10 // bytes; Via, Record-Route and trust take about one
+	l := messageLimits(b)
+	l.Line, l.Headers, l.Fields = l.Line+more, l.Headers+more, l.Fields+16
 	return l
 }
 
@@ -158,6 +168,7 @@ func (s *Server) wait(d time.Duration) bool {
 func (s *Server) serveConn(ctx context.Context, side Side, raw net.Conn) {
 	defer raw.Close()
 	peer := addrPort(raw.RemoteAddr())
+	giveBack := func() {}
 	if side == External {
 		release, err := s.accept.Admit(peer.Addr())
 		if err != nil {
@@ -166,8 +177,9 @@ func (s *Server) serveConn(ctx context.Context, side Side, raw net.Conn) {
 			return
 		}
 		defer release()
+		giveBack = release
 	}
-	c := s.admit(ctx, side, raw)
+	c := s.admit(ctx, side, raw, giveBack)
 	if c == nil {
 		return
 	}
@@ -176,16 +188,16 @@ func (s *Server) serveConn(ctx context.Context, side Side, raw net.Conn) {
 }
 
 // admit makes the handshake under its deadline and learns who is there.
-func (s *Server) admit(ctx context.Context, side Side, raw net.Conn) *conn {
+func (s *Server) admit(ctx context.Context, side Side, raw net.Conn, release func()) *conn {
 	ctx, cancel := context.WithTimeout(ctx, s.state.Load().Bounds.HandshakeTimeout)
 	defer cancel()
 	if side == External {
-		release, err := s.accept.Handshake(ctx)
+		done, err := s.accept.Handshake(ctx)
 		if err != nil {
 			s.metrics.handshake(side, "accepted", "refused-limit")
 			return nil
 		}
-		defer release()
+		defer done()
 	}
 	face := func() *tlsid.Side { return s.state.Load().Faces[side].TLS }
 	sock := tls.Server(raw, tlsid.ServerConfig(face))
@@ -206,7 +218,7 @@ func (s *Server) admit(ctx context.Context, side Side, raw net.Conn) *conn {
 		return nil
 	}
 	c := newConn(s, side, sock, id)
-	c.member = memberOf(s.state.Load(), c)
+	c.member, c.release = memberOf(s.state.Load(), c), release
 	if !s.register(c) {
 		return nil
 	}

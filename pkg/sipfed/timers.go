@@ -12,6 +12,7 @@ const hintAfter = 3500 * time.Millisecond
 
 // arm sets the transaction's one timer.
 func (tx *transaction) arm(d time.Duration) {
+	tx.due = time.Now().Add(d)
 	if tx.timer == nil {
 		tx.timer = time.AfterFunc(d, tx.expire)
 		return
@@ -19,19 +20,36 @@ func (tx *transaction) arm(d time.Duration) {
 	tx.timer.Reset(d)
 }
 
+// armConnecting sets the timer of a request that waits for a connection.
+func (tx *transaction) armConnecting() {
+	by := tx.connectBy
+	if hint := tx.born.Add(hintAfter); tx.owesHint() && hint.Before(by) {
+		by = hint
+	}
+	tx.arm(max(time.Until(by), time.Millisecond))
+}
+
+// owesHint reports whether a 100 of ours is still due (RFC 4320 §4.1).
+func (tx *transaction) owesHint() bool { return !tx.invite() && !tx.hinted && tx.answered() }
+
 // armSent sets the timer that fits a request just sent, or rung.
 func (tx *transaction) armSent() {
 	b := tx.st.Bounds
 	switch {
 	case tx.phase == proceeding && tx.invite():
 		tx.arm(b.InviteTimeout) // timer C, RFC 3261 §16.6 step 11
-	case tx.invite() && len(tx.targets) > 0:
+	case tx.invite() && tx.mayRetry():
 		tx.arm(b.InviteTargetTimeout)
 	case tx.invite() || tx.hinted:
 		tx.arm(tx.remaining()) // timers B and F
 	default:
-		tx.arm(min(hintAfter, tx.remaining()))
+		tx.arm(max(min(time.Until(tx.born.Add(hintAfter)), tx.remaining()), time.Millisecond))
 	}
+}
+
+// mayRetry reports whether a silent target may be left for the next one.
+func (tx *transaction) mayRetry() bool {
+	return len(tx.targets) > 0 && !tx.cancelled && time.Now().Before(tx.connectBy)
 }
 
 // remaining is what is left of 64*T1 since the request came.
@@ -43,8 +61,16 @@ func (tx *transaction) remaining() time.Duration {
 func (tx *transaction) expire() {
 	tx.mu.Lock()
 	defer tx.mu.Unlock()
+	if time.Now().Before(tx.due) {
+		return // set anew while it fired
+	}
 	switch tx.phase {
 	case connecting:
+		if tx.owesHint() && time.Now().Before(tx.connectBy) {
+			tx.hint()
+			tx.armConnecting()
+			return
+		}
 		tx.failConnecting()
 	case calling, proceeding:
 		tx.silence()
@@ -62,14 +88,19 @@ func (tx *transaction) failConnecting() {
 	tx.fail(tx.unreached(r))
 }
 
+// hint tells the sender that its request is under way.
+func (tx *transaction) hint() {
+	tx.hinted = true
+	tx.reply(100, "Trying")
+}
+
 // silence deals with a next hop that has not answered in time.
 func (tx *transaction) silence() {
 	switch {
-	case !tx.invite() && !tx.hinted && tx.remaining() > time.Millisecond:
-		tx.hinted = true
-		tx.reply(100, "Trying")
+	case tx.owesHint() && tx.remaining() > time.Millisecond:
+		tx.hint()
 		tx.armSent()
-	case tx.invite() && tx.phase == calling && len(tx.targets) > 0 && !tx.cancelled:
+	case tx.invite() && tx.phase == calling && tx.mayRetry():
 		tx.earlier = append(tx.earlier, tx.current)
 		tx.failure = refuse(verdict.NoAnswer, "%s did not answer the INVITE", tx.current.target)
 		tx.phase = tx.phase.next(retried, true)

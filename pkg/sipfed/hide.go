@@ -1,0 +1,58 @@
+package sipfed
+
+import (
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"edged/pkg/sipfed/sipmsg"
+)
+
+// hiding knows how long the pools take to say that a user does not exist, so
+// that the edge's own refusal of a user takes as long: with one answer and two
+// delays an outsider could still tell them apart (rule hide-user).
+type hiding struct {
+	usual atomic.Int64 // nanoseconds, a moving average
+}
+
+const (
+	hideAtFirst = 5 * time.Millisecond // before a pool has said so once
+	hideAtMost  = 2 * time.Second
+)
+
+// observe notes one answer of a pool.
+func (h *hiding) observe(took time.Duration) {
+	old := time.Duration(h.usual.Load())
+	if old == 0 {
+		old = took
+	}
+	h.usual.Store(int64(min(old+(took-old)/8, hideAtMost)))
+}
+
+// delay is how long to wait: the average, give or take half of it.
+func (h *hiding) delay() time.Duration {
+	usual := time.Duration(h.usual.Load())
+	if usual == 0 {
+		usual = hideAtFirst
+	}
+	return usual/2 + rand.N(usual)
+}
+
+// hideUser refuses a request because of its local user, looking like a pool that
+// does not know the user: an INVITE gets its 100, and the answer takes its time.
+func (s *Server) hideUser(st *State, c *conn, m *sipmsg.Message, adm *admission, r *refusal) {
+	tx := newTransaction(s, st, c, m, adm)
+	if !tx.answered() {
+		s.noteDropped(c, m, r)
+		return
+	}
+	if !s.enter(tx) {
+		return
+	}
+	tx.mu.Lock()
+	defer tx.mu.Unlock()
+	tx.failure = r
+	tx.connectBy = tx.born // the next timer is the last
+	tx.begin()
+	tx.arm(s.hiding.delay())
+}

@@ -1,0 +1,145 @@
+package sipfed
+
+import (
+	"bytes"
+	"slices"
+
+	"edged/pkg/domain"
+	"edged/pkg/policy"
+	"edged/pkg/sipfed/sipmsg"
+	"edged/pkg/verdict"
+)
+
+// inwardTarget reads whom an outsider wants to reach into the question. It
+// reports whether the user's spelling can be read; if not, the question is about
+// the domain alone.
+//
+// Nothing but the domain of the Request-URI may choose the way in, and inside a
+// dialog its token (spec-sip L19, R4, R6).
+func inwardTarget(st *State, uri sipmsg.URI, adm *admission) (readable bool, refused *refusal) {
+	if _, ok := uri.Param("maddr"); ok {
+		return false, refuse(verdict.NotOurs, "maddr in the Request-URI of an outsider")
+	}
+	ours, err := domain.ParseWire(string(uri.Host))
+	if adm.dialog {
+		return dialogTarget(st, uri, ours, adm), nil
+	}
+	if adm.next != nil {
+		return false, refuse(verdict.NotOurs, "Route of an outsider leads elsewhere: %s", adm.next)
+	}
+	if err != nil || !st.Policy.IsLocal(ours, policy.SIP) {
+		return false, refuse(verdict.NotOurs, "Request-URI %s is not in one of our domains", uri.Host)
+	}
+	adm.question.Local = policy.User{Domain: ours}
+	return readUser(uri, &adm.question), nil
+}
+
+// dialogTarget is the local user that a request in a dialog is for. A route
+// opens the way to a pool, not to another user of it: where the Request-URI is
+// in one of our domains (an address of record or a GRUU) or names a host of the
+// pool or of this edge, its user is judged; anything else is the address of a
+// device, which the dialog's user has given out.
+func dialogTarget(st *State, uri sipmsg.URI, host domain.Name, adm *admission) (readable bool) {
+	adm.question.Local = adm.token.local
+	switch {
+	case len(uri.User) == 0 || host.IsZero():
+		return true
+	case st.Policy.IsLocal(host, policy.SIP):
+		adm.question.Local = policy.User{Domain: host}
+	case st.inside(host, adm.token.pool):
+		adm.question.Local = policy.User{Domain: adm.token.local.Domain}
+	default:
+		return true
+	}
+	return readUser(uri, &adm.question)
+}
+
+// readUser fills in the local user; its domain is there already.
+func readUser(uri sipmsg.URI, q *policy.Question) bool {
+	user, err := policy.CanonicalUser(string(uri.User), q.Local.Domain)
+	if err == nil {
+		q.Local = user
+	}
+	return err == nil
+}
+
+// inside reports whether a host is the edge itself or a server of the pool.
+func (st *State) inside(host domain.Name, pool string) bool {
+	for side := range st.Faces {
+		if st.Faces[side].named([]byte(host.String())) {
+			return true
+		}
+	}
+	p := st.poolNamed(pool)
+	return p != nil && (slices.Contains(p.Names, host) || p.hosts[host])
+}
+
+// outwardQuestion reads who inside wants to reach whom outside. The user whose
+// access policy counts is the asserted identity's, where the pool sends one of
+// its own domain, else the From URI's.
+func outwardQuestion(m *sipmsg.Message, uri sipmsg.URI, ours domain.Name, q *policy.Question) *refusal {
+	remote, err := domain.ParseWire(string(uri.Host))
+	if err != nil {
+		return refuse(verdict.DomainUnlisted, "%s is no domain name", uri.Host)
+	}
+	var refused *refusal
+	q.Local, refused = outwardSender(m, ours)
+	q.Remote = remote
+	return refused
+}
+
+// outwardSender is the user inside who sends a request.
+func outwardSender(m *sipmsg.Message, ours domain.Name) (policy.User, *refusal) {
+	from, err := sipmsg.ParseURI(m.From().URI)
+	if err != nil {
+		return policy.User{}, refuse(verdict.Malformed, "From: %v", err)
+	}
+	user, err := policy.CanonicalUser(string(from.User), ours)
+	if err != nil {
+		return policy.User{}, refuse(verdict.UserUnreadable, "%v", err)
+	}
+	if asserted, ok := assertedUser(m, ours); ok {
+		user = asserted
+	}
+	return user, nil
+}
+
+// assertedUser reads P-Asserted-Identity of the inside (RFC 3325 §9.1).
+func assertedUser(m *sipmsg.Message, ours domain.Name) (policy.User, bool) {
+	for v := range m.Each(sipmsg.PAssertedIdentity) {
+		addr, err := sipmsg.ParseAddress(v.Text)
+		if err != nil {
+			continue
+		}
+		uri, err := sipmsg.ParseURI(addr.URI)
+		if err != nil || (uri.Scheme != "sip" && uri.Scheme != "sips") {
+			continue
+		}
+		if d, err := domain.ParseWire(string(uri.Host)); err != nil || d != ours {
+			continue
+		}
+		if user, err := policy.CanonicalUser(string(uri.User), ours); err == nil {
+			return user, true
+		}
+	}
+	return policy.User{}, false
+}
+
+// senderDomain reads the domain a sender claims in From.
+func senderDomain(from []byte) (domain.Name, *refusal) {
+	uri, err := sipmsg.ParseURI(from)
+	if err != nil {
+		return domain.Name{}, refuse(verdict.Malformed, "From: %v", err)
+	}
+	if bytes.EqualFold(uri.Host, []byte("anonymous.invalid")) {
+		return domain.Name{}, refuse(verdict.SenderAnonymous, "From names nobody who could be proven")
+	}
+	if uri.Scheme != "sip" && uri.Scheme != "sips" {
+		return domain.Name{}, refuse(verdict.IdentityMismatch, "From has the scheme %s", uri.Scheme)
+	}
+	d, err := domain.ParseWire(string(uri.Host))
+	if err != nil {
+		return domain.Name{}, refuse(verdict.IdentityMismatch, "From: %v", err)
+	}
+	return d, nil
+}
