@@ -230,11 +230,8 @@ func TestReloadLowersLimits(t *testing.T) {
 			alive++
 		}
 	}
-	switch {
-	case alive > after:
+	if alive != after {
 		t.Errorf("%d connections are left, want %d", alive, after)
-	case alive < after:
-		t.Skip("known: sipfed.Server.Apply asks for the excess again before those just closed are counted out, and closes too many")
 	}
 }
 
@@ -302,9 +299,7 @@ func TestReloadRenamesAPool(t *testing.T) {
 			t.Errorf("a message from %s, on a new connection: %d", name, got)
 		}
 	}
-	if got := b.say(pool, "fe1", alice, "bob@"+fabrikam); got == 403 {
-		t.Skip("known: sipfed keeps the anchors that a connection had at its handshake, although a reload has renamed them")
-	} else if got != 200 {
+	if got := b.say(pool, "fe1", alice, "bob@"+fabrikam); got != 200 {
 		t.Errorf("a message on a connection from before: %d", got)
 	}
 }
@@ -441,13 +436,8 @@ func TestReloadLosesNothing(t *testing.T) {
 			b.issue("edge", b.public, outside, "contoso.com")
 			b.issue("inside", b.private, inside)
 		})
-		for _, status := range lost {
-			if status != 504 {
-				t.Errorf("answered %d", status)
-			}
-		}
 		if len(lost) > 0 {
-			t.Skipf("known: %d times sipfed wrote to a connection that it was retiring, and lost the answer", len(lost))
+			t.Errorf("lost or refused: %v", lost)
 		}
 	})
 }
@@ -482,9 +472,7 @@ func TestReloadForgetsTheCache(t *testing.T) {
 	b := start(t, func(s *setup) { s.Limits = "{stranger_lookups: 1000}" })
 	conn := b.dial(fabrikam)
 	for i := range 20 { // more than limits.stranger_domains
-		if got := b.say(conn, fabrikam, "bob@"+fabrikam, alice); got == 403 {
-			t.Skipf("known: sipfed counts look-ups instead of domains, and refuses after %d of one and the same", i)
-		} else if got != 200 {
+		if got := b.say(conn, fabrikam, "bob@"+fabrikam, alice); got != 200 {
 			t.Fatalf("message %d: %d", i, got)
 		}
 		b.reload(func(s *setup) { s.DNSTimeout = []string{"1s", "2s"}[i%2] })

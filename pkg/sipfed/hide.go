@@ -41,6 +41,7 @@ func (h *hiding) delay() time.Duration {
 // hideUser refuses a request because of its local user, looking like a pool that
 // does not know the user: an INVITE gets its 100, and the answer takes its time.
 func (s *Server) hideUser(st *State, c *conn, m *sipmsg.Message, adm *admission, r *refusal) {
+	adm.decision.Rule = r.rule
 	tx := newTransaction(s, st, c, m, adm)
 	if !tx.answered() {
 		s.noteDropped(c, m, r)

@@ -2,6 +2,7 @@ package sipfed
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -20,7 +21,7 @@ func (s *Server) handleResponse(c *conn, m *sipmsg.Message) {
 		a = s.table.client(via.Branch())
 	}
 	_, method := m.CSeq()
-	if a == nil || a.conn.key != c.key || a.conn.side != c.side || method != a.tx.req.Method || !answers(m, a.tx.req) {
+	if a == nil || a.conn.key != c.key || a.conn.side != c.side || method != a.tx.req.Method || !a.tx.answeredBy(m) {
 		if method != "CANCEL" && method != "BENOTIFY" { // ours are answered, these should not be
 			s.metrics.stray(c.side)
 			c.log.Debug("response dropped", slog.Int("status", m.Status), slog.String("reason", "no transaction"))
@@ -30,10 +31,11 @@ func (s *Server) handleResponse(c *conn, m *sipmsg.Message) {
 	a.tx.response(a, m)
 }
 
-// answers reports whether a response belongs to a request as its sender sent it:
-// dialog, number, the sender's own Via below ours, and the part of the route set
-// that the sender will follow first. A next hop may fill in the rest.
-func answers(m, req *sipmsg.Message) bool {
+// answeredBy reports whether a response belongs to the request as its sender
+// sent it: dialog, number, the sender's own Via below ours, and the part of the
+// route set that the sender will go by first. A next hop may fill in the rest.
+func (tx *transaction) answeredBy(m *sipmsg.Message) bool {
+	req := tx.req
 	got, _ := m.CSeq()
 	want, _ := req.CSeq()
 	if got != want || !bytes.Equal(m.CallID(), req.CallID()) || !bytes.Equal(m.From().Tag(), req.From().Tag()) {
@@ -43,7 +45,7 @@ func answers(m, req *sipmsg.Message) bool {
 	for v := range m.Each(sipmsg.Via) {
 		if n++; n == 2 {
 			below, err := sipmsg.ParseVia(v.Text)
-			return err == nil && bytes.Equal(below.Branch(), req.Via().Branch()) && sameSender(below, req.Via()) && keepsRoutes(m, req)
+			return err == nil && bytes.Equal(below.Branch(), req.Via().Branch()) && sameSender(below, req.Via()) && tx.keepsRoutes(m)
 		}
 	}
 	return false
@@ -56,14 +58,18 @@ func sameSender(a, b sipmsg.ViaValue) bool {
 }
 
 // keepsRoutes reports whether the Record-Route values of a response end in those
-// of the request: the servers on the sender's own side, which it goes by first.
+// of the request, with our two before them: what the sender goes by first.
 // Spelling may differ, the servers may not.
-func keepsRoutes(m, req *sipmsg.Message) bool {
-	have := m.Values(sipmsg.RecordRoute, nil)
-	if len(have) == 0 {
+func (tx *transaction) keepsRoutes(m *sipmsg.Message) bool {
+	if m.Count(sipmsg.RecordRoute) == 0 {
 		return true // the next hop keeps nobody in its dialog, or starts none
 	}
-	want := req.Values(sipmsg.RecordRoute, nil)
+	have := m.Values(sipmsg.RecordRoute, nil)
+	want := tx.req.Values(sipmsg.RecordRoute, nil)
+	if recordRoutes(tx.req.Method) {
+		from := tx.from.side
+		want = append([]sipmsg.Value{{Text: tx.st.Faces[from.other()].route()}, {Text: tx.st.Faces[from].route()}}, want...)
+	}
 	if len(have) < len(want) {
 		return false
 	}
@@ -74,6 +80,11 @@ func keepsRoutes(m, req *sipmsg.Message) bool {
 		}
 	}
 	return true
+}
+
+// route is the face as a Record-Route value, without a token.
+func (f *Face) route() []byte {
+	return fmt.Appendf(nil, "<sip:%s:%d;lr>", f.Host, f.Port)
 }
 
 func sameServer(a, b []byte) bool {
