@@ -48,7 +48,13 @@ func TestPattern(t *testing.T) {
 		{"fabrikam.com", "fabrikam.com"},
 		{"*.Fabrikam.com", "*.fabrikam.com"},
 		{"*.bücher.example", "*.xn--bcher-kva.example"},
-		{"*", ""}, {"*.com", ""}, {"*.", ""}, {"a.*.example", ""}, {"*.*.example", ""}, {"*fabrikam.com", ""}, {"", ""},
+		{"*", ""},
+		{"*.com", ""},
+		{"*.", ""},
+		{"a.*.example", ""},
+		{"*.*.example", ""},
+		{"*fabrikam.com", ""},
+		{"", ""},
 	}
 	for _, tt := range tests {
 		var p policy.Pattern

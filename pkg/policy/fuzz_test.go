@@ -64,6 +64,7 @@ func fuzzed(kind uint8, local, remote string, names, srv uint32, anchors uint8) 
 }
 
 func seedQuestions(f *testing.F) {
+	f.Helper()
 	for i, h := range hosts() {
 		f.Add(uint8(i*37), "alice@contoso.com", h.String(), uint32(1)<<i, uint32(1)<<i, uint8(1))
 		f.Add(uint8(i*11+4), "kim@kr.contoso.com", h.String(), ^uint32(0), ^uint32(0), uint8(15))

@@ -162,7 +162,7 @@ func unescape(s string) (string, error) {
 		if hi < 0 || lo < 0 {
 			return "", fmt.Errorf("user part %q has %q where an escape of two hexadecimal digits belongs", s, s[i:i+3])
 		}
-		b = append(b, byte(hi<<4|lo))
+		b = append(b, byte(hi<<4|lo)) //nolint:gosec // two hexadecimal digits
 		i += 2
 	}
 	return string(b), nil

@@ -89,8 +89,17 @@ func TestCanonicalLocalpart(t *testing.T) {
 		{"%61lice", "%61lice"}, // a JID has no such escapes
 		{"alice;x", "alice;x"},
 		{"JÜRGEN", "jürgen"},
-		{"a@b", ""}, {"a/b", ""}, {"a:b", ""}, {"a'b", ""}, {`a"b`, ""}, {"a&b", ""}, {"a<b", ""}, {"a>b", ""},
-		{"a b", ""}, {"a\x00", ""}, {"a\n", ""},
+		{"a@b", ""},
+		{"a/b", ""},
+		{"a:b", ""},
+		{"a'b", ""},
+		{`a"b`, ""},
+		{"a&b", ""},
+		{"a<b", ""},
+		{"a>b", ""},
+		{"a b", ""},
+		{"a\x00", ""},
+		{"a\n", ""},
 	}
 	for _, tt := range tests {
 		u, err := policy.CanonicalLocalpart(tt.local, domain.MustParse("contoso.com"))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -72,12 +73,7 @@ type fields struct {
 }
 
 func (f *fields) has(flag string) bool {
-	for _, w := range f.words {
-		if w == flag {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(f.words, flag)
 }
 
 func (f *fields) list(key string) []string {

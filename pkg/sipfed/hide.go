@@ -35,7 +35,7 @@ func (h *hiding) delay() time.Duration {
 	if usual == 0 {
 		usual = hideAtFirst
 	}
-	return usual/2 + rand.N(usual)
+	return usual/2 + rand.N(usual) //nolint:gosec // a delay is no secret
 }
 
 // hideUser refuses a request because of its local user, looking like a pool that

@@ -68,6 +68,7 @@ func (e *endless) Read(b []byte) (int, error) {
 }
 
 func benchReader(b *testing.B, text string, pool *Pool) {
+	b.Helper()
 	r := NewReader(&endless{text: []byte(strings.Repeat(text, 8))}, DefaultLimits())
 	r.Pool = pool
 	b.SetBytes(int64(len(text)))

@@ -128,8 +128,9 @@ func (h Header) List() bool {
 		InReplyTo, HistoryInfo, Diversion, AlertInfo, CallInfo, ErrorInfo, PAssertedIdentity,
 		PPreferredIdentity:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 // headerSet is a set of headers.

@@ -193,8 +193,7 @@ func TestExactlyOneMessage(t *testing.T) {
 	text := newDraft().text("hello").String()
 	for _, input := range []string{"", "\r\n", text + "x", text[:len(text)-1], text[:40], text + text} {
 		_, err := sipmsg.Parse([]byte(input), sipmsg.DefaultLimits())
-		var framing *sipmsg.FramingError
-		if !errors.As(err, &framing) {
+		if _, ok := errors.AsType[*sipmsg.FramingError](err); !ok {
 			t.Errorf("%q: %v", input, err)
 		}
 	}

@@ -1,5 +1,7 @@
 package sipmsg
 
+import "slices"
+
 // Parse reads raw as exactly one message, which keeps the slice. The errors are
 // those of Reader.Next; bytes after the body, or missing ones, are a FramingError.
 func Parse(raw []byte, lim Limits) (*Message, error) {
@@ -21,7 +23,7 @@ func Parse(raw []byte, lim Limits) (*Message, error) {
 	if err != nil {
 		return m.broken(raw, &lim), err
 	}
-	m.Raw = raw[:len(raw):len(raw)]
+	m.Raw = slices.Clip(raw)
 	if bad := m.finish(&lim); bad != nil {
 		return m, bad
 	}
@@ -60,7 +62,7 @@ func (m *Message) indexRows(b []byte) {
 		f.index(b[f.start:f.end])
 		m.nameless = m.nameless || f.nameEnd == f.start
 		if m.first[f.Header] == 0 {
-			m.first[f.Header] = uint16(i + 1) //nolint:gosec // bounded by maxFields
+			m.first[f.Header] = uint16(i + 1) // maxFields bounds it
 		} else {
 			m.repeated.add(f.Header)
 		}

@@ -1,6 +1,9 @@
 package sipmsg
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // requestLine reads `Method SP Request-URI SP SIP-Version` (§7.1). Anything but
 // single spaces is refused: it would have to be repaired before going on.
@@ -32,12 +35,7 @@ func (v *validator) requestLine(lim *Limits) {
 
 // isWord reports whether b is not empty and free of white space.
 func isWord(b []byte) bool {
-	for _, c := range b {
-		if isBlank(c) {
-			return false
-		}
-	}
-	return len(b) > 0
+	return len(b) > 0 && !slices.ContainsFunc(b, isBlank)
 }
 
 func (v *validator) requestURI(b []byte) {
