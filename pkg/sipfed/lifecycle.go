@@ -23,6 +23,7 @@ func (s *Server) Apply(st *State) error {
 	s.state.Store(st)
 	s.accept.SetLimits(acceptBounds(st.Bounds))
 	s.strangers.Store(strangerRates(st.Bounds))
+	s.metrics.forgetMembers()
 	s.recheck(st)
 	return nil
 }

@@ -186,6 +186,13 @@ func (m *Metrics) uncertain() {
 	}
 }
 
+// forgetMembers starts the list of members anew: a reload may have taken some.
+func (m *Metrics) forgetMembers() {
+	if m != nil {
+		m.memberStates.Reset()
+	}
+}
+
 func (m *Metrics) member(pool, member string, up bool) {
 	if m == nil {
 		return
