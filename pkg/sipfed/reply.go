@@ -1,0 +1,137 @@
+package sipfed
+
+import (
+	"log/slog"
+	"time"
+
+	"edged/pkg/sipfed/sipmsg"
+	"edged/pkg/verdict"
+)
+
+// fail ends a transaction with an answer of the edge's own.
+func (tx *transaction) fail(r *refusal) {
+	if !tx.phase.open() {
+		return
+	}
+	a := answerTo(r.reason, tx.from.side)
+	if !tx.answered() {
+		tx.srv.noteDropped(tx.from, tx.req, r)
+		tx.drop()
+		return
+	}
+	if a.status == 408 && !tx.invite() {
+		tx.finish(r, 0) // RFC 4320 §4.2: nothing that arrives this late is of use
+		return
+	}
+	tx.replyWith(a, r)
+	tx.finish(r, a.status)
+}
+
+// reply sends a response of the edge's own to the sender.
+func (tx *transaction) reply(status int, phrase string, extra ...string) {
+	var tag string
+	if status > 100 {
+		tag = tx.srv.newTag()
+	}
+	tx.deliver(sipmsg.AppendResponse(nil, tx.req, status, phrase, tag, extra...))
+}
+
+func (tx *transaction) replyWith(a answer, r *refusal) {
+	phrase := a.phrase
+	if r.phrase != "" {
+		phrase = r.phrase
+	}
+	tx.reply(a.status, phrase, tx.srv.answerLines(tx.st, tx.from.side, a, r)...)
+}
+
+// deliver sends a response to the connection that the request came on, or, if
+// that is gone, to another one that the same certificate has proven (RFC 3261
+// §18.2.2; a connection of ours to the Via's address is not tried).
+func (tx *transaction) deliver(response []byte) {
+	if tx.invite() {
+		tx.last = response
+	}
+	if tx.from.sendBytes(response) == nil {
+		return
+	}
+	if other := tx.srv.sibling(tx.from); other == nil || other.sendBytes(response) != nil {
+		tx.srv.metrics.undelivered(tx.from.side)
+	}
+}
+
+// finish notes the end of a transaction's visible life: its final response has
+// been sent, or none ever will be.
+func (tx *transaction) finish(r *refusal, status int) {
+	e := failure
+	if status >= 200 && status < 300 {
+		e = success
+	}
+	if status == 0 {
+		e = expired
+	}
+	tx.phase = tx.phase.next(e, tx.invite())
+	tx.srv.metrics.request(tx, r, status)
+	tx.log(r, status)
+	if tx.phase == terminated {
+		tx.drop()
+		return
+	}
+	tx.arm(tx.st.Bounds.TransactionTimeout) // timers H and L
+}
+
+// drop forgets a terminated transaction.
+func (tx *transaction) drop() {
+	tx.phase = terminated
+	if tx.timer != nil {
+		tx.timer.Stop()
+	}
+	if tx.srv.table.remove(tx) {
+		tx.from.pending.Add(-1)
+		tx.srv.metrics.transactions(-1)
+	}
+	for _, a := range append(tx.earlier, tx.current) {
+		if a != nil && a.conn != nil {
+			tx.srv.table.removeClient(a)
+			a.conn.settle(a)
+		}
+	}
+}
+
+// owes reports whether the sender still waits for a final response.
+func (tx *transaction) owes() bool {
+	tx.mu.Lock()
+	defer tx.mu.Unlock()
+	return tx.phase.open()
+}
+
+// log writes the one line of a transaction: what was relayed at debug, what
+// this edge ended itself at info.
+func (tx *transaction) log(r *refusal, status int) {
+	rule := tx.adm.decision.Rule
+	if r == nil {
+		if tx.from.log.Enabled(tx.srv.ctx, slog.LevelDebug) {
+			tx.from.log.LogAttrs(tx.srv.ctx, slog.LevelDebug, "request relayed", tx.outcome(verdict.Allowed, rule, status)...)
+		}
+		return
+	}
+	if r.rule != "" {
+		rule = r.rule
+	}
+	tx.from.log.LogAttrs(tx.srv.ctx, slog.LevelInfo, "request failed",
+		append(tx.outcome(r.reason, rule, status), slog.String("detail", quotable(r.detail)))...)
+}
+
+func (tx *transaction) outcome(reason verdict.Reason, rule verdict.Rule, status int) []slog.Attr {
+	return append(messageAttrs(tx.req), slog.String("reason", reason.String()), slog.String("rule", string(rule)),
+		slog.Int("status", status), slog.Duration("dur", time.Since(tx.born)))
+}
+
+// messageAttrs describes a request in logs: never a body, never unescaped text
+// of a peer.
+func messageAttrs(m *sipmsg.Message) []slog.Attr {
+	return []slog.Attr{
+		slog.String("proto", "sip"), slog.String("method", quotable(m.Method)),
+		slog.String("from", quotable(string(m.From().URI))), slog.String("to", quotable(string(m.To().URI))),
+		slog.String("uri", quotable(string(m.RequestURI()))), slog.String("call_id", quotable(string(m.CallID()))),
+	}
+}
