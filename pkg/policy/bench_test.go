@@ -14,6 +14,7 @@ import (
 // allocation, a policy compiled in 2 s.
 const (
 	manyDomains = 100_000
+	manyBlocked = 1_000
 	manyGrants  = 1_000_000
 )
 
@@ -24,6 +25,10 @@ func largeSource() (policy.Source, []policy.Local) {
 	for i := range manyDomains {
 		d := domain.MustParse(fmt.Sprintf("partner%d.example", i))
 		src.AllowedDomains = append(src.AllowedDomains, policy.AllowedDomain{Domain: policy.Pattern{Name: d}})
+	}
+	for i := range manyBlocked { // so that domains above a name matter
+		d := domain.MustParse(fmt.Sprintf("spam%d.example", i))
+		src.BlockedDomains = append(src.BlockedDomains, policy.BlockedDomain{Domain: d})
 	}
 	src.AccessPolicies.Users = []policy.UserPolicy{
 		{Name: "sales", Policy: &policy.AccessPolicy{Federation: true}},

@@ -38,20 +38,11 @@ type compiler struct {
 }
 
 func newSet(src *Source, local []Local) *Set {
-	domains := len(local) + len(src.AllowedDomains) + len(src.BlockedDomains) + len(src.XMPPPartners)
-	granted := len(src.Grants)
-	for i := range src.AccessPolicies.Users {
-		granted += len(src.AccessPolicies.Users[i].Grant)
-	}
-	for i := range src.AccessPolicies.Sites {
-		granted += len(src.AccessPolicies.Sites[i].Users)
-	}
 	return &Set{
+		shallow:   math.MaxInt,
 		homes:     make(map[domain.Name]*home, len(local)),
-		names:     make(map[domain.Name]*entry, domains),
 		providers: make(map[domain.Name]*provider, len(src.Providers)),
 		proxies:   make(map[domain.Name][]string),
-		users:     make(map[User]*access, granted),
 		anchors:   make(map[string][]string),
 	}
 }
@@ -68,13 +59,7 @@ func (c *compiler) warn(path, format string, args ...any) {
 
 // at returns the entry of a domain, a new one if need be.
 func (c *compiler) at(n domain.Name) *entry {
-	e := c.set.names[n]
-	if e == nil {
-		e = &entry{}
-		c.set.names[n] = e
-		c.set.depth = max(c.set.depth, labels(n))
-	}
-	return e
+	return c.set.names.add(n.String())
 }
 
 // anchor notes the roots of an entry and returns the name that proves it: name,
@@ -85,6 +70,12 @@ func (c *compiler) anchor(name string, roots []string) string {
 	}
 	c.set.anchors[name] = slices.Clone(roots)
 	return name
+}
+
+// reachesBelow notes that an entry says something about the domains below n.
+func (c *compiler) reachesBelow(n domain.Name) {
+	c.set.shallow = min(c.set.shallow, labels(n))
+	c.set.deep = max(c.set.deep, labels(n))
 }
 
 func (c *compiler) local() {
@@ -146,6 +137,7 @@ func (c *compiler) blocked() {
 		case e.home != nil:
 			c.problem(at(), "%s is one of our own domains; remove it here, or from domains", d)
 		}
+		c.reachesBelow(d)
 		e.blocked = verdict.Rule("blocked_domains: " + d.String())
 	}
 	c.homesBlocked()

@@ -89,11 +89,12 @@ func (c *compiler) grant(u User, a *access, at func() string) {
 	if !c.homeUser(u, at) {
 		return
 	}
-	if other := c.set.users[u]; other != nil {
-		c.problem(at(), "%s has the policy %s already; grant each user one policy", u, other.rule)
+	own := c.set.homes[u.Domain].users.add(u.Local)
+	if *own != nil {
+		c.problem(at(), "%s has the policy %s already; grant each user one policy", u, (*own).rule)
 		return
 	}
-	c.set.users[u] = a
+	*own = a
 }
 
 // homeUser reports a user who is none of ours.
@@ -152,7 +153,7 @@ func (c *compiler) siteUser(path string, u User, site string, a *access, siteOf 
 		return
 	}
 	siteOf[u] = site
-	if c.set.users[u] == nil {
-		c.set.users[u] = a
+	if own := c.set.homes[u.Domain].users.add(u.Local); *own == nil {
+		*own = a
 	}
 }

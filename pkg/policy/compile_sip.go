@@ -30,6 +30,7 @@ func (c *compiler) allowed() {
 		e := c.at(a.Domain.Name)
 		if a.Domain.Below {
 			e.below = p
+			c.reachesBelow(a.Domain.Name)
 		} else {
 			e.listed = p
 		}

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"slices"
+	"strings"
 
 	"edged/pkg/domain"
 	"edged/pkg/verdict"
@@ -18,10 +19,12 @@ type Set struct {
 	// homes are our own domains.
 	homes map[domain.Name]*home
 	// names is everything that is said about one domain, ours included.
-	names map[domain.Name]*entry
-	// depth is the largest number of labels in names: deeper names need no
-	// look-up, so that a peer gains nothing by sending long ones.
-	depth int
+	names table[entry]
+	// shallow and deep are the smallest and largest number of labels of those
+	// names that say something about the domains below them. No other parent
+	// needs a look-up: hardly ever com, and a peer gains nothing by sending
+	// long names.
+	shallow, deep int
 	// providers by proxy; publicEnabled tells whether an enabled public one is
 	// among them.
 	providers     map[domain.Name]*provider
@@ -29,8 +32,6 @@ type Set struct {
 	// proxies holds the root sets that prove each direct partner's proxy.
 	proxies map[domain.Name][]string
 
-	// users have a policy of their own, by grant or by a site's users_file.
-	users  map[User]*access
 	global access
 
 	discovered  *Partner
@@ -47,6 +48,8 @@ type home struct {
 	rule      verdict.Rule
 	// site is the policy of the site that the domain belongs to, or nil.
 	site *access
+	// users have a policy of their own, by grant or by a site's users_file.
+	users table[*access]
 }
 
 // speaks tells whether the domain is federated for p.
@@ -93,24 +96,25 @@ type finding struct {
 
 // find looks a domain up, then the domains above it.
 func (s *Set) find(n domain.Name) (f finding) {
-	extra := labels(n) - s.depth
-	exact := true
-	for ok := true; ok; n, ok = n.Parent() {
-		if extra--; extra < 0 {
-			f.add(s.names[n], exact)
+	if f.exact = s.names.get(n.String()); f.exact != nil {
+		f.blocked = f.exact.blocked
+	}
+	for above := labels(n) - 1; above >= s.shallow; above-- {
+		n, _ = n.Parent()
+		if above <= s.deep {
+			f.above(s.names.get(n.String()))
 		}
-		exact = false
 	}
 	return f
 }
 
-func (f *finding) add(e *entry, exact bool) {
-	switch {
-	case e == nil:
+// above adds what an entry says about the domains below it, unless a nearer one
+// has spoken.
+func (f *finding) above(e *entry) {
+	if e == nil {
 		return
-	case exact:
-		f.exact = e
-	case f.below == nil:
+	}
+	if f.below == nil {
 		f.below = e.below
 	}
 	if f.blocked == "" {
@@ -131,23 +135,15 @@ func (f *finding) partner() *Partner {
 func (f *finding) ours() bool { return f.exact != nil && f.exact.home != nil }
 
 // labels counts the labels of a name.
-func labels(n domain.Name) int {
-	count := 1
-	for i, s := 0, n.String(); i < len(s); i++ {
-		if s[i] == '.' {
-			count++
-		}
-	}
-	return count
-}
+func labels(n domain.Name) int { return strings.Count(n.String(), ".") + 1 }
 
 // accessOf returns the policy that applies to one of our users: the user's own,
 // else the site's, else the global one (lync.md §5).
 func (s *Set) accessOf(u User, h *home) *access {
-	if a := s.users[u]; a != nil {
-		return a
+	if a := h.users.get(u.Local); a != nil {
+		return *a
 	}
-	if h != nil && h.site != nil {
+	if h.site != nil {
 		return h.site
 	}
 	return &s.global
