@@ -9,7 +9,8 @@ import "hash/maphash"
 type table[V any] struct {
 	seed  maphash.Seed // random, so that nobody can choose colliding names
 	slots []slot[V]    // a power of two of them, never full
-	used  int
+	mask  uint64       // their number less one
+	used  uint64
 }
 
 // slot holds one key; it is free if the key is "".
@@ -46,9 +47,8 @@ func (t *table[V]) add(key string) *V {
 // slot finds the slot of a key, or the free one where it belongs. The low half
 // of the hash says where to begin, the high half is compared.
 func (t *table[V]) slot(key string, hash uint64) *slot[V] {
-	mask := uint64(len(t.slots) - 1)
 	for i := hash; ; i++ {
-		s := &t.slots[i&mask]
+		s := &t.slots[i&t.mask]
 		if s.key == "" || s.hash == uint32(hash>>32) && s.key == key {
 			return s
 		}
@@ -57,14 +57,15 @@ func (t *table[V]) slot(key string, hash uint64) *slot[V] {
 
 // grow keeps a quarter of the slots free, so that look-ups end soon.
 func (t *table[V]) grow() {
-	if t.used < len(t.slots)/4*3 {
+	if t.used < t.mask/4*3 {
 		return
 	}
 	if t.used == 0 {
 		t.seed = maphash.MakeSeed()
 	}
 	old := t.slots
-	t.slots = make([]slot[V], max(8, 2*len(old)))
+	t.mask = max(7, 2*t.mask+1)
+	t.slots = make([]slot[V], t.mask+1)
 	for i := range old {
 		if k := old[i].key; k != "" {
 			*t.slot(k, maphash.String(t.seed, k)) = old[i]
