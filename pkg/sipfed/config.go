@@ -57,8 +57,10 @@ type State struct {
 	Bounds   limit.Bounds
 	Secret   Secret
 
+	seq    uint64 // grows with each Apply
 	pools  map[domain.Name]*Pool
-	prints [2]map[domain.Name]string // of the certificate we show, by side and our domain
+	hosts  map[*Pool]map[domain.Name]bool // of the members
+	prints [2]map[domain.Name]string      // of the certificate we show, by side and our domain
 	tokens *tokenBox
 }
 
@@ -85,22 +87,21 @@ type Pool struct {
 	Anchor  string        // the root set that signs its members: an anchor of the internal tlsid.Trust
 	Names   []domain.Name // what a member's certificate must cover: one of these
 	Members *nexthop.Pool // host:port each
-
-	hosts map[domain.Name]bool // of the members; by prepare
 }
 
 // prepare builds the tables that a State is looked up by.
 func (st *State) prepare() error {
 	st.pools = make(map[domain.Name]*Pool)
+	st.hosts = make(map[*Pool]map[domain.Name]bool)
 	for _, p := range st.Pools {
 		for _, d := range p.Domains {
 			st.pools[d] = p
 		}
-		p.hosts = make(map[domain.Name]bool)
+		st.hosts[p] = make(map[domain.Name]bool)
 		for _, status := range p.Members.Status() {
 			host, _, _ := net.SplitHostPort(status.Member)
 			if name, err := domain.ParseWire(host); err == nil {
-				p.hosts[name] = true
+				st.hosts[p][name] = true
 			}
 		}
 	}

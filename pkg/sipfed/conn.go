@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,6 +57,7 @@ type conn struct {
 
 	pending atomic.Int64 // server transactions open on this connection
 	heard   atomic.Bool  // a byte has arrived: a late refusal is over
+	giveUp  atomic.Bool  // writing has failed, and the reader only looks for the reason
 
 	mu      sync.Mutex
 	out     []byte                   // what the writer sends next
@@ -107,6 +109,7 @@ func (c *conn) run(ctx context.Context) {
 	err := c.readLoop(ctx)
 	c.finish(err)
 	writer.Wait()
+	c.close(err)
 	c.srv.forget(c)
 	c.fail()
 	c.log.Info("connection closed", slog.Bool("dialled", c.dialled), slog.Any("err", c.why()))
@@ -168,37 +171,55 @@ func (c *conn) pong() {
 }
 
 // fail hands every request that waits for an answer from this connection to
-// its transaction, which tries elsewhere or answers.
+// its transaction, which tries elsewhere or answers. A next hop that ended the
+// connection with requests on it, or refused our certificate, is left alone.
 func (c *conn) fail() {
 	c.mu.Lock()
-	lost := c.waiting
+	lost, written, why := c.waiting, c.written, c.closed
 	c.waiting = nil
-	written := c.written
 	c.mu.Unlock()
-	refused := c.dialled && !c.heard.Load() && tlsid.IsAlert(c.why())
+	refused := c.dialled && !c.heard.Load() && tlsid.IsAlert(why)
+	if c.dialled && (refused || len(lost) > 0 && !ours(why)) {
+		c.link.failed(c.target, refuse(verdict.ConnectionLost, "%s ended the connection: %v", c.target, why))
+	}
 	for a := range lost {
 		a.lost(refused, a.end > written)
 	}
+}
+
+// ours reports whether a connection was ended by this edge.
+func ours(why error) bool {
+	return slices.ContainsFunc([]error{errIdle, errStopped, errRetired, errRechecked},
+		func(own error) bool { return errors.Is(why, own) })
 }
 
 // settle forgets an attempt that waits no longer.
 func (c *conn) settle(a *attempt) {
 	c.mu.Lock()
 	delete(c.waiting, a)
-	retired := c.retired && len(c.waiting) == 0
 	c.mu.Unlock()
-	if retired {
-		c.finish(errRetired)
-	}
+	c.endRetired()
 }
 
-// retire ends a connection as soon as nothing waits for an answer on it.
+// answered notes that a transaction that came in on the connection is over.
+func (c *conn) answered() {
+	c.pending.Add(-1)
+	c.endRetired()
+}
+
+// retire ends a connection as soon as nothing is owed on it, either way.
 func (c *conn) retire() {
 	c.mu.Lock()
 	c.retired = true
-	idle := len(c.waiting) == 0
 	c.mu.Unlock()
-	if idle {
+	c.endRetired()
+}
+
+func (c *conn) endRetired() {
+	c.mu.Lock()
+	over := c.retired && len(c.waiting) == 0 && c.pending.Load() == 0
+	c.mu.Unlock()
+	if over {
 		c.finish(errRetired)
 	}
 }
@@ -237,12 +258,25 @@ func (c *conn) touch() {
 	c.mu.Unlock()
 }
 
-// idleSince reports since when nothing has happened on the connection; a
-// connection with open transactions is not idle (spec-sip T8).
-func (c *conn) idleSince() (time.Time, bool) {
+// idle ends the connection if nothing has happened on it for so long. One with
+// open transactions is not idle (spec-sip T8).
+func (c *conn) idle(after time.Duration) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.used, len(c.waiting) == 0 && len(c.out) == 0 && c.pending.Load() == 0
+	if time.Since(c.used) < after || len(c.waiting) > 0 || len(c.out) > 0 || c.pending.Load() > 0 {
+		return false
+	}
+	if c.leaving == nil {
+		c.leaving = errIdle
+	}
+	return true
+}
+
+// lastUsed is when something last crossed the connection.
+func (c *conn) lastUsed() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.used
 }
 
 // messageStarts arms the deadline of a message whose first byte has arrived:
@@ -256,30 +290,47 @@ func (c *conn) messageStarts() {
 type timedReader struct{ c *conn }
 
 func (r timedReader) Read(p []byte) (int, error) {
+	c := r.c
 	for {
-		idle := r.c.srv.state.Load().Bounds.IdleTimeout
-		by := r.c.messageBy
-		if by.IsZero() {
-			by = time.Now().Add(idle)
-		}
-		if !r.c.firstBy.IsZero() && r.c.firstBy.Before(by) {
-			by = r.c.firstBy
-		}
-		if err := r.c.sock.SetReadDeadline(by); err != nil {
+		idle := c.srv.state.Load().Bounds.IdleTimeout
+		if err := c.sock.SetReadDeadline(c.readBy(idle)); err != nil {
 			return 0, err
 		}
-		n, err := r.c.sock.Read(p)
+		if c.giveUp.Load() { // set after readBy looked
+			_ = c.sock.SetReadDeadline(time.Now().Add(lastLook))
+		}
+		n, err := c.sock.Read(p)
 		if n > 0 {
-			r.c.heard.Store(true)
+			c.firstHeard()
 			return n, err
 		}
-		if !errors.Is(err, os.ErrDeadlineExceeded) || !r.c.messageBy.IsZero() || !r.c.firstBy.IsZero() {
+		if !errors.Is(err, os.ErrDeadlineExceeded) || c.giveUp.Load() || !c.messageBy.IsZero() || !c.firstBy.IsZero() {
 			return n, err
 		}
-		if since, ok := r.c.idleSince(); ok && time.Since(since) >= idle {
+		if c.idle(idle) {
 			return 0, errIdle
 		}
 	}
+}
+
+// firstHeard notes the peer's first bytes: only now has it accepted our
+// certificate, and a target that was left alone is good again.
+func (c *conn) firstHeard() {
+	if !c.heard.Swap(true) && c.dialled {
+		c.link.answered(c.target)
+	}
+}
+
+// readBy is the deadline of the next read.
+func (c *conn) readBy(idle time.Duration) time.Time {
+	by := time.Now().Add(idle)
+	if !c.messageBy.IsZero() {
+		by = c.messageBy
+	}
+	if !c.firstBy.IsZero() && c.firstBy.Before(by) {
+		by = c.firstBy
+	}
+	return by
 }
 
 // addrPort reads a net.Addr; the zero value for what is no IP address, such as

@@ -17,7 +17,8 @@ import (
 // dialTarget opens one connection to a target, host:port: look-up, TCP, TLS and
 // the proof of who answers, together within limits.connect_timeout. Every
 // address is tried in turn (RFC 3263 §4.3).
-func (s *Server) dialTarget(ctx context.Context, st *State, l *link, h hop, target string) (*conn, *refusal) {
+func (s *Server) dialTarget(ctx context.Context, l *link, h hop, target string) (*conn, *refusal) {
+	st := h.state
 	ctx, cancel := context.WithTimeout(ctx, st.Bounds.ConnectTimeout)
 	defer cancel()
 	addrs, name, refused := resolveTarget(ctx, st, target)
@@ -96,6 +97,7 @@ func (s *Server) dialAddress(ctx context.Context, l *link, h hop, name domain.Na
 		_ = raw.Close()
 		return nil, refuse(verdict.ShuttingDown, "this edge is stopping")
 	}
+	s.recheckSince(h.state, c)
 	return c, nil
 }
 

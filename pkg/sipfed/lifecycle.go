@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"slices"
-	"sync"
 	"time"
 
 	"edged/pkg/domain"
@@ -20,8 +19,9 @@ func (s *Server) Apply(st *State) error {
 	if err := st.prepare(); err != nil {
 		return err
 	}
+	st.seq = s.state.Load().seq + 1
 	s.state.Store(st)
-	s.accept.SetLimits(acceptBounds(st.Bounds))
+	s.setLimits(st.Bounds)
 	s.strangers.Store(strangerRates(st.Bounds))
 	s.metrics.forgetMembers()
 	s.recheck(st)
@@ -31,26 +31,38 @@ func (s *Server) Apply(st *State) error {
 // recheck closes the connections that the State would not let in any more.
 func (s *Server) recheck(st *State) {
 	for _, c := range s.live() {
-		var r *refusal
-		switch {
-		case !stillProven(st, c):
-			r = refuse(verdict.CertificateRefused, "the certificate does not prove its names any more")
-		case c.side == External && !c.dialled && s.accept.Excess(c.peer.Addr()) > 0:
-			r = refuse(verdict.Overloaded, "limits.connections or limits.connections_per_address was lowered")
-		case c.side == External:
-			r = stillAllowed(st, c)
+		s.recheckConn(st, c)
+	}
+}
+
+// recheckSince asks again about a connection that was judged by a State which a
+// reload has replaced while it was being opened.
+func (s *Server) recheckSince(st *State, c *conn) {
+	if now := s.state.Load(); now != st {
+		s.recheckConn(now, c)
+	}
+}
+
+func (s *Server) recheckConn(st *State, c *conn) {
+	var r *refusal
+	switch {
+	case !stillProven(st, c):
+		r = refuse(verdict.CertificateRefused, "the certificate does not prove its names any more")
+	case !c.dialled && s.accept[c.side].Excess(c.peer.Addr()) > 0:
+		r = refuse(verdict.Overloaded, "limits.connections or limits.connections_per_address was lowered")
+	case c.side == External:
+		r = stillAllowed(st, c)
+	}
+	switch {
+	case r != nil:
+		c.log.Info("connection refused after reload", slog.String("reason", r.reason.String()),
+			slog.String("rule", string(r.rule)), slog.String("detail", r.detail))
+		if c.release != nil {
+			c.release() // the next connection asks about what is left
 		}
-		switch {
-		case r != nil:
-			c.log.Info("connection refused after reload", slog.String("reason", r.reason.String()),
-				slog.String("rule", string(r.rule)), slog.String("detail", r.detail))
-			if c.release != nil {
-				c.release() // the next connection asks about what is left
-			}
-			c.close(errRechecked)
-		case c.dialled && c.shown.ours != st.keyFingerprint(c.side, c.shownFor):
-			c.retire() // our own certificate has changed: later requests show the new one
-		}
+		c.close(errRechecked)
+	case c.dialled && c.shown.ours != st.keyFingerprint(c.side, c.shownFor):
+		c.retire() // our own certificate has changed: later requests show the new one
 	}
 }
 
@@ -133,15 +145,22 @@ func (s *Server) Shutdown(ctx context.Context) {
 	s.mu.Lock()
 	s.ended = true
 	s.mu.Unlock()
-	var closing sync.WaitGroup
 	for _, c := range s.live() {
-		closing.Go(func() { c.finish(errStopped) })
+		c.finish(errStopped)
 	}
-	closing.Wait()
 	s.cancel()
+	abort := time.AfterFunc(lastWords, func() {
+		for _, c := range s.live() {
+			_ = c.sock.NetConn().Close() // a peer that takes nothing does not hold us up
+		}
+	})
 	s.work.Wait()
+	abort.Stop()
 	s.dropAll()
 }
+
+// lastWords is how long Shutdown lets connections send what is queued.
+const lastWords = 2 * time.Second
 
 func (s *Server) closeListeners() {
 	s.mu.Lock()
@@ -189,10 +208,9 @@ type Connection struct {
 func (s *Server) Connections() []Connection {
 	var all []Connection
 	for _, c := range s.live() {
-		used, _ := c.idleSince()
 		all = append(all, Connection{
 			ID: c.id, Side: c.side.String(), Dialled: c.dialled, Peer: c.peer.String(),
-			Names: texts(c.identity.Load().Names), Domains: texts(c.spokenFor()), LastUsed: used,
+			Names: texts(c.identity.Load().Names), Domains: texts(c.spokenFor()), LastUsed: c.lastUsed(),
 		})
 	}
 	return all

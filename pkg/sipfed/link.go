@@ -27,6 +27,7 @@ type hop struct {
 	ours       domain.Name               // our domain, which chooses our certificate
 	proven     func(tlsid.Identity) bool // does the certificate prove this next hop
 	tls        *tlsid.Side
+	state      *State
 	report     func(target string, up bool) // tells a pool's health; nil for partners
 }
 
@@ -84,10 +85,13 @@ func (ls *links) get(h hop) *link {
 	return l
 }
 
-// renew lets later dials use what a reload brought.
+// renew lets later dials use what a reload brought. A request that was judged
+// before the reload brings nothing back.
 func (l *link) renew(h hop) {
 	l.mu.Lock()
-	l.hop = h
+	if h.state.seq >= l.hop.state.seq {
+		l.hop = h
+	}
 	l.mu.Unlock()
 }
 
@@ -109,7 +113,7 @@ func (l *link) obtain(a *attempt) (*conn, *refusal) {
 	}
 	l.dials[a.target] = append(waiting, a)
 	l.waiting++
-	if !dialling && !l.dial(a.target, a.tx.st) {
+	if !dialling && !l.dial(a.target) {
 		delete(l.dials, a.target)
 		l.waiting--
 		return nil, refuse(verdict.ShuttingDown, "this edge is stopping")
@@ -118,10 +122,10 @@ func (l *link) obtain(a *attempt) (*conn, *refusal) {
 }
 
 // dial starts the goroutine that connects to one target. It is called with l.mu.
-func (l *link) dial(target string, st *State) bool {
+func (l *link) dial(target string) bool {
 	h := l.hop
 	return l.srv.start(func(ctx context.Context) {
-		c, refused := l.srv.dialTarget(ctx, st, l, h, target)
+		c, refused := l.srv.dialTarget(ctx, l, h, target)
 		if refused != nil {
 			l.srv.metrics.dial(h.key.side, refused.reason)
 			l.srv.log.Info("dial failed", slog.String("side", h.key.side.String()), slog.String("hop", h.key.hop),
@@ -140,16 +144,26 @@ func (l *link) dial(target string, st *State) bool {
 	})
 }
 
-// connected enters a fresh connection; the target is up.
+// connected enters a fresh connection. Its failures are not forgotten before
+// the peer has said something: under TLS 1.3 it may still refuse our certificate.
 func (l *link) connected(target string, c *conn) {
 	l.mu.Lock()
 	l.conns[target] = c
-	delete(l.down, target)
+	o := l.down[target]
+	o.until = time.Time{}
+	l.down[target] = o
 	report := l.hop.report
 	l.mu.Unlock()
 	if report != nil {
 		report(target, true)
 	}
+}
+
+// answered forgets the failures of a target.
+func (l *link) answered(target string) {
+	l.mu.Lock()
+	delete(l.down, target)
+	l.mu.Unlock()
 }
 
 // failed takes a target out of use for a while.
@@ -172,27 +186,34 @@ func (l *link) failed(target string, why *refusal) {
 }
 
 // resume lets everything that waited for a target go on, in order; what comes
-// meanwhile waits behind it.
+// meanwhile waits behind it. If the connection has ended by then, another one is
+// dialled for what is left.
 func (l *link) resume(target string, c *conn, refused *refusal) {
 	for {
 		l.mu.Lock()
 		waiting := l.dials[target]
-		if len(waiting) == 0 {
-			delete(l.dials, target)
+		if len(waiting) > 0 && c != nil && !c.usable() && l.dial(target) {
 			l.mu.Unlock()
 			return
 		}
-		l.dials[target] = nil
 		l.waiting -= len(waiting)
+		last := refused != nil || len(waiting) == 0
+		if last {
+			delete(l.dials, target)
+		} else {
+			l.dials[target] = nil
+		}
 		l.mu.Unlock()
 		for _, a := range waiting {
 			a.tx.resume(a, c, refused)
 		}
+		if last {
+			return
+		}
 	}
 }
 
-// lost forgets a connection that has ended. An end that nobody here asked for
-// is told to the pool's health.
+// lost forgets a connection that has ended.
 func (l *link) lost(c *conn) {
 	l.mu.Lock()
 	if l.conns[c.target] == c {
@@ -202,7 +223,7 @@ func (l *link) lost(c *conn) {
 }
 
 // ensure dials a target that is not connected, without a request that waits.
-func (l *link) ensure(target string, st *State) {
+func (l *link) ensure(target string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	_, dialling := l.dials[target]
@@ -210,7 +231,7 @@ func (l *link) ensure(target string, st *State) {
 		return
 	}
 	l.dials[target] = nil
-	if !l.dial(target, st) {
+	if !l.dial(target) {
 		delete(l.dials, target)
 	}
 }

@@ -71,7 +71,7 @@ func (st *State) inside(host domain.Name, pool string) bool {
 		}
 	}
 	p := st.poolNamed(pool)
-	return p != nil && (slices.Contains(p.Names, host) || p.hosts[host])
+	return p != nil && (slices.Contains(p.Names, host) || st.hosts[p][host])
 }
 
 // outwardQuestion reads who inside wants to reach whom outside. The user whose

@@ -37,6 +37,7 @@ func poolHop(st *State, pool *Pool, ours domain.Name) hop {
 		key:    linkKey{side: Internal, ours: st.keyFingerprint(Internal, ours), hop: "pool:" + pool.Name},
 		ours:   ours,
 		tls:    face,
+		state:  st,
 		proven: pool.proves,
 		report: pool.Members.Report,
 	}
@@ -118,7 +119,7 @@ func (s *Server) watchPool(st *State, p *Pool) {
 	}
 	l := s.links.get(poolHop(st, p, p.Domains[0]))
 	for _, status := range p.Members.Status() {
-		l.ensure(status.Member, st)
+		l.ensure(status.Member)
 		s.metrics.member(p.Name, status.Member, status.Up)
 	}
 }

@@ -28,6 +28,7 @@ type transaction struct {
 	targets   []string // still untried, best first
 	current   *attempt
 	earlier   []*attempt // INVITE: given up for the next target, may still answer
+	redials   int        // connections that ended before the request was queued on them
 	cancelled bool
 	hinted    bool     // non-INVITE: 100 was sent (RFC 4320 §4.1)
 	failure   *refusal // of the last attempt
@@ -221,10 +222,7 @@ func (tx *transaction) send(a *attempt, c *conn) bool {
 	})
 	if err != nil {
 		tx.srv.table.removeClient(a)
-		tx.failure = refuse(verdict.ConnectionLost, "connection to %s was lost", a.target)
-		if errors.Is(err, errQueueFull) {
-			tx.failure = refuse(verdict.QueueFull, "%s does not take what is queued for it", a.target)
-		}
+		tx.unsent(a, err)
 		return false
 	}
 	if c.side == External {
@@ -243,6 +241,21 @@ func (tx *transaction) send(a *attempt, c *conn) bool {
 	return true
 }
 
+// unsent notes why a request could not even be queued. A connection that ended,
+// or was retired, between the dial and this moment says nothing against its
+// target: it is tried again, a few times.
+func (tx *transaction) unsent(a *attempt, err error) {
+	const redials = 3
+	if errors.Is(err, errQueueFull) {
+		tx.failure = refuse(verdict.QueueFull, "%s does not take what is queued for it", a.target)
+		return
+	}
+	tx.failure = refuse(verdict.ConnectionLost, "connection to %s was lost", a.target)
+	if tx.redials++; tx.redials <= redials {
+		tx.targets = append([]string{a.target}, tx.targets...)
+	}
+}
+
 // lost tells an attempt that its connection is gone. What was never written, or
 // was written to a peer that refused our certificate, may go elsewhere; an
 // INVITE may too (RFC 3261 §16.9); anything else may have been done by the peer
@@ -259,7 +272,6 @@ func (a *attempt) lost(refused, unwritten bool) {
 	tx.failure = refuse(verdict.ConnectionLost, "connection to %s was lost before it answered", a.target)
 	if refused {
 		tx.failure = refuse(verdict.TLSFailed, "%s refused our certificate", a.target)
-		tx.link.failed(a.target, tx.failure)
 	}
 	again := refused || unwritten || tx.invite() && !a.rung
 	if !again || tx.cancelled {
@@ -272,7 +284,14 @@ func (a *attempt) lost(refused, unwritten bool) {
 	if unwritten && !refused {
 		tx.targets = append([]string{a.target}, tx.targets...) // once more on a fresh connection (spec-sip T17)
 	}
+	tx.retry()
+}
+
+// retry leaves the current attempt, which may still answer, for the next target.
+func (tx *transaction) retry() {
+	tx.earlier = append(tx.earlier, tx.current)
 	tx.phase = tx.phase.next(retried, tx.invite())
+	tx.armConnecting()
 	tx.try()
 }
 

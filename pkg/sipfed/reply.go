@@ -70,6 +70,9 @@ func (tx *transaction) finish(r *refusal, status int) {
 		e = expired
 	}
 	tx.phase = tx.phase.next(e, tx.invite())
+	for _, a := range append(tx.earlier, tx.current) {
+		tx.cancelAttempt(a) // nobody shall ring on (RFC 3261 §16.7 step 10)
+	}
 	tx.srv.metrics.request(tx, r, status)
 	tx.log(r, status)
 	if tx.phase == terminated {
@@ -86,7 +89,7 @@ func (tx *transaction) drop() {
 		tx.timer.Stop()
 	}
 	if tx.srv.table.remove(tx) {
-		tx.from.pending.Add(-1)
+		tx.from.answered()
 		tx.srv.metrics.transactions(-1)
 	}
 	for _, a := range append(tx.earlier, tx.current) {

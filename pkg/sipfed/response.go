@@ -139,9 +139,6 @@ func (tx *transaction) succeed(a *attempt, m *sipmsg.Message) {
 	}
 	tx.over(a)
 	tx.forward(a, m)
-	for _, other := range tx.earlier {
-		tx.cancelAttempt(other) // nobody else shall ring on
-	}
 	if first {
 		tx.finish(nil, m.Status)
 	}
@@ -163,8 +160,7 @@ func (tx *transaction) refused(a *attempt, m *sipmsg.Message) {
 	if m.Status == 503 {
 		tx.failure = refuse(verdict.PeerRefused, "%s answered 503", a.target)
 		if len(tx.targets) > 0 && !tx.cancelled {
-			tx.phase = tx.phase.next(retried, tx.invite())
-			tx.try()
+			tx.retry()
 			return
 		}
 		tx.fail(tx.failure) // §16.7 step 6: one server's 503 is not the edge's

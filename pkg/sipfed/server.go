@@ -35,7 +35,7 @@ type Server struct {
 	cancel  context.CancelFunc
 
 	state     atomic.Pointer[State]
-	accept    *limit.Accept               // of the external side
+	accept    [2]*limit.Accept            // by Side
 	strangers atomic.Pointer[limit.Rates] // look-ups that strangers cause
 	hiding    hiding
 	table     *table
@@ -68,15 +68,29 @@ func New(cfg Config, st *State) (*Server, error) {
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.links = links{srv: s, m: make(map[linkKey]*link)}
 	s.lookups = lookups{srv: s, waiting: make(map[domain.Name][]*transaction)}
-	s.accept = limit.NewAccept(acceptBounds(st.Bounds))
+	for side := range s.accept {
+		s.accept[side] = limit.NewAccept(acceptBounds(Side(side), st.Bounds))
+	}
 	s.strangers.Store(strangerRates(st.Bounds))
 	s.state.Store(st)
 	s.start(s.watchPools)
 	return s, nil
 }
 
-func acceptBounds(b limit.Bounds) limit.AcceptConfig {
-	return limit.AcceptConfig{Connections: b.Connections, PerAddress: b.ConnectionsPerAddress, Handshakes: b.Handshakes}
+// acceptBounds are the bounds of one side. Inside, one address may be a whole
+// pool behind a balancer: only the number in all counts.
+func acceptBounds(side Side, b limit.Bounds) limit.AcceptConfig {
+	c := limit.AcceptConfig{Connections: b.Connections, PerAddress: b.ConnectionsPerAddress, Handshakes: b.Handshakes}
+	if side == Internal {
+		c.PerAddress = c.Connections
+	}
+	return c
+}
+
+func (s *Server) setLimits(b limit.Bounds) {
+	for side := range s.accept {
+		s.accept[side].SetLimits(acceptBounds(Side(side), b))
+	}
 }
 
 // strangerRates bounds the look-ups of each certificate identity; the table of
@@ -168,18 +182,14 @@ func (s *Server) wait(d time.Duration) bool {
 func (s *Server) serveConn(ctx context.Context, side Side, raw net.Conn) {
 	defer raw.Close()
 	peer := addrPort(raw.RemoteAddr())
-	giveBack := func() {}
-	if side == External {
-		release, err := s.accept.Admit(peer.Addr())
-		if err != nil {
-			s.metrics.handshake(side, "accepted", "refused-limit")
-			s.log.Info("connection refused", slog.String("side", side.String()), slog.String("peer_addr", peer.String()), slog.Any("err", err))
-			return
-		}
-		defer release()
-		giveBack = release
+	release, err := s.accept[side].Admit(peer.Addr())
+	if err != nil {
+		s.metrics.handshake(side, "accepted", "refused-limit")
+		s.log.Info("connection refused", slog.String("side", side.String()), slog.String("peer_addr", peer.String()), slog.Any("err", err))
+		return
 	}
-	c := s.admit(ctx, side, raw, giveBack)
+	defer release()
+	c := s.admit(ctx, side, raw, release)
 	if c == nil {
 		return
 	}
@@ -191,17 +201,16 @@ func (s *Server) serveConn(ctx context.Context, side Side, raw net.Conn) {
 func (s *Server) admit(ctx context.Context, side Side, raw net.Conn, release func()) *conn {
 	ctx, cancel := context.WithTimeout(ctx, s.state.Load().Bounds.HandshakeTimeout)
 	defer cancel()
-	if side == External {
-		done, err := s.accept.Handshake(ctx)
-		if err != nil {
-			s.metrics.handshake(side, "accepted", "refused-limit")
-			return nil
-		}
-		defer done()
+	done, err := s.accept[side].Handshake(ctx)
+	if err != nil {
+		s.metrics.handshake(side, "accepted", "refused-limit")
+		return nil
 	}
+	defer done()
+	st := s.state.Load()
 	face := func() *tlsid.Side { return s.state.Load().Faces[side].TLS }
 	sock := tls.Server(raw, tlsid.ServerConfig(face))
-	err := sock.HandshakeContext(ctx)
+	err = sock.HandshakeContext(ctx)
 	s.metrics.handshake(side, "accepted", handshakeResult(err))
 	var id tlsid.Identity
 	if err == nil {
@@ -222,6 +231,7 @@ func (s *Server) admit(ctx context.Context, side Side, raw net.Conn, release fun
 	if !s.register(c) {
 		return nil
 	}
+	s.recheckSince(st, c)
 	return c
 }
 

@@ -101,10 +101,8 @@ func (tx *transaction) silence() {
 		tx.hint()
 		tx.armSent()
 	case tx.invite() && tx.phase == calling && tx.mayRetry():
-		tx.earlier = append(tx.earlier, tx.current)
 		tx.failure = refuse(verdict.NoAnswer, "%s did not answer the INVITE", tx.current.target)
-		tx.phase = tx.phase.next(retried, true)
-		tx.try()
+		tx.retry()
 	case tx.phase == proceeding && tx.invite() && !tx.cancelled:
 		tx.cancel() // timer C, §16.8
 		tx.fail(refuse(verdict.NoAnswer, "no final response within limits.invite_timeout"))

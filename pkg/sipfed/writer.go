@@ -30,6 +30,7 @@ func (c *conn) sendFor(a *attempt, fill func(dst []byte) []byte) error {
 	c.out = fill(c.out)
 	added := len(c.out) - before
 	c.queued += int64(added)
+	c.used = time.Now()
 	if a != nil {
 		a.end = c.queued
 		c.waiting[a] = struct{}{}
@@ -50,23 +51,38 @@ func (c *conn) wakeWriter() {
 // writeLoop is the connection's writer: it sends all that has been queued in
 // one write and closes the socket when that fails, which wakes the reader.
 func (c *conn) writeLoop() {
-	var batch []byte
 	for range c.wake {
-		for batch = c.take(batch[:0]); len(batch) > 0; batch = c.take(batch[:0]) {
+		var batch []byte
+		for batch = c.take(nil); len(batch) > 0; batch = c.take(batch[:0]) {
 			err := c.write(batch)
 			c.srv.metrics.queueBytes(-len(batch))
 			if err != nil {
-				c.close(err)
+				c.writeFailed(err)
 				return
-			}
-			if cap(batch) > 64<<10 {
-				batch = nil // an idle connection holds no large buffer
 			}
 		}
 		if err := c.ending(); err != nil {
 			c.close(err)
 			return
 		}
+	}
+}
+
+// lastLook is how long the reader of a connection that cannot be written any
+// more looks for the reason.
+const lastLook = time.Second
+
+// writeFailed ends a connection whose peer takes nothing more. A peer that has
+// not said a word yet may have refused our certificate, which under TLS 1.3 it
+// says after the handshake: the reader gets a moment to find that alert.
+func (c *conn) writeFailed(err error) {
+	if !c.dialled || c.heard.Load() {
+		c.close(err)
+		return
+	}
+	c.giveUp.Store(true)
+	if c.sock.SetReadDeadline(time.Now().Add(lastLook)) != nil {
+		c.close(err)
 	}
 }
 
@@ -80,11 +96,27 @@ func (c *conn) ending() error {
 	return c.leaving
 }
 
+// idleBuffer is what an idle connection may keep of its outgoing buffer.
+const idleBuffer = 4 << 10
+
 // take swaps the queue for an empty buffer and counts its bytes as written:
-// whatever of a batch fails, it may have been sent.
+// whatever of a batch fails, it may have been sent. Where nothing is queued, no
+// large buffer stays behind.
 func (c *conn) take(empty []byte) []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.closed != nil {
+		return nil
+	}
+	if len(c.out) == 0 {
+		if cap(c.out) < cap(empty) && cap(empty) <= idleBuffer {
+			c.out = empty
+		}
+		if cap(c.out) > idleBuffer {
+			c.out = nil
+		}
+		return nil
+	}
 	batch := c.out
 	c.out = empty
 	c.written = c.queued
