@@ -171,16 +171,20 @@ func (c *conn) pong() {
 }
 
 // fail hands every request that waits for an answer from this connection to
-// its transaction, which tries elsewhere or answers. A next hop that ended the
-// connection with requests on it, or refused our certificate, is left alone.
+// its transaction, which tries elsewhere or answers. A next hop that refused our
+// certificate is left alone; one that ended the connection with requests on it
+// comes last for a while.
 func (c *conn) fail() {
 	c.mu.Lock()
 	lost, written, why := c.waiting, c.written, c.closed
 	c.waiting = nil
 	c.mu.Unlock()
 	refused := c.dialled && !c.heard.Load() && tlsid.IsAlert(why)
-	if c.dialled && (refused || len(lost) > 0 && !ours(why)) {
-		c.link.failed(c.target, refuse(verdict.ConnectionLost, "%s ended the connection: %v", c.target, why))
+	switch {
+	case refused:
+		c.link.failed(c.target, refuse(verdict.TLSFailed, "%s refused our certificate", c.target))
+	case c.dialled && len(lost) > 0 && !ours(why):
+		c.link.suspect(c.target)
 	}
 	for a := range lost {
 		a.lost(refused, a.end > written)

@@ -28,22 +28,27 @@ func (s *Server) Apply(st *State) error {
 	return nil
 }
 
-// recheck closes the connections that the State would not let in any more.
+// recheck closes the connections that the State would not let in any more, and
+// retires those on which we show a certificate that has been replaced.
 func (s *Server) recheck(st *State) {
 	for _, c := range s.live() {
-		s.recheckConn(st, c)
+		if s.stillWelcome(st, c) && c.dialled && c.shown.ours != st.keyFingerprint(c.side, c.shownFor) {
+			c.retire()
+		}
 	}
 }
 
 // recheckSince asks again about a connection that was judged by a State which a
-// reload has replaced while it was being opened.
+// reload has replaced while it was being opened. What waits for it may use it,
+// whichever of our certificates it shows.
 func (s *Server) recheckSince(st *State, c *conn) {
 	if now := s.state.Load(); now != st {
-		s.recheckConn(now, c)
+		s.stillWelcome(now, c)
 	}
 }
 
-func (s *Server) recheckConn(st *State, c *conn) {
+// stillWelcome closes a connection that the State would not let in.
+func (s *Server) stillWelcome(st *State, c *conn) bool {
 	var r *refusal
 	switch {
 	case !stillProven(st, c):
@@ -53,17 +58,16 @@ func (s *Server) recheckConn(st *State, c *conn) {
 	case c.side == External:
 		r = stillAllowed(st, c)
 	}
-	switch {
-	case r != nil:
-		c.log.Info("connection refused after reload", slog.String("reason", r.reason.String()),
-			slog.String("rule", string(r.rule)), slog.String("detail", r.detail))
-		if c.release != nil {
-			c.release() // the next connection asks about what is left
-		}
-		c.close(errRechecked)
-	case c.dialled && c.shown.ours != st.keyFingerprint(c.side, c.shownFor):
-		c.retire() // our own certificate has changed: later requests show the new one
+	if r == nil {
+		return true
 	}
+	c.log.Info("connection refused after reload", slog.String("reason", r.reason.String()),
+		slog.String("rule", string(r.rule)), slog.String("detail", r.detail))
+	if c.release != nil {
+		c.release() // the next connection asks about what is left
+	}
+	c.close(errRechecked)
+	return false
 }
 
 // stillProven measures the peer's certificate by the new roots and lists, and

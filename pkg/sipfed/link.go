@@ -185,6 +185,17 @@ func (l *link) failed(target string, why *refusal) {
 	}
 }
 
+// suspect tells a pool's health of a member that dropped what it was sent; a
+// fresh connection may be opened to it at once all the same.
+func (l *link) suspect(target string) {
+	l.mu.Lock()
+	report := l.hop.report
+	l.mu.Unlock()
+	if report != nil {
+		report(target, false)
+	}
+}
+
 // resume lets everything that waited for a target go on, in order; what comes
 // meanwhile waits behind it. If the connection has ended by then, another one is
 // dialled for what is left.
