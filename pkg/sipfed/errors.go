@@ -43,112 +43,86 @@ const (
 	notFound    = "Not Found"
 	timeOut     = "Server Time-out"
 	unavailable = "Service Unavailable"
+	temporarily = "Temporarily Unavailable"
 )
 
 // Texts of ms-diagnostics: the official ones of MS-OCER §8.2 where there is one.
 const (
-	textNoRoute     = "Cannot route to destination domain"
-	textWrongType   = "Cannot route this type of SIP request to or from federated partners"
-	textNoSRV       = "Unable to resolve DNS SRV record"
-	textNoTrust     = "Certificate trust with another server could not be established"
-	textNoConnect   = "Failed to connect to a federated peer server"
-	textTemporarily = "Temporarily cannot route"
 	textNotPublic   = "From URI not authorized to communicate with public IM providers"
 	textNotPartner  = "From URI not authorized to communicate with federated partners"
+	textRouteSet    = "Route set is no longer valid"
+	textNoRoute     = "Cannot route to destination domain"
+	textTemporarily = "Temporarily cannot route"
+	textNoSRV       = "Unable to resolve DNS SRV record"
+	textConflict    = "No match for domain in DNS SRV results"
+	textNoTrust     = "Certificate trust with another server could not be established"
+	textNoAddress   = "Unable to resolve DNS A record"
+	textWrongType   = "Cannot route this type of SIP request to or from federated partners"
+	textNotListed   = "Domain resolved by DNS SRV to a configured hosting service but the domain is not in the allow list"
 	textPeerSilent  = "Previous hop federated peer did not report diagnostic information"
+	textNoConnect   = "Failed to connect to a federated peer server"
+	textNoTLS       = "Failed to complete TLS negotiation with a federated peer server"
 )
 
-// answerTo is the one table from a reason to what the wire shows (spec-sip §10).
-// The side is the one that gets the answer: an outsider cannot tell a user who
-// may not federate from one who does not exist (rule hide-user).
+// answers is the one table from a reason to what the wire shows (spec-sip §10):
+// status, phrase, diagnostics id and text for the inside, Retry-After.
+var answers = [verdict.Count]answer{
+	verdict.FederationOff:       {403, forbidden, 1027, textWrongType, 0},
+	verdict.DomainBlocked:       {403, forbidden, 1027, textWrongType, 0},
+	verdict.DomainUnlisted:      {403, forbidden, 1027, textWrongType, 0},
+	verdict.ProviderDisabled:    {403, forbidden, 1027, textWrongType, 0},
+	verdict.ProviderUnlisted:    {403, forbidden, 1028, textNotListed, 0},
+	verdict.NotOurs:             {403, forbidden, 1005, textNoRoute, 0},
+	verdict.IdentityMismatch:    {403, forbidden, 1005, textNoRoute, 0},
+	verdict.SenderAnonymous:     {403, forbidden, 1005, textNoRoute, 0},
+	verdict.UserNotFederated:    {403, forbidden, 1002, textNotPartner, 0},
+	verdict.UserNotXMPP:         {403, forbidden, 1002, textNotPartner, 0},
+	verdict.UserUnreadable:      {403, forbidden, 1002, textNotPartner, 0},
+	verdict.NoConsent:           {403, forbidden, 1002, textNotPartner, 0},
+	verdict.UserNotPublic:       {403, forbidden, 1001, textNotPublic, 0},
+	verdict.UserNotPublicAV:     {403, forbidden, 1001, textNotPublic, 0},
+	verdict.BudgetExhausted:     {480, temporarily, 0, "", 60},
+	verdict.DNSLimited:          {480, temporarily, 0, "", 60},
+	verdict.NeedsDNS:            {504, timeOut, 1008, textNoSRV, 0},
+	verdict.DNSNoRecord:         {504, timeOut, 1008, textNoSRV, 0},
+	verdict.DNSFailed:           {504, timeOut, 1008, textNoSRV, 0},
+	verdict.TargetOutsideDomain: {504, timeOut, 1009, textConflict, 0},
+	verdict.DNSNoAddress:        {504, timeOut, 1014, textNoAddress, 0},
+	verdict.TargetPrivate:       {504, timeOut, 1046, textNoConnect, 0},
+	verdict.ConnectFailed:       {504, timeOut, 1046, textNoConnect, 0},
+	verdict.TLSFailed:           {504, timeOut, 1047, textNoTLS, 0},
+	verdict.CertificateRefused:  {504, timeOut, 1010, textNoTrust, 0},
+	verdict.ConnectionLost:      {504, timeOut, 1007, textTemporarily, 0},
+	verdict.PoolDown:            {504, timeOut, 1007, textTemporarily, 0},
+	verdict.NoAnswer:            {408, "Request Timeout", 1007, textTemporarily, 0},
+	verdict.PeerRefused:         {500, "Server Internal Error", 1034, textPeerSilent, 0},
+	verdict.QueueFull:           {480, temporarily, 1007, textTemporarily, 10},
+	verdict.Overloaded:          {503, unavailable, 1007, textTemporarily, 10},
+	verdict.ShuttingDown:        {503, unavailable, 1007, textTemporarily, 10},
+
+	verdict.Malformed:            {400, "Bad Request", 0, "", 0},
+	verdict.TooSlow:              {400, "Bad Request", 0, "", 0},
+	verdict.MethodRefused:        {405, "Method Not Allowed", 0, "", 0},
+	verdict.BodyTooLarge:         {413, "Request Entity Too Large", 0, "", 0},
+	verdict.URITooLong:           {414, "Request-URI Too Long", 0, "", 0},
+	verdict.SchemeUnsupported:    {416, "Unsupported URI Scheme", 0, "", 0},
+	verdict.ExtensionUnsupported: {420, "Bad Extension", 0, "", 0},
+	verdict.SecurityDowngrade:    {480, temporarily, 0, "", 0},
+	verdict.RouteInvalid:         {481, "Call/Transaction Does Not Exist", 1004, textRouteSet, 0},
+	verdict.LoopDetected:         {482, "Loop Detected", 0, "", 0},
+	verdict.HopsExhausted:        {483, "Too Many Hops", 0, "", 0},
+	verdict.Cancelled:            {487, "Request Terminated", 0, "", 0},
+	verdict.VersionUnsupported:   {505, "Version Not Supported", 0, "", 0},
+	verdict.HeadersTooLarge:      {513, "Message Too Large", 0, "", 0},
+}
+
+// answerTo is the answer for the side that gets it: an outsider cannot tell a
+// user who may not federate from one who does not exist (rule hide-user).
 func answerTo(reason verdict.Reason, side Side) answer {
 	if side == External && hidesUser(reason) {
 		return answer{status: 404, phrase: notFound}
 	}
-	if a, ok := answerToMessage(reason); ok {
-		return a
-	}
-	switch reason {
-	case verdict.FederationOff, verdict.DomainBlocked, verdict.DomainUnlisted, verdict.ProviderDisabled:
-		return answer{status: 403, phrase: forbidden, id: 1027, text: textWrongType}
-	case verdict.ProviderUnlisted:
-		return answer{
-			status: 403, phrase: forbidden, id: 1028,
-			text: "Domain resolved by DNS SRV to a configured hosting service but the domain is not in the allow list",
-		}
-	case verdict.NotOurs, verdict.IdentityMismatch, verdict.SenderAnonymous:
-		return answer{status: 403, phrase: forbidden, id: 1005, text: textNoRoute}
-	case verdict.UserNotFederated, verdict.UserNotXMPP, verdict.UserUnreadable, verdict.NoConsent:
-		return answer{status: 403, phrase: forbidden, id: 1002, text: textNotPartner}
-	case verdict.UserNotPublic, verdict.UserNotPublicAV:
-		return answer{status: 403, phrase: forbidden, id: 1001, text: textNotPublic}
-	case verdict.BudgetExhausted, verdict.DNSLimited:
-		return answer{status: 480, phrase: "Temporarily Unavailable", retryAfter: 60}
-
-	case verdict.DNSNoRecord, verdict.DNSFailed, verdict.NeedsDNS:
-		return answer{status: 504, phrase: timeOut, id: 1008, text: textNoSRV}
-	case verdict.TargetOutsideDomain:
-		return answer{status: 504, phrase: timeOut, id: 1009, text: "No match for domain in DNS SRV results"}
-	case verdict.DNSNoAddress:
-		return answer{status: 504, phrase: timeOut, id: 1014, text: "Unable to resolve DNS A record"}
-	case verdict.ConnectFailed, verdict.TargetPrivate:
-		return answer{status: 504, phrase: timeOut, id: 1046, text: textNoConnect}
-	case verdict.TLSFailed:
-		return answer{
-			status: 504, phrase: timeOut, id: 1047,
-			text: "Failed to complete TLS negotiation with a federated peer server",
-		}
-	case verdict.CertificateRefused:
-		return answer{status: 504, phrase: timeOut, id: 1010, text: textNoTrust}
-	case verdict.ConnectionLost, verdict.PoolDown:
-		return answer{status: 504, phrase: timeOut, id: 1007, text: textTemporarily}
-	case verdict.NoAnswer:
-		return answer{status: 408, phrase: "Request Timeout", id: 1007, text: textTemporarily}
-	case verdict.PeerRefused:
-		return answer{status: 500, phrase: "Server Internal Error", id: 1034, text: textPeerSilent}
-	case verdict.QueueFull:
-		return answer{status: 480, phrase: "Temporarily Unavailable", id: 1007, text: textTemporarily, retryAfter: 10}
-	case verdict.Overloaded, verdict.ShuttingDown:
-		return answer{status: 503, phrase: unavailable, id: 1007, text: textTemporarily, retryAfter: 10}
-	default:
-		return answer{status: 500, phrase: "Server Internal Error"}
-	}
-}
-
-// answerToMessage has the rows of what is wrong in the message itself.
-func answerToMessage(reason verdict.Reason) (answer, bool) {
-	a := answer{}
-	switch reason {
-	case verdict.Malformed, verdict.TooSlow:
-		a = answer{status: 400, phrase: "Bad Request"}
-	case verdict.VersionUnsupported:
-		a = answer{status: 505, phrase: "Version Not Supported"}
-	case verdict.SchemeUnsupported:
-		a = answer{status: 416, phrase: "Unsupported URI Scheme"}
-	case verdict.ExtensionUnsupported:
-		a = answer{status: 420, phrase: "Bad Extension"}
-	case verdict.MethodRefused:
-		a = answer{status: 405, phrase: "Method Not Allowed"}
-	case verdict.HopsExhausted:
-		a = answer{status: 483, phrase: "Too Many Hops"}
-	case verdict.LoopDetected:
-		a = answer{status: 482, phrase: "Loop Detected"}
-	case verdict.RouteInvalid:
-		a = answer{status: 481, phrase: "Call/Transaction Does Not Exist", id: 1004, text: "Route set is no longer valid"}
-	case verdict.SecurityDowngrade:
-		a = answer{status: 480, phrase: "Temporarily Unavailable"}
-	case verdict.URITooLong:
-		a = answer{status: 414, phrase: "Request-URI Too Long"}
-	case verdict.BodyTooLarge:
-		a = answer{status: 413, phrase: "Request Entity Too Large"}
-	case verdict.HeadersTooLarge:
-		a = answer{status: 513, phrase: "Message Too Large"}
-	case verdict.Cancelled:
-		a = answer{status: 487, phrase: "Request Terminated"}
-	default:
-		return a, false
-	}
-	return a, true
+	return answers[reason]
 }
 
 // hidesUser lists the reasons that speak about a local user.
