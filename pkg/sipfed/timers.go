@@ -104,7 +104,7 @@ func (tx *transaction) silence() {
 		tx.failure = refuse(verdict.NoAnswer, "%s did not answer the INVITE", tx.current.target)
 		tx.retry()
 	case tx.phase == proceeding && tx.invite() && !tx.cancelled:
-		tx.cancel() // timer C, §16.8
+		// Timer C, §16.8: what rings is taken back as the transaction ends.
 		tx.fail(refuse(verdict.NoAnswer, "no final response within limits.invite_timeout"))
 	case tx.cancelled:
 		tx.fail(refuse(verdict.Cancelled, "no final response after CANCEL"))
