@@ -16,7 +16,7 @@ func (s *Server) handleCancel(c *conn, m *sipmsg.Message) {
 		s.answerRefusal(c, m, refuse(verdict.RouteInvalid, "CANCEL matches no INVITE"))
 		return
 	}
-	_ = c.sendBytes(sipmsg.AppendResponse(nil, m, 200, "OK", s.newTag()))
+	_ = c.sendBytes(sipmsg.AppendResponse(nil, m, 200, "OK", newTag()))
 	tx.mu.Lock()
 	defer tx.mu.Unlock()
 	tx.cancelledBySender()
@@ -33,20 +33,17 @@ func (tx *transaction) cancelledBySender() {
 	case calling:
 		tx.arm(tx.remaining())
 	default:
-		tx.cancel()
+		tx.cancelAttempt(tx.current)
 		tx.arm(tx.st.Bounds.TransactionTimeout)
 	}
 }
 
-// cancel takes the current attempt back at its next hop.
-func (tx *transaction) cancel() { tx.cancelAttempt(tx.current) }
-
 // cancelAttempt sends CANCEL after a provisional response, once (§9.1).
 func (tx *transaction) cancelAttempt(a *attempt) {
-	if a == nil || a.called || a.over || !a.rung {
+	if a == nil || a.takenBack || a.over || !a.rung {
 		return
 	}
-	a.called = true
+	a.takenBack = true
 	sent, err := sipmsg.Parse(a.sent, ownLimits(tx.st.Bounds))
 	if err != nil {
 		return // cannot happen: it was made from a message that parsed
@@ -83,7 +80,7 @@ func (s *Server) handleACK(ctx context.Context, c *conn, m *sipmsg.Message) {
 	}
 	st := s.state.Load()
 	adm, refused := s.screenRequest(ctx, st, c, m)
-	if adm == nil || !adm.dialog {
+	if adm == nil || adm.sealed == nil {
 		return // most likely of an INVITE that was refused without a transaction
 	}
 	if refused != nil {
@@ -111,9 +108,6 @@ func (tx *transaction) acknowledged() bool {
 
 // noteDropped logs and counts a request that ends here without an answer.
 func (s *Server) noteDropped(c *conn, m *sipmsg.Message, r *refusal) {
-	if r == nil {
-		return
-	}
 	s.metrics.refused(c.side, m.Method, r.reason)
 	c.log.LogAttrs(s.ctx, slog.LevelInfo, "request dropped", append(messageAttrs(m),
 		slog.String("reason", r.reason.String()), slog.String("rule", string(r.rule)), slog.String("detail", quotable(r.detail)))...)

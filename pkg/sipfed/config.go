@@ -59,8 +59,8 @@ type State struct {
 
 	seq    uint64 // grows with each Apply
 	pools  map[domain.Name]*Pool
-	hosts  map[*Pool]map[domain.Name]bool // of the members
-	prints [2]map[domain.Name]string      // of the certificate we show, by side and our domain
+	hosts  map[*Pool]map[domain.Name]string // of the members, and which
+	prints [2]map[domain.Name]string        // of the certificate we show, by side and our domain
 	tokens *tokenBox
 }
 
@@ -69,8 +69,8 @@ type Face struct {
 	TLS  *tlsid.Side
 	Host domain.Name // Via sent-by and Record-Route host; covered by the side's certificate
 	Port uint16      // where the side listens, as peers reach it
-	// Names are further host names that mean this edge in a Route or a
-	// Request-URI: sip.contoso.com, the fqdn, public addresses.
+	// Names are all hosts that mean this edge in a Route or a Request-URI, Host
+	// among them.
 	Names map[string]bool
 }
 
@@ -92,16 +92,16 @@ type Pool struct {
 // prepare builds the tables that a State is looked up by.
 func (st *State) prepare() error {
 	st.pools = make(map[domain.Name]*Pool)
-	st.hosts = make(map[*Pool]map[domain.Name]bool)
+	st.hosts = make(map[*Pool]map[domain.Name]string)
 	for _, p := range st.Pools {
 		for _, d := range p.Domains {
 			st.pools[d] = p
 		}
-		st.hosts[p] = make(map[domain.Name]bool)
+		st.hosts[p] = make(map[domain.Name]string)
 		for _, status := range p.Members.Status() {
 			host, _, _ := net.SplitHostPort(status.Member)
 			if name, err := domain.ParseWire(host); err == nil {
-				st.hosts[p][name] = true
+				st.hosts[p][name] = status.Member
 			}
 		}
 	}
@@ -125,4 +125,10 @@ func (p *Pool) proves(id tlsid.Identity) bool {
 
 func coversAny(id tlsid.Identity, names []domain.Name) bool {
 	return slices.ContainsFunc(names, id.Covers)
+}
+
+// keyFingerprint names the certificate that we show on a side for one of our
+// domains; prepare has computed it.
+func (st *State) keyFingerprint(side Side, ours domain.Name) string {
+	return st.prints[side][ours]
 }

@@ -40,7 +40,7 @@ type conn struct {
 	subject  string // the identity's first name, for logs
 	key      string // tells certificates apart: part of every transaction key
 	log      *slog.Logger
-	release  func()  // accepted ones outside: gives back what limits counted
+	release  func()  // accepted ones: gives back what limits counted
 	link     *link   // dialled connections only
 	target   string  // ... and where they lead, host:port
 	shown    linkKey // ... and as whom, with which certificate of ours
@@ -120,6 +120,7 @@ func (c *conn) run(ctx context.Context) {
 func (c *conn) readLoop(ctx context.Context) error {
 	for {
 		m, err := c.reader.Next()
+		slow := !c.messageBy.IsZero() && errors.Is(err, os.ErrDeadlineExceeded)
 		c.messageBy = time.Time{}
 		var syntax *sipmsg.SyntaxError
 		var framing *sipmsg.FramingError
@@ -130,6 +131,9 @@ func (c *conn) readLoop(ctx context.Context) error {
 			c.refuseBroken(m, reasonFor(syntax.Status), syntax.Status, syntax.Field, syntax.Detail)
 		case errors.As(err, &framing):
 			c.refuseBroken(m, reasonFor(framing.Status), framing.Status, framing.Field, framing.Detail)
+			return err
+		case slow:
+			c.refuseBroken(nil, verdict.TooSlow, 0, "message", "not complete within limits.message_timeout")
 			return err
 		default:
 			return err
@@ -149,7 +153,7 @@ func (c *conn) handle(ctx context.Context, m *sipmsg.Message) {
 }
 
 // refuseBroken answers a message whose framing held, or was just lost, but
-// which cannot be used (spec-sip H18). One bad message does not end the
+// which cannot be used. One bad message does not end the
 // connection: other dialogs live on it.
 func (c *conn) refuseBroken(m *sipmsg.Message, reason verdict.Reason, status int, field, detail string) {
 	r := refuse(reason, "%s: %s", field, detail)
@@ -183,7 +187,7 @@ func (c *conn) fail() {
 	switch {
 	case refused:
 		c.link.failed(c.target, refuse(verdict.TLSFailed, "%s refused our certificate", c.target))
-	case c.dialled && len(lost) > 0 && !ours(why):
+	case c.dialled && len(lost) > 0 && !endedByUs(why):
 		c.link.suspect(c.target)
 	}
 	for a := range lost {
@@ -191,8 +195,8 @@ func (c *conn) fail() {
 	}
 }
 
-// ours reports whether a connection was ended by this edge.
-func ours(why error) bool {
+// endedByUs reports whether a connection was ended by this edge.
+func endedByUs(why error) bool {
 	return slices.ContainsFunc([]error{errIdle, errStopped, errRetired, errRechecked},
 		func(own error) bool { return errors.Is(why, own) })
 }
@@ -263,7 +267,7 @@ func (c *conn) touch() {
 }
 
 // idle ends the connection if nothing has happened on it for so long. One with
-// open transactions is not idle (spec-sip T8).
+// open transactions is not idle.
 func (c *conn) idle(after time.Duration) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -284,7 +288,7 @@ func (c *conn) lastUsed() time.Time {
 }
 
 // messageStarts arms the deadline of a message whose first byte has arrived:
-// a sender of one byte a second is cut off (spec-sip F7).
+// a sender of one byte a second is cut off.
 func (c *conn) messageStarts() {
 	c.messageBy = time.Now().Add(c.srv.state.Load().Bounds.MessageTimeout)
 }
@@ -345,4 +349,12 @@ func addrPort(a net.Addr) netip.AddrPort {
 		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 	}
 	return netip.AddrPort{}
+}
+
+// fingerprint names a certificate in keys: equal certificates, equal names.
+func fingerprint(id tlsid.Identity) string {
+	if id.Leaf == nil {
+		return ""
+	}
+	return sum(id.Leaf.Raw)
 }

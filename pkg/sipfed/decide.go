@@ -50,7 +50,7 @@ func (s *Server) mayLookUp(st *State, c *conn, d domain.Name) bool {
 // decideOutward asks policy about a pool's request. If the answer hangs on an
 // SRV record that is not cached, it reports undecided: the request then waits
 // for the look-up in the queue of its domain, and nothing else waits with it.
-func (s *Server) decideOutward(st *State, m *sipmsg.Message, adm *admission) (refused *refusal, undecided bool) {
+func decideOutward(st *State, m *sipmsg.Message, adm *admission) (refused *refusal, undecided bool) {
 	d := ask(st, m, adm.dialog, adm.question)
 	if d.Final() {
 		adm.decision = d
@@ -60,11 +60,11 @@ func (s *Server) decideOutward(st *State, m *sipmsg.Message, adm *admission) (re
 	if !known {
 		return nil, true
 	}
-	return s.decideWithSRV(st, m, adm, answer, err), false
+	return decideWithSRV(st, m, adm, answer, err), false
 }
 
 // decideWithSRV is the outward decision once the domain's SRV answer is there.
-func (s *Server) decideWithSRV(st *State, m *sipmsg.Message, adm *admission, answer discovery.Answer, err error) *refusal {
+func decideWithSRV(st *State, m *sipmsg.Message, adm *admission, answer discovery.Answer, err error) *refusal {
 	adm.answer = answer
 	adm.question.Facts.SRV, adm.question.Facts.SRVKnown = answer.Names(), true
 	d := ask(st, m, adm.dialog, adm.question)
@@ -80,7 +80,7 @@ func (s *Server) decideWithSRV(st *State, m *sipmsg.Message, adm *admission, ans
 
 // ask puts the question to policy. In a dialog, BYE and ACK end or complete what
 // was allowed before, so a change of the user's own policy does not hold them
-// back; the domain's does (spec-sip D6).
+// back; the domain's does.
 func ask(st *State, m *sipmsg.Message, dialog bool, q policy.Question) policy.Decision {
 	if dialog && (m.Method == "BYE" || m.Method == "ACK") {
 		return st.Policy.DecideDomain(q)

@@ -102,7 +102,7 @@ func (s *Server) dialAddress(ctx context.Context, l *link, h hop, name domain.Na
 }
 
 // prove completes the handshake and asks whether the certificate is the next
-// hop's: not a byte of SIP leaves before (invariant 4).
+// hop's: not a byte of SIP leaves before.
 func (s *Server) prove(ctx context.Context, sock *tls.Conn, h hop, target string) (tlsid.Identity, *refusal) {
 	err := sock.HandshakeContext(ctx)
 	s.metrics.handshake(h.key.side, "dialled", handshakeResult(err))

@@ -12,7 +12,7 @@
 //	screen.go   screenRequest           is it well-formed, honest about its origin, for us
 //	policy      Set.Decide              may these two talk
 //	relay.go    forwardRequest          what changes, and where it goes
-//	pool.go     plan                    which member, on which connection
+//	pool.go     planPool -> poolHop     which member, on which connection
 //
 // Towards a partner the last step is partner.go. A refusal leaves the walk in
 // screen.go and becomes a wire answer through the one table in errors.go.
@@ -22,7 +22,8 @@
 // A connection belongs to the goroutine that reads it (conn.run). Its writer is
 // a child that has ended before run returns; whoever has something to send
 // appends it to the connection's outgoing buffer and wakes the writer, which
-// sends all that is queued in one write. Nobody else touches the socket.
+// sends all that is queued in one write. Nobody else reads or
+// writes the socket; closing it is open to all.
 //
 // A transaction belongs to the connection its request came in on. Its lock is
 // held only while its state changes and bytes are appended to a buffer, never

@@ -64,7 +64,7 @@ const (
 	textNoTLS       = "Failed to complete TLS negotiation with a federated peer server"
 )
 
-// answers is the one table from a reason to what the wire shows (spec-sip §10):
+// answers is the one table from a reason to what the wire shows:
 // status, phrase, diagnostics id and text for the inside, Retry-After.
 var answers = [verdict.Count]answer{
 	verdict.FederationOff:       {403, forbidden, 1027, textWrongType, 0},
@@ -107,7 +107,6 @@ var answers = [verdict.Count]answer{
 	verdict.URITooLong:           {414, "Request-URI Too Long", 0, "", 0},
 	verdict.SchemeUnsupported:    {416, "Unsupported URI Scheme", 0, "", 0},
 	verdict.ExtensionUnsupported: {420, "Bad Extension", 0, "", 0},
-	verdict.SecurityDowngrade:    {480, temporarily, 0, "", 0},
 	verdict.RouteInvalid:         {481, "Call/Transaction Does Not Exist", 1004, textRouteSet, 0},
 	verdict.LoopDetected:         {482, "Loop Detected", 0, "", 0},
 	verdict.HopsExhausted:        {483, "Too Many Hops", 0, "", 0},

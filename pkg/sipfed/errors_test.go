@@ -8,7 +8,7 @@ import (
 	"edged/pkg/verdict"
 )
 
-// TestAnswers is spec-sip §10: what each reason looks like inside and outside.
+// TestAnswers: what each reason looks like inside and outside.
 func TestAnswers(t *testing.T) {
 	tests := []struct {
 		reason          verdict.Reason
@@ -54,7 +54,6 @@ func TestAnswers(t *testing.T) {
 		{verdict.LoopDetected, 482, 482, 0},
 		{verdict.RouteInvalid, 481, 481, 1004},
 		{verdict.SenderAnonymous, 403, 403, 1005},
-		{verdict.SecurityDowngrade, 480, 480, 0},
 		{verdict.URITooLong, 414, 414, 0},
 		{verdict.HeadersTooLarge, 513, 513, 0},
 		{verdict.BodyTooLarge, 413, 413, 0},
@@ -80,7 +79,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// TestOutsideLearnsNothing is invariant 8: whatever the reason, an outsider's
+// TestOutsideLearnsNothing: whatever the reason, an outsider's
 // answer holds no diagnostics, rule or detail, and all reasons about a local
 // user look alike.
 func TestOutsideLearnsNothing(t *testing.T) {
@@ -89,12 +88,11 @@ func TestOutsideLearnsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	st := &State{Faces: [2]Face{}}
-	var s *Server
 	alike := ""
 	for _, reason := range verdict.Reasons() {
 		r := &refusal{reason: reason, rule: "blocked_domains: secret.example", detail: "10.9.8.7 secret"}
 		a := answerTo(reason, External)
-		text := string(sipmsg.AppendResponse(nil, req, a.status, a.phrase, "tag", s.answerLines(st, External, a, r)...))
+		text := string(sipmsg.AppendResponse(nil, req, a.status, a.phrase, "tag", answerLines(st, External, a, r)...))
 		for _, leak := range []string{"ms-diagnostics", "secret", "10.9", "Warning", "Server:", reason.String()} {
 			if strings.Contains(text, leak) {
 				t.Errorf("%s tells an outsider %q:\n%s", reason, leak, text)

@@ -57,7 +57,7 @@ func TestSilentMemberIsLeftForTheNext(t *testing.T) {
 	})
 }
 
-func Test503IsContained(t *testing.T) { // spec-sip R13
+func Test503IsContained(t *testing.T) { // RFC 3261 §16.7 step 6
 	world()
 	synctest.Test(t, func(t *testing.T) {
 		_, partner, first, second := twoMembers(t, "1")
@@ -162,7 +162,7 @@ func TestRepeatedMessagesOfInvite(t *testing.T) {
 		invite := pool.expect("INVITE")
 		pool.send(invite.reply("180 Ringing"))
 		partner.expect("SIP/2.0 180")
-		partner.send(request("INVITE", "1", "")) // X1: absorbed, the last response again
+		partner.send(request("INVITE", "1", "")) // absorbed (RFC 3261 §17.2.3), the last response again
 		partner.expect("SIP/2.0 180")
 		pool.silent(time.Second)
 		for range 3 { // RFC 6026: every 2xx passes

@@ -26,7 +26,7 @@ import (
 //	diagnose       to inside: ms-diagnostics on failures
 //	hide-user      to outside: one answer for all reasons why a user is not reached
 
-// assertedOutside are headers that only the inside may set (spec-sip I1, I3, I6).
+// assertedOutside are headers that only the inside may set.
 func assertedOutside(h sipmsg.Header) bool {
 	switch h {
 	case sipmsg.PAssertedIdentity, sipmsg.PPreferredIdentity, sipmsg.MSEdgeTrust,
@@ -37,7 +37,7 @@ func assertedOutside(h sipmsg.Header) bool {
 	}
 }
 
-// insideOnly are headers that never leave (spec-sip I3, 8.7).
+// insideOnly are headers that never leave.
 func insideOnly(h sipmsg.Header) bool {
 	switch h {
 	case sipmsg.MSDiagnostics, sipmsg.PPreferredIdentity, sipmsg.MSEdgeTrust, sipmsg.MSSplitDomain:
@@ -158,7 +158,7 @@ func screenHeaders(splice *sipmsg.Splice, m *sipmsg.Message, to Side, ours domai
 }
 
 // screenAsserted keeps of a P-Asserted-Identity row what may leave: nothing
-// where Privacy says id, else URIs of the sender's own domain (spec-sip I2).
+// where Privacy says id, else URIs of the sender's own domain.
 func screenAsserted(splice *sipmsg.Splice, m *sipmsg.Message, row sipmsg.Field, ours domain.Name) {
 	private := false
 	for v := range m.Each(sipmsg.Privacy) {
@@ -209,7 +209,7 @@ func (s *Server) appendForwarded(dst []byte, tx *transaction, a *attempt, m *sip
 
 // answerLines are the header lines of an answer of the edge's own: diagnostics
 // inside, nothing outside.
-func (s *Server) answerLines(st *State, side Side, a answer, r *refusal) []string {
+func answerLines(st *State, side Side, a answer, r *refusal) []string {
 	lines := r.extra
 	if a.retryAfter > 0 {
 		lines = append(lines, "Retry-After: "+strconv.Itoa(a.retryAfter))

@@ -24,7 +24,7 @@ func with(request string, lines ...string) string {
 	return strings.Replace(request, "\n\n", "\n"+strings.Join(lines, "\n")+"\n\n", 1)
 }
 
-func TestStrangersAssertNothing(t *testing.T) { // spec-sip I1, I3, I6
+func TestStrangersAssertNothing(t *testing.T) {
 	world()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t)
@@ -92,7 +92,7 @@ func TestHideUser(t *testing.T) {
 	})
 }
 
-func TestBenotify(t *testing.T) { // spec-sip 8.1, 8.2
+func TestBenotify(t *testing.T) {
 	world()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"edged/pkg/sipfed/sipmsg"
+	"edged/pkg/verdict"
 )
 
 // hiding knows how long the pools take to say that a user does not exist, so
@@ -38,12 +39,27 @@ func (h *hiding) delay() time.Duration {
 	return usual/2 + rand.N(usual) //nolint:gosec // a delay is no secret
 }
 
+// hiddenStatus is the rule hide-user: outside, a user who does not exist, one who
+// left and one who may not federate look alike. It returns the status to show
+// instead, or 0. From the user of a dialog there is nothing left to hide.
+func (tx *transaction) hiddenStatus(status int) int {
+	if !tx.adm.inward || tx.adm.dialog && tx.adm.local() == tx.adm.token.local {
+		return 0
+	}
+	switch status {
+	case 404, 410, 484, 485, 604:
+		return answerTo(verdict.UserNotFederated, External).status
+	default:
+		return 0
+	}
+}
+
 // hideUser refuses a request because of its local user, looking like a pool that
 // does not know the user: an INVITE gets its 100, and the answer takes its time.
 func (s *Server) hideUser(st *State, c *conn, m *sipmsg.Message, adm *admission, r *refusal) {
 	adm.decision.Rule = r.rule
 	tx := newTransaction(s, st, c, m, adm)
-	if !tx.answered() {
+	if !tx.wantsAnswer() {
 		s.noteDropped(c, m, r)
 		return
 	}

@@ -15,7 +15,7 @@ import (
 // the domain alone.
 //
 // Nothing but the domain of the Request-URI may choose the way in, and inside a
-// dialog its token (spec-sip L19, R4, R6).
+// dialog its token.
 func inwardTarget(st *State, uri sipmsg.URI, adm *admission) (readable bool, refused *refusal) {
 	if _, ok := uri.Param("maddr"); ok {
 		return false, refuse(verdict.NotOurs, "maddr in the Request-URI of an outsider")
@@ -71,12 +71,10 @@ func (st *State) inside(host domain.Name, pool string) bool {
 		}
 	}
 	p := st.poolNamed(pool)
-	return p != nil && (slices.Contains(p.Names, host) || st.hosts[p][host])
+	return p != nil && (slices.Contains(p.Names, host) || st.hosts[p][host] != "")
 }
 
-// outwardQuestion reads who inside wants to reach whom outside. The user whose
-// access policy counts is the asserted identity's, where the pool sends one of
-// its own domain, else the From URI's.
+// outwardQuestion reads who inside wants to reach whom outside.
 func outwardQuestion(m *sipmsg.Message, uri sipmsg.URI, ours domain.Name, q *policy.Question) *refusal {
 	remote, err := domain.ParseWire(string(uri.Host))
 	if err != nil {
@@ -88,7 +86,8 @@ func outwardQuestion(m *sipmsg.Message, uri sipmsg.URI, ours domain.Name, q *pol
 	return refused
 }
 
-// outwardSender is the user inside who sends a request.
+// outwardSender is the user whose access policy counts: the asserted identity's,
+// where the pool sends one of its own domain, else the From URI's.
 func outwardSender(m *sipmsg.Message, ours domain.Name) (policy.User, *refusal) {
 	from, err := sipmsg.ParseURI(m.From().URI)
 	if err != nil {

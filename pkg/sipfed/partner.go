@@ -1,12 +1,9 @@
 package sipfed
 
 import (
-	"context"
 	"math/rand/v2"
 	"net"
 	"strconv"
-	"sync"
-	"sync/atomic"
 
 	"edged/pkg/discovery"
 	"edged/pkg/domain"
@@ -19,18 +16,9 @@ import (
 // defaultPort is where SIP over TLS listens (RFC 3261 §18.1.1).
 const defaultPort = 5061
 
-// plan names the link and the targets of an admitted request.
-func (s *Server) plan(st *State, adm *admission, m *sipmsg.Message) (*link, []string, *refusal) {
-	if adm.inward {
-		return s.planPool(st, adm, m)
-	}
-	return s.planPartner(st, adm, m)
-}
-
-// planPartner leads to the partner that policy has decided for. A new request
-// goes to the pinned proxy or to the domain's SRV targets (spec-sip L10); one
-// inside a dialog where its route set says, if whoever answers there proves
-// the partner.
+// planPartner leads to the partner that policy has decided for: where the inside
+// names a next hop (explicitTarget), there, else to the pinned proxy or to the
+// domain's SRV targets. Whoever answers must prove the partner.
 func (s *Server) planPartner(st *State, adm *admission, m *sipmsg.Message) (*link, []string, *refusal) {
 	h := partnerHop(st, adm)
 	targets := partnerTargets(adm)
@@ -92,13 +80,10 @@ func srvTargets(a discovery.Answer) []string {
 // that is the partner's domain itself goes by federation routing.
 func explicitTarget(adm *admission, m *sipmsg.Message) (string, bool) {
 	uri := m.URI()
-	if adm.next != nil {
-		parsed, err := sipmsg.ParseURI(adm.next)
-		if err != nil {
-			return "", false
-		}
-		uri = parsed
-	} else if !adm.dialog {
+	switch {
+	case adm.next != nil:
+		uri = adm.nextURI
+	case !adm.dialog:
 		return "", false
 	}
 	if d, err := domain.ParseWire(string(uri.Host)); err == nil && d == adm.remote() {
@@ -112,89 +97,4 @@ func orDefault(port uint16) uint16 {
 		return defaultPort
 	}
 	return port
-}
-
-// lookups hold outward requests whose domain's SRV record is being asked for:
-// one look-up for each domain, and only that domain's requests wait, in order.
-type lookups struct {
-	srv     *Server
-	running atomic.Int32 // look-ups under way: where there are none, nobody takes the lock
-	mu      sync.Mutex
-	waiting map[domain.Name][]*transaction
-}
-
-// behind queues a decided transaction, whose lock is held, if others to its
-// domain still wait for a look-up: it must not overtake them.
-func (q *lookups) behind(tx *transaction) bool {
-	if q.running.Load() == 0 {
-		return false
-	}
-	d := tx.adm.remote()
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	queue, running := q.waiting[d]
-	if !running || len(queue) >= tx.st.Bounds.QueueMessages {
-		return false
-	}
-	q.waiting[d] = append(queue, tx)
-	return true
-}
-
-// wait queues a transaction, whose lock is held.
-func (q *lookups) wait(tx *transaction) {
-	d := tx.adm.remote()
-	q.mu.Lock()
-	queue, running := q.waiting[d]
-	if len(queue) >= tx.st.Bounds.QueueMessages {
-		q.mu.Unlock()
-		tx.fail(refuse(verdict.QueueFull, "limits.queue_messages reached for the look-up of %s", d))
-		return
-	}
-	q.waiting[d] = append(queue, tx)
-	if !running {
-		q.running.Add(1)
-	}
-	q.mu.Unlock()
-	if running {
-		return
-	}
-	if !q.srv.start(func(ctx context.Context) { q.resolve(ctx, tx.st, d) }) {
-		tx.fail(refuse(verdict.ShuttingDown, "this edge is stopping"))
-	}
-}
-
-// resolve asks for a domain's record and lets go on what waited for it.
-func (q *lookups) resolve(ctx context.Context, st *State, d domain.Name) {
-	ctx, cancel := context.WithTimeout(ctx, st.Bounds.ConnectTotal)
-	defer cancel()
-	answer, err := st.Resolver.SRV(ctx, discovery.SIPFederation, d)
-	for {
-		q.mu.Lock()
-		queue := q.waiting[d]
-		if len(queue) == 0 {
-			delete(q.waiting, d)
-			q.running.Add(-1)
-			q.mu.Unlock()
-			return
-		}
-		q.waiting[d] = nil
-		q.mu.Unlock()
-		for _, tx := range queue {
-			tx.resolved(answer, err)
-		}
-	}
-}
-
-// resolved takes the decision that waited for the DNS.
-func (tx *transaction) resolved(answer discovery.Answer, err error) {
-	tx.mu.Lock()
-	defer tx.mu.Unlock()
-	if tx.phase != connecting {
-		return // cancelled or timed out meanwhile
-	}
-	if refused := tx.srv.decideWithSRV(tx.st, tx.req, tx.adm, answer, err); refused != nil {
-		tx.fail(refused)
-		return
-	}
-	tx.route()
 }

@@ -3,12 +3,10 @@ package sipfed
 import (
 	"context"
 	"hash/fnv"
-	"net"
 	"time"
 
 	"edged/pkg/domain"
 	"edged/pkg/sipfed/sipmsg"
-	"edged/pkg/tlsid"
 	"edged/pkg/verdict"
 )
 
@@ -74,21 +72,22 @@ func firstToFront(targets []string, first string) []string {
 // whose host the certificate covers. It is a hint only: where the members share
 // a name, a dialog follows its Call-ID.
 func memberOf(st *State, c *conn) string {
+	if c.side != Internal {
+		return ""
+	}
 	found := ""
 	for _, p := range st.Pools {
-		if c.side != Internal || !p.proves(*c.identity.Load()) {
+		if !p.proves(*c.identity.Load()) {
 			continue
 		}
-		for _, status := range p.Members.Status() {
-			host, _, _ := net.SplitHostPort(status.Member)
-			name, err := domain.ParseWire(host)
-			if err != nil || !c.identity.Load().Covers(name) {
-				continue
-			}
-			if found != "" {
+		for host, member := range st.hosts[p] {
+			switch {
+			case !c.identity.Load().Covers(host):
+			case found != "":
 				return ""
+			default:
+				found = member
 			}
-			found = status.Member
 		}
 	}
 	return found
@@ -122,18 +121,4 @@ func (s *Server) watchPool(st *State, p *Pool) {
 		l.ensure(status.Member)
 		s.metrics.member(p.Name, status.Member, status.Up)
 	}
-}
-
-// fingerprint names a certificate in keys: equal certificates, equal names.
-func fingerprint(id tlsid.Identity) string {
-	if id.Leaf == nil {
-		return ""
-	}
-	return sum(id.Leaf.Raw)
-}
-
-// keyFingerprint names the certificate that we show on a side for one of our
-// domains; prepare has computed it.
-func (st *State) keyFingerprint(side Side, ours domain.Name) string {
-	return st.prints[side][ours]
 }

@@ -2,6 +2,7 @@ package sipfed
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -40,15 +41,15 @@ type transaction struct {
 
 // attempt is one client transaction: the request on its way to one target.
 type attempt struct {
-	tx     *transaction
-	branch string
-	target string
-	conn   *conn
-	end    int64  // where it ends in the connection's stream of bytes
-	sent   []byte // INVITE: as sent, for ACK and CANCEL
-	rung   bool   // a provisional response came
-	over   bool   // a final response came, or the connection was lost
-	called bool   // CANCEL was sent
+	tx        *transaction
+	branch    string
+	target    string
+	conn      *conn
+	end       int64  // where it ends in the connection's stream of bytes
+	sent      []byte // INVITE: as sent, for ACK and CANCEL
+	rung      bool   // a provisional response came
+	over      bool   // a final response came, or the connection was lost
+	takenBack bool   // CANCEL was sent
 }
 
 func (tx *transaction) invite() bool { return tx.req.Method == "INVITE" }
@@ -89,17 +90,17 @@ func (tx *transaction) begin() {
 	tx.armConnecting()
 }
 
-// answered reports whether the request has responses. The ACK of a 2xx has
+// wantsAnswer reports whether the request has responses. The ACK of a 2xx has
 // none, nor has BENOTIFY (MS-SIP §3.5), a NOTIFY without a response: they wait
 // for a connection like others, and are forgotten once they are written.
-func (tx *transaction) answered() bool {
+func (tx *transaction) wantsAnswer() bool {
 	return tx.req.Method != "BENOTIFY" && tx.req.Method != "ACK"
 }
 
 // enter puts a transaction into the table, within its bounds, or answers. A
 // request without responses needs no place there.
 func (s *Server) enter(tx *transaction) bool {
-	if !tx.answered() {
+	if !tx.wantsAnswer() {
 		return true
 	}
 	tx.key = serverKey(tx.from, tx.req)
@@ -145,6 +146,14 @@ func (tx *transaction) route() {
 	tx.try()
 }
 
+// plan names the link and the targets of an admitted request.
+func (s *Server) plan(st *State, adm *admission, m *sipmsg.Message) (*link, []string, *refusal) {
+	if adm.inward {
+		return s.planPool(st, adm, m)
+	}
+	return s.planPartner(st, adm, m)
+}
+
 // try takes target after target until one has a connection, or one is being
 // dialled, or none is left (RFC 3263 §4.3).
 func (tx *transaction) try() {
@@ -165,10 +174,7 @@ func (tx *transaction) try() {
 			return
 		}
 	}
-	if tx.failure == nil {
-		tx.failure = refuse(verdict.ConnectFailed, "no target could be reached")
-	}
-	tx.fail(tx.unreached(tx.failure))
+	tx.failConnecting()
 }
 
 // unreached says the same of a pool as one reason: which of its members failed
@@ -205,11 +211,11 @@ func (tx *transaction) resume(a *attempt, c *conn, refused *refusal) {
 func (tx *transaction) send(a *attempt, c *conn) bool {
 	a.conn = c
 	a.branch = tx.srv.newBranch(tx.req, tx.adm.next)
-	if tx.answered() {
+	if tx.wantsAnswer() {
 		tx.srv.table.addClient(a)
 	}
 	waits := a
-	if !tx.answered() {
+	if !tx.wantsAnswer() {
 		waits = nil
 	}
 	err := c.sendFor(waits, func(dst []byte) []byte {
@@ -231,7 +237,7 @@ func (tx *transaction) send(a *attempt, c *conn) bool {
 	tx.current = a
 	tx.phase = tx.phase.next(sent, tx.invite())
 	tx.srv.metrics.relayed(tx.adm.inward, time.Since(tx.born))
-	if !tx.answered() {
+	if !tx.wantsAnswer() {
 		tx.srv.metrics.request(tx, nil, 0)
 		tx.log(nil, 0)
 		tx.drop()
@@ -252,7 +258,7 @@ func (tx *transaction) unsent(a *attempt, err error) {
 	}
 	tx.failure = refuse(verdict.ConnectionLost, "connection to %s was lost", a.target)
 	if tx.redials++; tx.redials <= redials {
-		tx.targets = append([]string{a.target}, tx.targets...)
+		tx.targets = slices.Insert(tx.targets, 0, a.target)
 	}
 }
 
@@ -282,7 +288,7 @@ func (a *attempt) lost(refused, unwritten bool) {
 		return
 	}
 	if unwritten && !refused {
-		tx.targets = append([]string{a.target}, tx.targets...) // once more on a fresh connection (spec-sip T17)
+		tx.targets = slices.Insert(tx.targets, 0, a.target) // once more on a fresh connection
 	}
 	tx.retry()
 }

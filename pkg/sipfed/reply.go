@@ -14,7 +14,7 @@ func (tx *transaction) fail(r *refusal) {
 		return
 	}
 	a := answerTo(r.reason, tx.from.side)
-	if !tx.answered() {
+	if !tx.wantsAnswer() {
 		tx.srv.noteDropped(tx.from, tx.req, r)
 		tx.drop()
 		return
@@ -31,7 +31,7 @@ func (tx *transaction) fail(r *refusal) {
 func (tx *transaction) reply(status int, phrase string, extra ...string) {
 	var tag string
 	if status > 100 {
-		tag = tx.srv.newTag()
+		tag = newTag()
 	}
 	tx.deliver(sipmsg.AppendResponse(nil, tx.req, status, phrase, tag, extra...))
 }
@@ -41,7 +41,7 @@ func (tx *transaction) replyWith(a answer, r *refusal) {
 	if r.phrase != "" {
 		phrase = r.phrase
 	}
-	tx.reply(a.status, phrase, tx.srv.answerLines(tx.st, tx.from.side, a, r)...)
+	tx.reply(a.status, phrase, answerLines(tx.st, tx.from.side, a, r)...)
 }
 
 // deliver sends a response to the connection that the request came on, or, if

@@ -2,7 +2,6 @@ package sipfed
 
 import (
 	"bytes"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -17,7 +16,7 @@ func (s *Server) handleResponse(c *conn, m *sipmsg.Message) {
 	// §16.7 step 1: our Via on top, a branch we know, the connection it left on.
 	via := m.Via()
 	var a *attempt
-	if s.ownVia(st, via) && bytes.HasPrefix(via.Branch(), []byte(branchMark)) {
+	if st.ownVia(via) && bytes.HasPrefix(via.Branch(), []byte(branchMark)) {
 		a = s.table.client(via.Branch())
 	}
 	_, method := m.CSeq()
@@ -61,41 +60,50 @@ func sameSender(a, b sipmsg.ViaValue) bool {
 // of the request, with our two before them: what the sender goes by first.
 // Spelling may differ, the servers may not.
 func (tx *transaction) keepsRoutes(m *sipmsg.Message) bool {
-	if m.Count(sipmsg.RecordRoute) == 0 {
+	have := m.Values(sipmsg.RecordRoute, nil)
+	if len(have) == 0 {
 		return true // the next hop keeps nobody in its dialog, or starts none
 	}
-	have := m.Values(sipmsg.RecordRoute, nil)
-	want := tx.req.Values(sipmsg.RecordRoute, nil)
+	theirs := tx.req.Values(sipmsg.RecordRoute, nil)
+	var own []*Face
 	if recordRoutes(tx.req.Method) {
 		from := tx.from.side
-		want = append([]sipmsg.Value{{Text: tx.st.Faces[from.other()].route()}, {Text: tx.st.Faces[from].route()}}, want...)
+		own = []*Face{&tx.st.Faces[from.other()], &tx.st.Faces[from]}
 	}
-	if len(have) < len(want) {
+	skip := len(have) - len(theirs) - len(own)
+	if skip < 0 {
 		return false
 	}
-	have = have[len(have)-len(want):]
-	for i := range want {
-		if !sameServer(have[i].Text, want[i].Text) {
+	for i, face := range own {
+		uri, err := routeURI(have[skip+i])
+		if err != nil || uri.Port != face.Port || !bytes.EqualFold(uri.Host, []byte(face.Host.String())) {
+			return false
+		}
+	}
+	for i := range theirs {
+		if !sameServer(have[skip+len(own)+i], theirs[i]) {
 			return false
 		}
 	}
 	return true
 }
 
-// route is the face as a Record-Route value, without a token.
-func (f *Face) route() []byte {
-	return fmt.Appendf(nil, "<sip:%s:%d;lr>", f.Host, f.Port)
+func sameServer(a, b sipmsg.Value) bool {
+	uriA, errA := routeURI(a)
+	uriB, errB := routeURI(b)
+	if errA != nil || errB != nil {
+		return bytes.Equal(a.Text, b.Text)
+	}
+	return uriA.Port == uriB.Port && bytes.EqualFold(uriA.Host, uriB.Host)
 }
 
-func sameServer(a, b []byte) bool {
-	addrA, errA := sipmsg.ParseAddress(a)
-	addrB, errB := sipmsg.ParseAddress(b)
-	if errA != nil || errB != nil {
-		return bytes.Equal(a, b)
+// routeURI reads the URI of a Route or Record-Route value.
+func routeURI(v sipmsg.Value) (sipmsg.URI, error) {
+	addr, err := sipmsg.ParseAddress(v.Text)
+	if err != nil {
+		return sipmsg.URI{}, err
 	}
-	uriA, errA := sipmsg.ParseURI(addrA.URI)
-	uriB, errB := sipmsg.ParseURI(addrB.URI)
-	return errA == nil && errB == nil && uriA.Port == uriB.Port && bytes.EqualFold(uriA.Host, uriB.Host)
+	return sipmsg.ParseURI(addr.URI)
 }
 
 // response handles one response to one attempt.
@@ -125,7 +133,7 @@ func (tx *transaction) ring(a *attempt, m *sipmsg.Message) {
 		return
 	}
 	tx.phase = tx.phase.next(provisional, true)
-	tx.arm(tx.st.Bounds.InviteTimeout) // §16.7 step 2
+	tx.arm(tx.st.Bounds.InviteTimeout) // timer C, §16.7 step 2
 	if m.Status > 100 {
 		tx.forward(a, m)
 	}
@@ -137,7 +145,7 @@ func (tx *transaction) succeed(a *attempt, m *sipmsg.Message) {
 	if !first && !tx.invite() {
 		return
 	}
-	tx.over(a)
+	a.settle()
 	tx.forward(a, m)
 	if first {
 		tx.finish(nil, m.Status)
@@ -153,7 +161,7 @@ func (tx *transaction) refused(a *attempt, m *sipmsg.Message) {
 	if a.over || !tx.phase.open() {
 		return
 	}
-	tx.over(a)
+	a.settle()
 	if a != tx.current {
 		return
 	}
@@ -167,7 +175,7 @@ func (tx *transaction) refused(a *attempt, m *sipmsg.Message) {
 		return
 	}
 	status := m.Status
-	if hidden := tx.hidesUser(status); hidden != 0 {
+	if hidden := tx.hiddenStatus(status); hidden != 0 {
 		status = hidden
 		tx.srv.hiding.observe(time.Since(tx.born))
 		tx.reply(hidden, notFound)
@@ -181,25 +189,10 @@ func (tx *transaction) refused(a *attempt, m *sipmsg.Message) {
 	tx.finish(nil, status) // policy said yes; what the peer says is its own affair
 }
 
-// over marks an attempt as finally answered.
-func (tx *transaction) over(a *attempt) {
+// settle marks an attempt as finally answered.
+func (a *attempt) settle() {
 	a.over = true
 	a.conn.settle(a)
-}
-
-// hidesUser is the rule hide-user: outside, a user who does not exist, one who
-// left and one who may not federate look alike. It returns the status to show
-// instead, or 0. From the user of a dialog there is nothing left to hide.
-func (tx *transaction) hidesUser(status int) int {
-	if !tx.adm.inward || tx.adm.dialog && tx.adm.local() == tx.adm.token.local {
-		return 0
-	}
-	switch status {
-	case 404, 410, 484, 485, 604:
-		return answerTo(verdict.UserNotFederated, External).status
-	default:
-		return 0
-	}
 }
 
 // forward sends a response on, without our Via and with the headers that the

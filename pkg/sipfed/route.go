@@ -25,18 +25,14 @@ func (f *Face) named(host []byte) bool {
 
 // takeOwnRoutes finds our own values on top of Route (RFC 3261 §16.4, RFC 5658
 // §5: two of them where a request crosses), the token in them, and what follows.
-func (s *Server) takeOwnRoutes(st *State, m *sipmsg.Message, adm *admission) *refusal {
+func takeOwnRoutes(st *State, m *sipmsg.Message, adm *admission) *refusal {
 	for v := range m.Each(sipmsg.Route) {
-		addr, err := sipmsg.ParseAddress(v.Text)
+		uri, err := routeURI(v)
 		if err != nil {
 			return refuse(verdict.Malformed, "Route: %v", err)
 		}
-		uri, err := sipmsg.ParseURI(addr.URI)
-		if err != nil {
-			return refuse(verdict.Malformed, "Route: %v", err)
-		}
-		if !s.ownRoute(st, uri) {
-			adm.next = addr.URI
+		if !st.ownRoute(uri) {
+			adm.next, adm.nextURI = v.Text, uri
 			return nil
 		}
 		if token, ok := uri.Param(tokenParam); ok && adm.sealed == nil {
@@ -69,7 +65,7 @@ func openDialog(st *State, c *conn, m *sipmsg.Message, adm *admission) *refusal 
 
 // ownRoute reports whether a Route URI is one this edge would put into
 // Record-Route, on either side.
-func (s *Server) ownRoute(st *State, uri sipmsg.URI) bool {
+func (st *State) ownRoute(uri sipmsg.URI) bool {
 	if _, ok := uri.Param("maddr"); ok {
 		return false // it leads to the maddr, whatever the host says (RFC 3261 §19.1.1)
 	}
@@ -105,14 +101,14 @@ func loopHash(m *sipmsg.Message, next []byte) [loopHashLen]byte {
 
 // looped looks for the request's own hash in every Via of this edge: the same
 // request has been here before. Another hash is a spiral, which is legal.
-func (s *Server) looped(st *State, m *sipmsg.Message, next []byte) bool {
+func (st *State) looped(m *sipmsg.Message, next []byte) bool {
 	if !bytes.Contains(m.Raw, []byte(branchMark)) {
 		return false
 	}
 	hash := loopHash(m, next)
 	for v := range m.Each(sipmsg.Via) {
 		via, err := sipmsg.ParseVia(v.Text)
-		if err != nil || !s.ownVia(st, via) {
+		if err != nil || !st.ownVia(via) {
 			continue
 		}
 		rest, ok := bytes.CutPrefix(via.Branch(), []byte(branchMark))
@@ -124,11 +120,11 @@ func (s *Server) looped(st *State, m *sipmsg.Message, next []byte) bool {
 }
 
 // ownVia reports whether a Via names this edge as its sender.
-func (s *Server) ownVia(st *State, via sipmsg.ViaValue) bool {
+func (st *State) ownVia(via sipmsg.ViaValue) bool {
 	host, port := via.SentBy()
 	for side := range st.Faces {
 		f := &st.Faces[side]
-		if (port == f.Port || port == 0 && f.Port == 5061) && bytes.EqualFold(host, []byte(f.Host.String())) {
+		if orDefault(port) == f.Port && bytes.EqualFold(host, []byte(f.Host.String())) {
 			return true
 		}
 	}
@@ -148,7 +144,7 @@ func appendVia(dst []byte, f *Face, branch string) []byte {
 
 // appendRecordRoute puts one of our two values on top (RFC 3261 §16.6 step 4).
 // transport=tls is deprecated by RFC 5658 §6.2, and Microsoft's servers need it.
-// Where sips is asked for, the dialog stays with it (RFC 3261 §16.6 step 4).
+// Where sips is asked for, the dialog stays with it.
 func appendRecordRoute(dst []byte, f *Face, scheme, token string) []byte {
 	dst = append(dst, "Record-Route: <"...)
 	dst = append(dst, scheme...)
@@ -162,7 +158,7 @@ func appendRecordRoute(dst []byte, f *Face, scheme, token string) []byte {
 }
 
 // recordRoutes reports whether a request gets our Record-Route: those that
-// start or refresh a dialog, and methods nobody knows (spec-sip R7).
+// start or refresh a dialog, and methods nobody knows.
 func recordRoutes(method string) bool {
 	switch method {
 	case "MESSAGE", "OPTIONS", "PUBLISH", "REGISTER", "INFO", "BYE", "ACK", "CANCEL", "PRACK", "BENOTIFY":

@@ -18,10 +18,11 @@ type admission struct {
 	question  policy.Question
 	decision  policy.Decision
 	inward    bool
-	token     routeToken       // of the dialog it belongs to or may start
-	dialog    bool             // it belongs to a dialog that this edge has routed before
-	own       []sipmsg.Value   // our values on top of Route, to be removed (RFC 3261 §16.4)
-	next      []byte           // the Route value or URI that follows them
+	token     routeToken     // of the dialog it belongs to or may start
+	dialog    bool           // it belongs to a dialog that this edge has routed before
+	own       []sipmsg.Value // our values on top of Route, to be removed (RFC 3261 §16.4)
+	next      []byte         // the Route value that follows them, if any, and its URI
+	nextURI   sipmsg.URI
 	answer    discovery.Answer // outward: the domain's SRV targets, where they were asked for
 	undecided bool             // outward: the decision waits for the domain's SRV record
 	sealed    []byte           // the token of our own Route, still unopened
@@ -74,11 +75,11 @@ func (s *Server) screenRequest(ctx context.Context, st *State, c *conn, m *sipms
 	}
 	// §16.4, route information: our own values on top are taken off.
 	adm := &admission{inward: c.side == External}
-	if refused := s.takeOwnRoutes(st, m, adm); refused != nil {
+	if refused := takeOwnRoutes(st, m, adm); refused != nil {
 		return nil, refused
 	}
 	// §16.3 step 4, loops (RFC 5393 §4.2).
-	if s.looped(st, m, adm.next) {
+	if st.looped(m, adm.next) {
 		return nil, refuse(verdict.LoopDetected, "a Via of this edge carries the same loop hash")
 	}
 	// §16.3 step 5, Proxy-Require.
@@ -86,7 +87,7 @@ func (s *Server) screenRequest(ctx context.Context, st *State, c *conn, m *sipms
 		return nil, refused
 	}
 	if refused := openDialog(st, c, m, adm); refused != nil {
-		return nil, refused
+		return adm, refused
 	}
 	if forSelf(st, c, m, uri, adm) {
 		return nil, nil
@@ -101,7 +102,7 @@ func (s *Server) screenRequest(ctx context.Context, st *State, c *conn, m *sipms
 	if adm.inward {
 		return adm, s.screenInward(ctx, st, c, m, uri, adm)
 	}
-	return adm, s.screenOutward(st, c, m, uri, adm)
+	return adm, screenOutward(st, c, m, uri, adm)
 }
 
 // screenInward judges a request of a partner.
@@ -162,7 +163,7 @@ func (s *Server) dialogPartner(ctx context.Context, st *State, c *conn, m *sipms
 }
 
 // screenOutward judges a request of a pool.
-func (s *Server) screenOutward(st *State, c *conn, m *sipmsg.Message, uri sipmsg.URI, adm *admission) *refusal {
+func screenOutward(st *State, c *conn, m *sipmsg.Message, uri sipmsg.URI, adm *admission) *refusal {
 	ours, refused := senderDomain(m.From().URI)
 	if refused != nil {
 		return refused
@@ -188,7 +189,7 @@ func (s *Server) screenOutward(st *State, c *conn, m *sipmsg.Message, uri sipmsg
 	if !adm.dialog {
 		adm.token = routeToken{partner: q.Remote, local: q.Local, pool: pool.Name, member: c.member, tag: m.From().Tag()}
 	}
-	refused, adm.undecided = s.decideOutward(st, m, adm)
+	refused, adm.undecided = decideOutward(st, m, adm)
 	return refused
 }
 
@@ -202,8 +203,8 @@ func poolOf(st *State, c *conn, d domain.Name) *Pool {
 	return p
 }
 
-// supportedExtensions are the option tags a Proxy-Require may name. Without
-// ms-benotify every presence subscription of Microsoft's clients dies.
+// supportedExtension reports whether a Proxy-Require may name the option tag.
+// Without ms-benotify every presence subscription of Microsoft's clients dies.
 func supportedExtension(tag []byte) bool { return bytes.EqualFold(tag, []byte("ms-benotify")) }
 
 // checkProxyRequire refuses what this proxy does not understand (RFC 3261
@@ -227,7 +228,7 @@ func checkProxyRequire(m *sipmsg.Message) *refusal {
 
 // forSelf reports whether a request is for the edge itself: an OPTIONS that
 // names one of its hosts and no user. A probe with a user is answered by the
-// side it asks for (spec-sip 8.8).
+// side it asks for.
 func forSelf(st *State, c *conn, m *sipmsg.Message, uri sipmsg.URI, adm *admission) bool {
 	return m.Method == "OPTIONS" && len(uri.User) == 0 && !adm.dialog && adm.next == nil &&
 		st.Faces[c.side].named(uri.Host)

@@ -184,8 +184,7 @@ func (s *Server) serveConn(ctx context.Context, side Side, raw net.Conn) {
 	peer := addrPort(raw.RemoteAddr())
 	release, err := s.accept[side].Admit(peer.Addr())
 	if err != nil {
-		s.metrics.handshake(side, "accepted", "refused-limit")
-		s.log.Info("connection refused", slog.String("side", side.String()), slog.String("peer_addr", peer.String()), slog.Any("err", err))
+		s.crowdedOut(side, raw, err)
 		return
 	}
 	defer release()
@@ -197,13 +196,20 @@ func (s *Server) serveConn(ctx context.Context, side Side, raw net.Conn) {
 	c.run(ctx)
 }
 
+// crowdedOut notes a connection that there is no room for.
+func (s *Server) crowdedOut(side Side, raw net.Conn, err error) {
+	s.metrics.handshake(side, "accepted", "refused-limit")
+	s.log.Info("connection refused", slog.String("side", side.String()), slog.String("peer_addr", raw.RemoteAddr().String()),
+		slog.String("reason", verdict.Overloaded.String()), slog.Any("err", err))
+}
+
 // admit makes the handshake under its deadline and learns who is there.
 func (s *Server) admit(ctx context.Context, side Side, raw net.Conn, release func()) *conn {
 	ctx, cancel := context.WithTimeout(ctx, s.state.Load().Bounds.HandshakeTimeout)
 	defer cancel()
 	done, err := s.accept[side].Handshake(ctx)
 	if err != nil {
-		s.metrics.handshake(side, "accepted", "refused-limit")
+		s.crowdedOut(side, raw, err)
 		return nil
 	}
 	defer done()
@@ -299,7 +305,7 @@ func (s *Server) answerRefusal(c *conn, m *sipmsg.Message, r *refusal) {
 	if r.phrase != "" {
 		phrase = r.phrase
 	}
-	_ = c.sendBytes(sipmsg.AppendResponse(nil, m, a.status, phrase, s.newTag(), s.answerLines(s.state.Load(), c.side, a, r)...))
+	_ = c.sendBytes(sipmsg.AppendResponse(nil, m, a.status, phrase, newTag(), answerLines(s.state.Load(), c.side, a, r)...))
 	s.metrics.refused(c.side, m.Method, r.reason)
 	c.log.LogAttrs(s.ctx, slog.LevelInfo, "request refused", append(messageAttrs(m),
 		slog.String("reason", r.reason.String()), slog.String("rule", string(r.rule)),
@@ -308,12 +314,12 @@ func (s *Server) answerRefusal(c *conn, m *sipmsg.Message, r *refusal) {
 
 // answerSelf answers an OPTIONS that asks for the edge itself (RFC 3261 §11).
 func (s *Server) answerSelf(c *conn, m *sipmsg.Message) {
-	_ = c.sendBytes(sipmsg.AppendResponse(nil, m, 200, "OK", s.newTag()))
+	_ = c.sendBytes(sipmsg.AppendResponse(nil, m, 200, "OK", newTag()))
 	s.metrics.refused(c.side, m.Method, verdict.Allowed)
 }
 
 // newTag makes a To tag (RFC 3261 §19.3).
-func (s *Server) newTag() string { return rand.Text()[:13] }
+func newTag() string { return rand.Text()[:13] }
 
 // sum is a short name for bytes, unique enough to be a key.
 func sum(b []byte) string {

@@ -30,14 +30,12 @@ func (tx *transaction) armConnecting() {
 }
 
 // owesHint reports whether a 100 of ours is still due (RFC 4320 §4.1).
-func (tx *transaction) owesHint() bool { return !tx.invite() && !tx.hinted && tx.answered() }
+func (tx *transaction) owesHint() bool { return !tx.invite() && !tx.hinted && tx.wantsAnswer() }
 
-// armSent sets the timer that fits a request just sent, or rung.
+// armSent sets the timer that fits a request just sent.
 func (tx *transaction) armSent() {
 	b := tx.st.Bounds
 	switch {
-	case tx.phase == proceeding && tx.invite():
-		tx.arm(b.InviteTimeout) // timer C, RFC 3261 §16.6 step 11
 	case tx.invite() && tx.mayRetry():
 		tx.arm(b.InviteTargetTimeout)
 	case tx.invite() || tx.hinted:
@@ -83,7 +81,7 @@ func (tx *transaction) expire() {
 func (tx *transaction) failConnecting() {
 	r := tx.failure
 	if r == nil {
-		r = refuse(verdict.ConnectFailed, "no connection within limits.connect_total")
+		r = refuse(verdict.ConnectFailed, "no target could be reached within limits.connect_total")
 	}
 	tx.fail(tx.unreached(r))
 }

@@ -127,7 +127,7 @@ func newTable() *table {
 }
 
 // add enters a transaction unless one of the same key is there, which it
-// returns, or the table holds max already.
+// returns, or the table holds most already.
 func (t *table) add(tx *transaction, most int) (known *transaction, err error) {
 	s := &t.servers[maphash.String(t.seed, tx.key)%tableShards]
 	s.mu.Lock()

@@ -2,18 +2,16 @@ package sipfed
 
 import "time"
 
-// send appends to the outgoing buffer what fill appends to it, and wakes the
-// writer. It never blocks.
-func (c *conn) send(fill func(dst []byte) []byte) error { return c.sendFor(nil, fill) }
-
-// sendBytes queues a message that is already whole.
+// sendBytes appends a message to the outgoing buffer and wakes the writer. It
+// never blocks.
 func (c *conn) sendBytes(b []byte) error {
-	return c.send(func(dst []byte) []byte { return append(dst, b...) })
+	return c.sendFor(nil, func(dst []byte) []byte { return append(dst, b...) })
 }
 
-// sendFor is send for a request: its attempt then awaits an answer here, and
-// learns where in the connection's stream of bytes it ends. A retired connection
-// takes no requests, only the answers that it owes.
+// sendFor appends what fill appends. With an attempt it is for a request, which
+// then awaits its answer here, and learns where in the connection's stream of
+// bytes it ends. A retired connection takes no requests, only the answers that
+// it owes.
 func (c *conn) sendFor(a *attempt, fill func(dst []byte) []byte) error {
 	most := int(c.srv.state.Load().Bounds.QueueBytes)
 	c.mu.Lock()

@@ -15,7 +15,7 @@ const (
 	// Found by pkg/policy.
 
 	FederationOff       // the organisation's switch is off
-	NotOurs             // the local side of the message is not one of our domains
+	NotOurs             // not between one of our domains and a partner, or a Route or maddr leads elsewhere
 	DomainBlocked       // the domain, or one above it, is on the block list
 	DomainUnlisted      // nothing lists the domain and discovery does not cover it
 	ProviderUnlisted    // a hosting provider speaks for the domain, but the domain is not listed
@@ -57,9 +57,8 @@ const (
 	MethodRefused        // a method that never crosses, such as REGISTER
 	HopsExhausted        // Max-Forwards is 0
 	LoopDetected         // this edge has seen the request before
-	RouteInvalid         // an in-dialog request without a valid route token, or a foreign Route
+	RouteInvalid         // no valid route token in a dialog, or a CANCEL that matches nothing
 	SenderAnonymous      // an anonymous sender cannot be bound to a certificate
-	SecurityDowngrade    // sips was asked for and cannot be kept
 	URITooLong           // the Request-URI exceeds its bound
 	HeadersTooLarge      // the header section exceeds its bound
 	BodyTooLarge         // the body exceeds its bound

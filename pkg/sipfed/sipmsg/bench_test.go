@@ -120,7 +120,7 @@ func BenchmarkSplice(b *testing.B) {
 			for b.Loop() {
 				s.Reset(m)
 				s.InsertBytes(m.HeadersStart(), via)
-				s.PrependHeader("Record-Route: <sip:sip.contoso.com;transport=tls;lr>\r\n")
+				s.Insert(m.HeadersStart(), "Record-Route: <sip:sip.contoso.com;transport=tls;lr>\r\n")
 				f, _ := m.Row(MaxForwards)
 				s.SetValue(f, "69")
 				out = s.AppendTo(out[:0])

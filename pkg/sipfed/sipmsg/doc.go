@@ -11,13 +11,15 @@
 // end is known: the connection goes on. After a FramingError nobody knows where
 // the next message starts: the connection has to be closed.
 //
-// The usual life of a message:
+// The life of a message:
 //
 //	m, err := reader.Next()
 //	splice.Reset(m)
-//	splice.PrependHeader("Via: SIP/2.0/TLS edge.example;branch=z9hG4bK7\r\n")
+//	splice.Insert(m.HeadersStart(), "Via: SIP/2.0/TLS edge.example;branch=z9hG4bK7\r\n")
 //	out = splice.AppendTo(out)
-//	m.Release()
+//
+// A caller may give its Reader a Pool and Release each message after use; the
+// proxy does not yet.
 //
 // Offsets (Field, Value, Splice) count bytes from the start of Message.Raw.
 package sipmsg

@@ -159,7 +159,7 @@ func FuzzParseURI(f *testing.F) {
 		if u.User != nil {
 			head += "@"
 		}
-		if u.IsIPv6() {
+		if ip, ok := u.HostIP(); ok && ip.Is6() {
 			tail = "[" + tail + "]"
 		}
 		after, ok := strings.CutPrefix(rest, head+tail)

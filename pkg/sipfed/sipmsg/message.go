@@ -27,7 +27,7 @@ type index struct {
 	response bool
 	started  bool                // the start line is complete
 	line     span                // start line without its CRLF
-	uri      span                // Request-URI, or reason phrase
+	uri      span                // Request-URI; 0, 0 if there is none
 	headers  int                 // where the empty line starts; 0 while unknown
 	first    [headerCount]uint16 // 1 + index of the first row
 	repeated headerSet           // more than one row
@@ -80,32 +80,15 @@ func (m *Message) StartLine() (start, end int) { return m.line.start, m.line.end
 // RequestURI returns the Request-URI as written; nil for responses and for a
 // request line that could not be read.
 func (m *Message) RequestURI() []byte {
-	if m.response || m.uri.end == 0 {
+	if m.uri.end == 0 {
 		return nil
 	}
 	return m.uri.of(m.Raw)
-}
-
-// RequestURISpan returns where the Request-URI stands in Raw; 0, 0 if there is none.
-func (m *Message) RequestURISpan() (start, end int) {
-	if m.response {
-		return 0, 0
-	}
-	return m.uri.start, m.uri.end
 }
 
 // URI returns the parsed Request-URI. Only the scheme is set for schemes other
 // than sip and sips, which the caller answers with 416.
 func (m *Message) URI() URI { return m.requestURI }
-
-// ReasonPhrase returns the text after the status code; it may be empty and holds
-// any UTF-8.
-func (m *Message) ReasonPhrase() []byte {
-	if !m.response || m.uri.end == 0 {
-		return nil
-	}
-	return m.uri.of(m.Raw)
-}
 
 // HeadersStart is the offset of the first row: after the start line's CRLF.
 func (m *Message) HeadersStart() int { return m.line.end + 2 }

@@ -235,7 +235,7 @@ func TestAllocations(t *testing.T) {
 		{"Reader", 2, func() { _, _ = r.Next() }},
 		{"Splice", 0, func() {
 			s.Reset(m)
-			s.PrependHeader("Via: SIP/2.0/TLS edge;branch=z9hG4bK", "0123456789\r\n")
+			s.Insert(m.HeadersStart(), "Via: SIP/2.0/TLS edge;branch=z9hG4bK", "0123456789\r\n")
 			values = m.Values(sipmsg.Route, values[:0])
 			s.DropValue(values[0])
 			out = s.AppendTo(out[:0])

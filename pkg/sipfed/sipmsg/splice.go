@@ -46,14 +46,8 @@ func (s *Splice) Insert(at int, text ...string) { s.Replace(at, at, text...) }
 // InsertBytes is Insert for bytes, which are copied.
 func (s *Splice) InsertBytes(at int, text ...[]byte) { s.ReplaceBytes(at, at, text...) }
 
-// InsertBefore inserts a header line before row f. The line, which may come in
-// parts, includes its CRLF.
-func (s *Splice) InsertBefore(f Field, line ...string) { s.Insert(f.Start(), line...) }
-
-// PrependHeader inserts a header line, CRLF included, as the first row.
-func (s *Splice) PrependHeader(line ...string) { s.Insert(s.m.HeadersStart(), line...) }
-
-// AppendHeader inserts a header line, CRLF included, after the last row.
+// AppendHeader inserts a header line, which may come in parts and includes its
+// CRLF, after the last row.
 func (s *Splice) AppendHeader(line ...string) { s.Insert(s.m.HeadersEnd(), line...) }
 
 // SetValue replaces the value of row f; its name and the white space around the

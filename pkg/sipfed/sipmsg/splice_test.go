@@ -45,13 +45,13 @@ func TestSpliceRelay(t *testing.T) {
 		route, _ := m.First(sipmsg.Route)
 		s.DropValue(route)
 		s.AppendHeader("X-Last: ", "1\r\n")
-		s.PrependHeader("Via: SIP/2.0/TLS edge;branch=z9hG4bKe\r\n")
-		s.PrependHeader("Record-Route: <sip:edge;lr>\r\n")
+		s.Insert(m.HeadersStart(), "Via: SIP/2.0/TLS edge;branch=z9hG4bKe\r\n")
+		s.Insert(m.HeadersStart(), "Record-Route: <sip:edge;lr>\r\n")
 		supported, _ := m.Row(sipmsg.Supported)
-		s.InsertBefore(supported, "X-Mid: 1\r\n")
+		s.Insert(supported.Start(), "X-Mid: 1\r\n")
 		s.DropRow(supported)
-		start, end := m.RequestURISpan()
-		s.ReplaceBytes(start, end, []byte("sip:new"), []byte("@contoso.com"))
+		start := len(m.Method) + 1
+		s.ReplaceBytes(start, start+len(m.RequestURI()), []byte("sip:new"), []byte("@contoso.com"))
 		top := m.Fields()[0]
 		s.InsertBytes(top.ValueEnd(), []byte(";received=192.0.2.1"))
 	})

@@ -78,7 +78,6 @@ func (v *validator) statusLine() {
 		return
 	}
 	m.Status = int(code) //nolint:gosec // bounded above
-	m.uri = span{sp + 5, len(line)}
 }
 
 // methodName returns a method without allocating for the known ones.

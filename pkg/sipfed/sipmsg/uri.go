@@ -216,9 +216,6 @@ func (u URI) Param(name string) (value []byte, ok bool) {
 	return nil, false
 }
 
-// IsIPv6 reports whether the host stood in brackets.
-func (u URI) IsIPv6() bool { return u.ipv6 }
-
 // HostIP returns the host as an address if it is one.
 func (u URI) HostIP() (netip.Addr, bool) { return hostIP(u.Host, u.ipv6) }
 

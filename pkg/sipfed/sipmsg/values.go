@@ -8,8 +8,6 @@ type Value struct {
 	Text       []byte // without the white space around it
 	Row        int    // index into Fields
 	Start, End int    // of Text in Raw
-	First      bool   // nothing of the row stands before it
-	Last       bool   // nothing of the row stands after it
 }
 
 // Each returns the elements of all rows of h in order. Rows of list fields are
@@ -65,14 +63,14 @@ func (m *Message) eachInRow(row int, yield func(Value) bool) bool {
 // where the next one starts. Its Text is nil at the end of the row.
 func (m *Message) element(row, at int) (v Value, next int) {
 	f := &m.fields[row]
-	first, end := int(f.valueStart), int(f.valEnd)
+	end := int(f.valEnd)
 	for at < end {
 		stop := end
 		if f.Header.List() {
 			stop = elementEnd(m.Raw, at, end)
 		}
 		if from, to := trim(m.Raw, at, stop); from < to {
-			return Value{m.Raw[from:to:to], row, from, to, at == first, stop == end}, stop + 1
+			return Value{m.Raw[from:to:to], row, from, to}, stop + 1
 		}
 		at = stop + 1
 	}

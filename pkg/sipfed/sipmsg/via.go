@@ -113,9 +113,6 @@ func (via ViaValue) SentBy() (host []byte, port uint16) { return via.Host, via.P
 // HostIP returns the host of sent-by as an address if it is one.
 func (via ViaValue) HostIP() (netip.Addr, bool) { return hostIP(via.Host, via.ipv6) }
 
-// IsIPv6 reports whether the host stood in brackets.
-func (via ViaValue) IsIPv6() bool { return via.ipv6 }
-
 // Branch returns the branch parameter; nil if there is none (RFC 2543).
 func (via ViaValue) Branch() []byte {
 	branch, _ := via.Param("branch")
