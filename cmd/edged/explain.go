@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"text/tabwriter"
 
 	"edged/internal/daemon"
@@ -24,12 +22,20 @@ type explainCmd struct {
 	Protocol  string        `enum:"sip,xmpp" default:"sip" help:"sip or xmpp."`
 	Proves    []domain.Name `placeholder:"NAME" help:"Names that the partner's certificate proves (default: the partner's domain)."`
 	SignedBy  []string      `placeholder:"ENTRY" help:"Policy entries whose own roots signed it (default: tls.roots)."`
-	SRV       []domain.Name `placeholder:"HOST" xor:"srv" help:"Current targets of the partner's SRV record."`
-	NoSRV     bool          `name:"no-srv" xor:"srv" help:"The partner publishes no SRV record."`
-	Live      bool          `xor:"srv" help:"Ask the DNS for the partner's SRV record."`
+	SRV       []domain.Name `placeholder:"HOST" xor:"srv" help:"SIP: current targets of the partner's SRV record."`
+	NoSRV     bool          `name:"no-srv" xor:"srv" help:"SIP: the partner publishes no SRV record."`
+	Live      bool          `xor:"srv" help:"SIP: ask the DNS for the partner's SRV record."`
 	Media     bool          `help:"Audio or video is offered."`
 	Consent   bool          `help:"XMPP: the local user wrote to the partner's user first."`
 	Exhausted bool          `help:"The partner has used up its budget."`
+}
+
+// Validate refuses the SIP record's flags for XMPP: no rule there would read them.
+func (c *explainCmd) Validate() error {
+	if c.Protocol == "xmpp" && (c.Live || c.NoSRV || len(c.SRV) > 0) {
+		return errors.New("--srv, --no-srv and --live are about the SIP record of the partner; leave them out with --protocol xmpp")
+	}
+	return nil
 }
 
 // Run prints the verdict and every rule that was considered. A refusal is exit
@@ -41,7 +47,7 @@ func (c *explainCmd) Run(ctx context.Context) error {
 	}
 	q := c.question(l.Policy)
 	if c.Live {
-		if err := c.look(ctx, daemon.ResolverConfig(&l.Config), &q); err != nil {
+		if err := look(ctx, daemon.ResolverConfig(&l.Config), &q); err != nil {
 			return err
 		}
 	}
@@ -95,7 +101,7 @@ func (c *explainCmd) question(set *policy.Set) policy.Question {
 }
 
 // look measures what the DNS says now.
-func (c *explainCmd) look(ctx context.Context, rc discovery.Config, q *policy.Question) error {
+func look(ctx context.Context, rc discovery.Config, q *policy.Question) error {
 	r, err := discovery.New(rc)
 	if err != nil {
 		return err
@@ -142,11 +148,4 @@ func print(q policy.Question, d policy.Decision, steps []policy.Step) {
 		fmt.Fprintf(w, "  %s\t%s\t%s\n", s.Outcome, s.Check, s.Text)
 	}
 	_ = w.Flush()
-	if d.Reason == verdict.NeedsDNS {
-		fmt.Println("Give the record's targets with --srv, or ask the DNS with --live.")
-	}
-}
-
-func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 }

@@ -39,7 +39,7 @@ func run(args []string) int {
 	status := 0
 	parser, err := kong.New(&c, kong.Name("edged"),
 		kong.Description("Federation gateway for SIP and XMPP."),
-		kong.Exit(func(int) {}), kong.UsageOnError())
+		kong.Exit(func(int) {}))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "edged:", err)
 		return 2
@@ -65,7 +65,7 @@ func run(args []string) int {
 
 type versionCmd struct{}
 
-// Run prints one line: version, revision, Go.
+// Run prints one line: version, Go, platform.
 func (versionCmd) Run() error { //nolint:unparam // kong asks for the result
 	fmt.Printf("edged %s %s %s/%s\n", programVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return nil

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"edged/internal/admin"
@@ -71,4 +73,8 @@ func (c *labCmd) Run(ctx context.Context) error {
 	ctx, cancel := untilSignal(ctx)
 	defer cancel()
 	return lab.Run(ctx, lab.Options{Out: os.Stdout, Once: c.Once})
+}
+
+func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 }
