@@ -35,7 +35,7 @@ func bloated(m *sippeer.Message) {
 	}
 }
 
-// presence is what every Microsoft client asks for in a SUBSCRIBE (spec-sip §8.1).
+// presence is what every Microsoft client asks for in a SUBSCRIBE.
 func presence(m *sippeer.Message) {
 	header("Event", "presence")(m)
 	header("Proxy-Require", "ms-benotify")(m)
@@ -47,8 +47,7 @@ func notice(m *sippeer.Message) {
 	header("Subscription-State", "active")(m)
 }
 
-// boasts adds headers by which the inside would take a stranger's word
-// (spec-sip §7 I1, I6).
+// boasts adds headers by which the inside would take a stranger's word.
 func boasts(m *sippeer.Message) {
 	header("ms-edge-proxy-message-trust", "ms-source-type=InternetUser;ms-ep-fqdn=sip.fabrikam.com;ms-source-verified-user=verified")(m)
 	header("ms-asserted-verification-level", "ms-source-verified-user=verified")(m)

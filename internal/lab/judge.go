@@ -67,7 +67,7 @@ func (s *stage) leaks() []string {
 	return found
 }
 
-// private finds headers that never leave the house (spec-sip §7 I6, §8.7).
+// private finds headers that never leave the house.
 func private(m *sippeer.Message, where string) []string {
 	var found []string
 	for _, name := range []string{"ms-diagnostics", "ms-edge-proxy-message-trust"} {
@@ -79,8 +79,7 @@ func private(m *sippeer.Message, where string) []string {
 }
 
 // marked checks that a request from outside says so to the inside, once and in
-// the edge's words (lync.md §9). CANCEL, and the ACK of a refused INVITE, are the
-// edge's own.
+// the edge's words. CANCEL, and the ACK of a refused INVITE, are the edge's own.
 func marked(m *sippeer.Message) []string {
 	marks := m.All("ms-edge-proxy-message-trust")
 	if m.Method() == "CANCEL" || m.Method() == "ACK" || len(marks) == 1 && strings.Contains(marks[0], "ms-ep-fqdn="+insideName) {

@@ -182,11 +182,16 @@ func TestLinksResolve(t *testing.T) {
 var private = regexp.MustCompile(`(?i)(^|[^\w.])/([w]ork|[f]arm|[r]oot|[h]ome/\w+)/|/tmp/([b]ash|[s]tudio)|` +
 	`[a]rtifactory|[j]frog|[s]onatype|proxy\.[g]olang\.org|sum\.[g]olang\.org|[g]oproxy\.|registry\.[n]pmjs|deb\.[d]ebian\.org`)
 
-// privatePlaces returns the lines of a text that name such a place.
-func privatePlaces(text string) []string {
+// foreign finds documents that are not in this repository, and the numbers that
+// their sections have.
+var foreign = regexp.MustCompile(`spec-[s]ip|[l]ync\.md|\b[D]ESIGN\b|[s]ip-peers|(?i)\binvariant [0-9]`)
+
+// matches returns the lines of a text in which the pattern finds something, with
+// what it finds.
+func matches(pattern *regexp.Regexp, text string) []string {
 	var found []string
 	for i, line := range strings.Split(text, "\n") {
-		if where := private.FindString(line); where != "" {
+		if where := pattern.FindString(line); where != "" {
 			found = append(found, fmt.Sprintf("%d: %s", i+1, where))
 		}
 	}
@@ -195,12 +200,24 @@ func privatePlaces(text string) []string {
 
 func TestNothingNamesThisMachine(t *testing.T) {
 	for _, name := range tracked(t) {
-		for _, where := range privatePlaces(read(t, top, name)) {
+		for _, where := range matches(private, read(t, top, name)) {
 			t.Errorf("%s:%s belongs to one machine", name, where)
 		}
 	}
 	planted := "fine: a/work/b, https://example.com/" + "work/x\nbad: /" + "work/main\nGOPROXY=https://proxy." + "golang.org\n"
-	if got := privatePlaces(planted); len(got) != 2 {
+	if got := matches(private, planted); len(got) != 2 {
 		t.Errorf("planted places: %q, want two", got)
+	}
+}
+
+func TestNothingNamesForeignDocuments(t *testing.T) {
+	for _, name := range tracked(t) {
+		for _, where := range matches(foreign, read(t, top, name)) {
+			t.Errorf("%s:%s is in no document of this repository; write the RFC's section, or nothing", name, where)
+		}
+	}
+	planted := "fine: the design, an invariant, RFC 3261 §16.4\nbad: (spec-" + "sip L11)\n// l" + "ync.md §9\nbreaks invariant" + " 4\nDE" + "SIGN §3\n"
+	if got := matches(foreign, planted); len(got) != 4 {
+		t.Errorf("planted references: %q, want four", got)
 	}
 }

@@ -59,7 +59,7 @@ func (a Answer) Names() []domain.Name {
 }
 
 // DirectlyIn keeps the targets that are d itself or lie directly in it: others
-// may not stand for d (spec-sip L11).
+// may not stand for d.
 func (a Answer) DirectlyIn(d domain.Name) Answer {
 	return a.keep(func(host domain.Name) bool { return host == d || host.DirectlyUnder(d) })
 }

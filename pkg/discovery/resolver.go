@@ -9,7 +9,7 @@ import (
 	"edged/pkg/domain"
 )
 
-// SIPFederation is the service by which SIP partners are found (lync.md §7).
+// SIPFederation is the service by which SIP partners are found.
 const SIPFederation = "_sipfederationtls._tcp"
 
 // The bounds that are not configured.

@@ -105,7 +105,7 @@ func (c *compiler) federation() {
 	c.limits(&f.Discovered)
 }
 
-// limits checks the bounds of discovered partners (lync.md §8).
+// limits checks the bounds of discovered partners.
 func (c *compiler) limits(d *DiscoveredLimits) {
 	const path = "federation.discovered."
 	if !(d.Rate > 0) || math.IsInf(d.Rate, 0) {

@@ -76,8 +76,8 @@ func (c *compiler) xmppProxy(x *XMPPPartner, p *Partner, at func(string) string)
 	}
 }
 
-// negotiation checks one row of the matrix of lync.md §6: SASL needs TLS, and
-// SASL or dialback must be possible.
+// negotiation checks how streams are to be secured: SASL needs TLS, and SASL or
+// dialback must be possible.
 func (c *compiler) negotiation(x XMPPSettings, at func(string) string) {
 	if x.ConnectionLimit < 0 {
 		c.problem(at("connection_limit"), "%d is below 0; write how many streams the partner may have, such as 20", x.ConnectionLimit)

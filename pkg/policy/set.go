@@ -138,7 +138,7 @@ func (f *finding) ours() bool { return f.exact != nil && f.exact.home != nil }
 func labels(n domain.Name) int { return strings.Count(n.String(), ".") + 1 }
 
 // accessOf returns the policy that applies to one of our users: the user's own,
-// else the site's, else the global one (lync.md §5).
+// else the site's, else the global one.
 func (s *Set) accessOf(u User, h *home) *access {
 	if a := h.users.get(u.Local); a != nil {
 		return *a

@@ -154,8 +154,8 @@ func TestAnchors(t *testing.T) {
 	}
 }
 
-// TestXMPPDefaults: an entry that says nothing has the defaults of lync.md §6,
-// not those of xmpp_default.
+// TestXMPPDefaults: an entry that says nothing has defaults of its own, not those
+// of xmpp_default.
 func TestXMPPDefaults(t *testing.T) {
 	want := policy.XMPPSettings{
 		Type: policy.PublicUnverified, TLS: policy.Required, SASL: policy.Required,

@@ -183,7 +183,8 @@ func compareProblems(t *testing.T, rows []row, problems []policy.Problem) {
 	}
 }
 
-// TestMatrix is the table of lync.md §6, row by row: tls sasl dialback => result.
+// TestMatrix is every row of an XMPP partner's settings: tls sasl dialback =>
+// result.
 func TestMatrix(t *testing.T) {
 	worlds := readWorlds(t, "xmpp-matrix.txt")
 	if len(worlds) != 1 || len(worlds[0].rows) != 18 {

@@ -22,8 +22,8 @@ import (
 
 // Lay copies folders into a new one, later ones over earlier ones, adds what a
 // repository cannot hold, and returns its path. Added are certificates with their
-// keys and a secret, under the names that DESIGN's example uses, unless a folder
-// has such a file.
+// keys and a secret, under the names that configs/edged.yaml uses, unless a
+// folder has such a file.
 //
 // Copies are readable by their owner only, except those whose name begins with
 // "open-": secrets have to be.

@@ -54,7 +54,7 @@ func TestValues(t *testing.T) {
 		{"bracket that never closes", sipmsg.Contact, []string{"Contact: a, <b, c"}, []string{"a", "<b, c"}},
 		{"empty elements", sipmsg.ProxyRequire, []string{"Proxy-Require: , a,, b ,"}, []string{"a", "b"}},
 		{"empty row", sipmsg.Supported, []string{"Supported:", "Supported: ,,", "Supported: x"}, []string{"x"}},
-		{"H4 no list", sipmsg.Authorization, []string{`Authorization: Digest a="b", c=d`}, []string{`Authorization: Digest a="b", c=d`[15:]}},
+		{"H4 no list", sipmsg.Authorization, []string{`Authorization: Digest a="b", c=d`}, []string{`Digest a="b", c=d`}},
 		{"absent", sipmsg.Path, nil, nil},
 	}
 	for _, test := range tests {
@@ -77,7 +77,7 @@ func TestValues(t *testing.T) {
 				t.Errorf("Each differs from Values: %s", diff)
 			}
 			if first, ok := m.First(test.h); ok != (len(got) > 0) || ok && string(first.Text) != got[0] {
-				t.Errorf("First is %s, %v", string(first.Text), ok)
+				t.Errorf("First is %s, %v", first.Text, ok)
 			}
 		})
 	}
