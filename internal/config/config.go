@@ -27,7 +27,7 @@ type Config struct {
 	// are derived; see ReadSecret. Every host of an edge pool has the same one.
 	// Required.
 	SecretFile string `yaml:"secret_file"`
-	// StateDir is where the little that must survive a restart is kept.
+	// StateDir is reserved: this version keeps nothing there.
 	StateDir string `yaml:"state_dir"`
 	// DNS is how partners are looked up.
 	DNS DNS `yaml:"dns"`
@@ -194,12 +194,12 @@ type Metrics struct {
 	Listen Address `yaml:"listen"`
 }
 
-// Admin serves the operators of this host: reload, status, connections, watch
-// list, consent.
+// Admin serves the operators of this host.
 type Admin struct {
-	// Socket is a Unix socket. Left out, there is none.
+	// Socket is a Unix socket that serves reload, what is in force and the open
+	// connections; its file mode says who may. Left out, there is none.
 	Socket string `yaml:"socket"`
-	// Listen is for browsers: a loopback address, since whoever reaches it may
-	// reload. Left out, there is none.
+	// Listen serves the pages of Metrics once more, on a loopback address; nothing
+	// can be reloaded there. Left out, there is none.
 	Listen Address `yaml:"listen"`
 }

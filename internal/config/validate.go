@@ -208,7 +208,7 @@ func (v *validator) admin() {
 		v.bad("admin.socket", "%d characters are more than a socket path may have (%d); write a shorter one", len(a.Socket), most)
 	}
 	if at := a.Listen.Addr; at.IsValid() && !at.Addr().IsLoopback() {
-		v.bad("admin.listen", "%s can be reached by others, who could then reload; write a loopback address such as 127.0.0.1:%d", at, at.Port())
+		v.bad("admin.listen", "%s can be reached by others, for whom metrics.listen is; write a loopback address such as 127.0.0.1:%d", at, at.Port())
 	}
 }
 

@@ -145,8 +145,9 @@ func (d *Daemon) openMetrics(ctx context.Context, s *sockets, a config.Address) 
 	return nil
 }
 
-// openAdmin opens the socket that steers the daemon. The page for browsers is
-// read-only: who may reload is decided by the file mode of the socket.
+// openAdmin opens the socket that steers the daemon, and admin.listen, which
+// serves the metrics listener's pages again and steers nothing: who may reload is
+// decided by the file mode of the socket.
 func (d *Daemon) openAdmin(ctx context.Context, s *sockets, c config.Admin) error {
 	if c.Socket != "" {
 		l, err := admin.ListenSocket(ctx, c.Socket)

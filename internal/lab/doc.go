@@ -1,7 +1,7 @@
 // Package lab is an embedded federation: the product's first minute and the
 // tests' bed.
 //
-// It starts on loopback, in one process and without files, root, DNS or network:
+// It starts on loopback, in one process and without root, DNS or network:
 // a test authority, a DNS server with the zones of an invented world, partners
 // and pools (scripted endpoints of package sippeer, which share no code with the
 // edge), and between them the real edge, configured by real files in a temporary

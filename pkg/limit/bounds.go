@@ -15,21 +15,25 @@ import (
 // with an optional binary unit ("64KiB"). Where no source is named, the default
 // is edged's own.
 type Bounds struct {
-	// Connections is how many connections the external side holds at once, in
-	// all, whether accepted or dialled.
+	// Connections is how many accepted connections one side holds at once, in
+	// all. Each side, external and internal, has its own count; connections that
+	// edged has dialled do not count.
 	Connections int `yaml:"connections"`
-	// ConnectionsPerAddress is how many of them one remote address may hold; an
-	// IPv6 address stands for its /64.
+	// ConnectionsPerAddress is how many of them one remote address may hold on the
+	// external side; an IPv6 address stands for its /64. Inside, one address may be
+	// a whole pool.
 	ConnectionsPerAddress int `yaml:"connections_per_address"`
-	// Handshakes is how many TLS handshakes run at the same time. Further
-	// connections wait for a place, as long as HandshakeTimeout allows.
+	// Handshakes is how many TLS handshakes of accepted connections run at the
+	// same time, on each side. Further connections wait for a place, as long as
+	// HandshakeTimeout allows.
 	Handshakes int `yaml:"handshakes"`
 
 	// HandshakeTimeout is the time from accepting a connection to the end of its
 	// TLS handshake.
 	HandshakeTimeout time.Duration `yaml:"handshake_timeout"`
-	// FirstMessageTimeout is the time from the end of the handshake to the end of
-	// the first message.
+	// FirstMessageTimeout is the time that an accepted connection outside has from
+	// the end of its handshake to the first request that policy allows: messages
+	// that are refused do not hold a connection open. Inside it does not apply.
 	FirstMessageTimeout time.Duration `yaml:"first_message_timeout"`
 	// MessageTimeout is the time from the first byte of a message to its last.
 	MessageTimeout time.Duration `yaml:"message_timeout"`
@@ -59,7 +63,7 @@ type Bounds struct {
 	// TransactionsPerConnection bounds those that one connection started.
 	TransactionsPerConnection int `yaml:"transactions_per_connection"`
 
-	// ConnectTimeout is for one target: TCP and TLS.
+	// ConnectTimeout is for one target: look-up, TCP and TLS.
 	ConnectTimeout time.Duration `yaml:"connect_timeout"`
 	// ConnectTotal is for all targets of one next hop together.
 	ConnectTotal time.Duration `yaml:"connect_total"`
