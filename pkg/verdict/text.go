@@ -6,7 +6,7 @@ type text struct{ name, help string }
 // texts has a row for every reason, in order; a test finds a missing one.
 var texts = [Count]text{
 	Allowed:  {"allowed", "The message may cross."},
-	NeedsDNS: {"needs-dns", "No answer yet: the domain's SRV record decides. Ask again with --live, or give its targets as facts."},
+	NeedsDNS: {"needs-dns", "No answer yet: the domain's SRV record decides. edged explain takes its targets from --srv, or asks the DNS with --live."},
 
 	FederationOff:       {"federation-off", "Federation is switched off for the whole organisation: set federation.enabled in the policy file."},
 	NotOurs:             {"not-ours", "The request does not go between one of our domains and a partner, or a Route or maddr leads elsewhere: add the domain to domains, or correct the address."},
