@@ -89,7 +89,7 @@ func CanonicalLocalpart(local string, d domain.Name) (User, error) {
 	if local == "" {
 		return User{Domain: d}, nil
 	}
-	if strings.ContainsAny(local, "\"&'/:<>@") {
+	if strings.ContainsAny(local, excluded) {
 		return User{}, fmt.Errorf("localpart %q has one of \"&'/:<>@", local)
 	}
 	local, err := canonical(local)
@@ -98,6 +98,9 @@ func CanonicalLocalpart(local string, d domain.Name) (User, error) {
 	}
 	return User{local, d}, nil
 }
+
+// excluded are the characters that no localpart has (RFC 7622 §3.3.1).
+const excluded = `"&'/:<>@`
 
 var errEmpty = errors.New("the user part is empty")
 
@@ -122,6 +125,11 @@ func canonical(local string) (string, error) {
 	again, err := precis.UsernameCaseMapped.String(mapped)
 	if err != nil || again != mapped || len(mapped) > maxLocal {
 		return "", fmt.Errorf("user part %q has no stable canonical form", local)
+	}
+	for _, c := range excluded { // no wide form may turn into one of these
+		if strings.Count(mapped, string(c)) != strings.Count(local, string(c)) {
+			return "", fmt.Errorf("user part %q has a wide form of %q", local, c)
+		}
 	}
 	return mapped, nil
 }

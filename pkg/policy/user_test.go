@@ -97,6 +97,9 @@ func TestCanonicalLocalpart(t *testing.T) {
 		{"a&b", ""},
 		{"a<b", ""},
 		{"a>b", ""},
+		{"a\uff20b", ""},        // a wide @
+		{"a\uff0fb", ""},        // a wide /
+		{"\uff41lice", "alice"}, // a wide a
 		{"a b", ""},
 		{"a\x00", ""},
 		{"a\n", ""},
