@@ -29,9 +29,7 @@ func (b *bed) dialogWith(partner, pool *peer) func(method, uri, seq string, line
 func TestTokenOpensNothingElse(t *testing.T) {
 	world()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t)
-		partner := b.partner(b.world.partner)
-		pool := b.poolServer()
+		b, partner, pool := between(t)
 		later := b.dialogWith(partner, pool)
 		for i, tt := range []struct{ uri, answer string }{
 			{"sip:mallory@contoso.com", "SIP/2.0 404"},
@@ -56,9 +54,7 @@ func TestTokenOpensNothingElse(t *testing.T) {
 func TestByeOutsideDialogIsJudged(t *testing.T) {
 	world()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t)
-		partner := b.partner(b.world.partner)
-		pool := b.poolServer()
+		_, partner, pool := between(t)
 		partner.send(strings.Replace(request("BYE", "1", ""), "alice", "mallory", 1))
 		partner.expect("SIP/2.0 404")
 		pool.silent(time.Second)
@@ -70,9 +66,7 @@ func TestByeOutsideDialogIsJudged(t *testing.T) {
 func TestLargestInviteCanBeTakenBack(t *testing.T) {
 	world()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t)
-		partner := b.partner(b.world.partner)
-		pool := b.poolServer()
+		_, partner, pool := between(t)
 		rows := make([]string, limit.DefaultBounds().HeaderFields-7)
 		for i := range rows {
 			rows[i] = fmt.Sprintf("X-%d: y", i)
@@ -140,9 +134,7 @@ func TestNobodyRingsOn(t *testing.T) {
 func TestForgedResponses(t *testing.T) {
 	world()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t)
-		partner := b.partner(b.world.partner)
-		pool := b.poolServer()
+		_, partner, pool := between(t)
 		partner.send(with(request("SUBSCRIBE", "1", ""), "Record-Route: <sip:p1.fabrikam.com;lr>"))
 		good := pool.expect("SUBSCRIBE").reply("200 OK")
 		for name, forged := range map[string]string{
@@ -197,9 +189,7 @@ func TestStrangersDoNotStay(t *testing.T) {
 func TestRefusalOfUserTakesItsTime(t *testing.T) {
 	world()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t)
-		partner := b.partner(b.world.partner)
-		pool := b.poolServer()
+		_, partner, pool := between(t)
 		for i := range 20 {
 			partner.send(strings.Replace(request("INVITE", fmt.Sprint("a", i), ""), "alice", "nobody", 1))
 			partner.expect("SIP/2.0 100")

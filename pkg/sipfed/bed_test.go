@@ -113,6 +113,14 @@ func newBed(t *testing.T, change ...func(*policy.Source, *limit.Bounds)) *bed {
 	return b
 }
 
+// between starts a bed with a partner that has connected to the edge, and the
+// pool that the edge has connected to. It belongs into a bubble, after world().
+func between(t *testing.T) (b *bed, partner, pool *peer) {
+	t.Helper()
+	b = newBed(t)
+	return b, b.partner(b.world.partner), b.poolServer()
+}
+
 func (b *bed) newState(change ...func(*policy.Source, *limit.Bounds)) *State {
 	src := policy.Default()
 	src.Federation.Enabled = true

@@ -53,8 +53,8 @@ func (tx *transaction) cancelAttempt(a *attempt) {
 
 // absorb recognises a request that is under way already: a retransmission gets
 // the last response again, if it is an INVITE, and goes no further (§17.2.3).
-func (s *Server) absorb(c *conn, m *sipmsg.Message) bool {
-	tx := s.table.server(serverKey(c, m))
+func (s *Server) absorb(c *conn, key string) bool {
+	tx := s.table.server(key)
 	if tx == nil {
 		return false
 	}

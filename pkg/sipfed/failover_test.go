@@ -126,9 +126,7 @@ func TestPoolDown(t *testing.T) {
 func TestInviteTimers(t *testing.T) {
 	world()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t)
-		partner := b.partner(b.world.partner)
-		pool := b.poolServer()
+		_, partner, pool := between(t)
 		start := time.Now()
 		partner.send(request("INVITE", "b", ""))
 		partner.expect("SIP/2.0 100")
@@ -154,9 +152,7 @@ func TestInviteTimers(t *testing.T) {
 func TestRepeatedMessagesOfInvite(t *testing.T) {
 	world()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t)
-		partner := b.partner(b.world.partner)
-		pool := b.poolServer()
+		b, partner, pool := between(t)
 		partner.send(request("INVITE", "1", ""))
 		partner.expect("SIP/2.0 100")
 		invite := pool.expect("INVITE")
@@ -251,9 +247,7 @@ func closesAfter(t *testing.T, p *peer, want time.Duration) {
 func TestShutdownFinishesWhatIsUnderWay(t *testing.T) {
 	world()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t)
-		partner := b.partner(b.world.partner)
-		pool := b.poolServer()
+		b, partner, pool := between(t)
 		partner.send(request("MESSAGE", "1", ""))
 		one := pool.expect("MESSAGE")
 		done := make(chan struct{})

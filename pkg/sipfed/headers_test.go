@@ -27,9 +27,7 @@ func with(request string, lines ...string) string {
 func TestStrangersAssertNothing(t *testing.T) {
 	world()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t)
-		partner := b.partner(b.world.partner)
-		pool := b.poolServer()
+		_, partner, pool := between(t)
 		partner.send(with(request("MESSAGE", "1", ""),
 			"P-Asserted-Identity: <sip:ceo@contoso.com>, <tel:+1>", "p-preferred-identity: <sip:ceo@contoso.com>",
 			"ms-edge-proxy-message-trust: ms-source-type=InternetUser", "MS-Split-Domain-Info: x",
@@ -61,9 +59,7 @@ func TestStrangersAssertNothing(t *testing.T) {
 func TestHideUser(t *testing.T) {
 	world()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t)
-		partner := b.partner(b.world.partner)
-		pool := b.poolServer()
+		_, partner, pool := between(t)
 		asked := 0
 		ask := func(user, status string) string {
 			asked++
@@ -95,9 +91,7 @@ func TestHideUser(t *testing.T) {
 func TestBenotify(t *testing.T) {
 	world()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t)
-		partner := b.partner(b.world.partner)
-		pool := b.poolServer()
+		b, partner, pool := between(t)
 		partner.send(with(request("SUBSCRIBE", "1", ""), "Proxy-Require: ms-benotify", "Event: presence"))
 		pool.send(strings.TrimSuffix(pool.expect("SUBSCRIBE").reply("200 OK", "Content-Type: application/pidf+xml"), "\n") + "\n<first notification/>")
 		if got := partner.expect("SIP/2.0 200"); got.body != "<first notification/>" {
@@ -145,9 +139,7 @@ func TestOneBadMessage(t *testing.T) {
 		{"for the edge itself", strings.ReplaceAll(strings.Replace(good, "sip:alice@contoso.com SIP", "sip:sip.contoso.com SIP", 1), "MESSAGE", "OPTIONS"), "SIP/2.0 200"},
 	}
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t)
-		partner := b.partner(b.world.partner)
-		pool := b.poolServer()
+		_, partner, pool := between(t)
 		for _, tt := range tests {
 			partner.send(tt.text)
 			if answer := partner.expect(tt.answer); answer.one("To") == "" {

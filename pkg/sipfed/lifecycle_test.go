@@ -86,9 +86,7 @@ func TestMemberThatDropsRequestsComesLast(t *testing.T) {
 func TestShutdownWaitsForNobodyForLong(t *testing.T) {
 	world()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t)
-		partner := b.partner(b.world.partner)
-		pool := b.poolServer()
+		b, partner, pool := between(t)
 		for i := range 3 {
 			partner.send(request("MESSAGE", fmt.Sprint(i), ""))
 			pool.expect("MESSAGE")
@@ -106,9 +104,7 @@ func TestShutdownWaitsForNobodyForLong(t *testing.T) {
 func TestApplyKeepsWhatIsUnderWay(t *testing.T) {
 	world()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t)
-		partner := b.partner(b.world.partner)
-		pool := b.poolServer()
+		b, partner, pool := between(t)
 		partner.send(request("MESSAGE", "1", ""))
 		one := pool.expect("MESSAGE")
 		next := b.newState()

@@ -103,7 +103,7 @@ func (s *Server) enter(tx *transaction) bool {
 	if !tx.wantsAnswer() {
 		return true
 	}
-	tx.key = serverKey(tx.from, tx.req)
+	tx.key = tx.adm.key
 	refused := s.crowded(tx)
 	if refused == nil {
 		known, err := s.table.add(tx, tx.st.Bounds.Transactions)

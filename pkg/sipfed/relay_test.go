@@ -21,9 +21,7 @@ CSeq: 1 ` + method + "\n\n" + body
 func TestMessageCrossesAndComesBack(t *testing.T) {
 	world()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t)
-		partner := b.partner(b.world.partner)
-		pool := b.poolServer()
+		b, partner, pool := between(t)
 		partner.send(request("MESSAGE", "1", "hello"))
 		got := pool.expect("MESSAGE sip:alice@contoso.com SIP/2.0")
 		if got.body != "hello" || got.one("Max-Forwards") != "69" || len(got.all("Via")) != 2 || len(got.all("Record-Route")) != 0 {
@@ -44,9 +42,7 @@ func TestMessageCrossesAndComesBack(t *testing.T) {
 func TestNonInviteSilence(t *testing.T) {
 	world()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t)
-		partner := b.partner(b.world.partner)
-		pool := b.poolServer()
+		b, partner, pool := between(t)
 		start := time.Now()
 		partner.send(request("MESSAGE", "1", ""))
 		pool.expect("MESSAGE")
@@ -65,9 +61,7 @@ func TestNonInviteSilence(t *testing.T) {
 func TestInviteDialogBothWays(t *testing.T) {
 	world()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t)
-		partner := b.partner(b.world.partner)
-		pool := b.poolServer()
+		b, partner, pool := between(t)
 		partner.send(request("INVITE", "1", ""))
 		partner.expect("SIP/2.0 100")
 		invite := pool.expect("INVITE")
@@ -118,9 +112,7 @@ CSeq: ` + seq + " " + method + "\n\n"
 func TestCancelWaitsForProvisional(t *testing.T) {
 	world()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t)
-		partner := b.partner(b.world.partner)
-		pool := b.poolServer()
+		_, partner, pool := between(t)
 		partner.send(request("INVITE", "1", ""))
 		partner.expect("SIP/2.0 100")
 		invite := pool.expect("INVITE")

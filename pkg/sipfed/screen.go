@@ -15,6 +15,7 @@ import (
 
 // admission is what screening found out about a request that may go on.
 type admission struct {
+	key       string // of its server transaction
 	question  policy.Question
 	decision  policy.Decision
 	inward    bool
@@ -42,11 +43,15 @@ func (s *Server) handleRequest(ctx context.Context, c *conn, m *sipmsg.Message) 
 		s.handleCancel(c, m)
 		return
 	}
-	if s.absorb(c, m) {
+	key := serverKey(c, m)
+	if s.absorb(c, key) {
 		return
 	}
 	st := s.state.Load()
 	adm, refused := s.screenRequest(ctx, st, c, m)
+	if adm != nil {
+		adm.key = key
+	}
 	switch {
 	case refused != nil && adm != nil && adm.inward && hidesUser(refused.reason):
 		s.hideUser(st, c, m, adm, refused)
