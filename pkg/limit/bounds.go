@@ -1,11 +1,6 @@
 package limit
 
-import (
-	"fmt"
-	"math"
-	"strings"
-	"time"
-)
+import "time"
 
 // Bounds are the bounds an operator may move: the `limits:` section of
 // edged.yaml. Every queue, table, wait and retry of edged that is not a constant
@@ -83,6 +78,49 @@ type Bounds struct {
 	// DNSCache is how many names the DNS cache holds.
 	DNSCache int `yaml:"dns_cache"`
 
+	// StreamTimeout is the time that an XMPP stream has from its connection to the
+	// end of its negotiation: TLS, and the proof of who is there. Lync Server 2013:
+	// StreamEstablishmentTimeout.
+	StreamTimeout time.Duration `yaml:"stream_timeout"`
+	// StreamIdleTimeout closes an XMPP stream that carries no stanza in either
+	// direction, however much white space it carries. Lync Server 2013:
+	// StreamInactivityTimeout.
+	StreamIdleTimeout time.Duration `yaml:"stream_idle_timeout"`
+	// KeepaliveInterval closes an XMPP stream on which the partner sends nothing at
+	// all for so long, not even white space (RFC 6120 §4.6.1), unless its entry has
+	// keepalive: false. Lync Server 2013: KeepAliveInterval.
+	KeepaliveInterval time.Duration `yaml:"keepalive_interval"`
+	// Streams is how many XMPP streams all partners together have on the external
+	// side, accepted and dialled. Lync Server 2013: ConnectionLimit. What one
+	// partner may have is connection_limit in policy.yaml.
+	Streams int `yaml:"streams"`
+	// StanzaBytes bounds one stanza, and whatever else stands alone in an XMPP
+	// stream. RFC 6120 §13.12: at least 10000 bytes.
+	StanzaBytes Size `yaml:"stanza_bytes"`
+	// Unacknowledged is how many stanzas one XMPP stream keeps until the peer has
+	// acknowledged them (XEP-0198): what is still to be bounced or sent again when
+	// the stream breaks.
+	Unacknowledged int `yaml:"unacknowledged"`
+
+	// DialbackTimeout is how long a partner's dialback key is being verified, from
+	// the look-up of its authoritative server to that one's answer (XEP-0220).
+	DialbackTimeout time.Duration `yaml:"dialback_timeout"`
+	// Verifications is how many such verifications are under way, in all.
+	Verifications int `yaml:"verifications"`
+	// VerificationsPerAddress is how many of them one remote address may cause; an
+	// IPv6 address stands for its /64.
+	VerificationsPerAddress int `yaml:"verifications_per_address"`
+	// ConsentPairs is how many pairs of a local and a remote user are remembered
+	// as having consented. The pair that was used longest ago goes first.
+	ConsentPairs int `yaml:"consent_pairs"`
+	// Minted is how many certificates for partner domains are kept, of those made
+	// for XMPP pools.
+	Minted int `yaml:"minted"`
+	// MintRate is how many of them per second are made new.
+	MintRate float64 `yaml:"mint_rate"`
+	// BounceRate is how many error stanzas per second edged makes for one partner.
+	BounceRate float64 `yaml:"bounce_rate"`
+
 	// DrainTimeout is how long stopping waits for what is under way.
 	DrainTimeout time.Duration `yaml:"drain_timeout"`
 }
@@ -100,142 +138,10 @@ func DefaultBounds() Bounds {
 		InviteTargetTimeout: 4 * time.Second,
 		TransactionTimeout:  32 * time.Second, InviteTimeout: 190 * time.Second,
 		StrangerDomains: 16, StrangerLookups: 5, DNSCache: 10_000,
+		StreamTimeout: time.Minute, StreamIdleTimeout: 10 * time.Minute, KeepaliveInterval: 5 * time.Minute,
+		Streams: 1000, StanzaBytes: 512 * KiB, Unacknowledged: 1000,
+		DialbackTimeout: 30 * time.Second, Verifications: 256, VerificationsPerAddress: 8,
+		ConsentPairs: 1_000_000, Minted: 4096, MintRate: 20, BounceRate: 20,
 		DrainTimeout: 30 * time.Second,
 	}
-}
-
-// Check returns one text for each value that is out of its range, in the order
-// of the fields: "limits.handshakes: 0 is not in 1..100000". What stands before
-// the first colon is the path of the value in edged.yaml.
-func (b Bounds) Check() []string {
-	var c checker
-	b.checkConnections(&c)
-	b.checkMessages(&c)
-	b.checkForwarding(&c)
-	b.checkOrder(&c)
-	return c.texts
-}
-
-func (b Bounds) checkConnections(c *checker) {
-	c.count("connections", b.Connections, 1, 1_000_000)
-	c.count("connections_per_address", b.ConnectionsPerAddress, 1, 1_000_000)
-	c.count("handshakes", b.Handshakes, 1, 100_000)
-	c.wait("handshake_timeout", b.HandshakeTimeout, time.Second, 5*time.Minute)
-	c.wait("first_message_timeout", b.FirstMessageTimeout, time.Second, time.Hour)
-	c.wait("message_timeout", b.MessageTimeout, time.Second, time.Hour)
-	c.wait("idle_timeout", b.IdleTimeout, 10*time.Second, 24*time.Hour)
-	c.wait("write_timeout", b.WriteTimeout, time.Second, 10*time.Minute)
-}
-
-func (b Bounds) checkMessages(c *checker) {
-	c.size("header_bytes", b.HeaderBytes, 4*KiB, 16*MiB)
-	c.size("body_bytes", b.BodyBytes, KiB, 64*MiB)
-	c.size("uri_bytes", b.URIBytes, 256, MiB)
-	c.count("header_fields", b.HeaderFields, 16, 65_535)
-	c.size("queue_bytes", b.QueueBytes, 64*KiB, GiB)
-	c.count("queue_messages", b.QueueMessages, 1, 1_000_000)
-}
-
-func (b Bounds) checkForwarding(c *checker) {
-	c.count("transactions", b.Transactions, 1, 10_000_000)
-	c.count("transactions_per_connection", b.TransactionsPerConnection, 1, 10_000_000)
-	c.wait("connect_timeout", b.ConnectTimeout, 100*time.Millisecond, time.Minute)
-	c.wait("connect_total", b.ConnectTotal, 100*time.Millisecond, 5*time.Minute)
-	c.wait("invite_target_timeout", b.InviteTargetTimeout, 500*time.Millisecond, time.Minute)
-	c.wait("transaction_timeout", b.TransactionTimeout, time.Second, 5*time.Minute)
-	// RFC 3261 §16.6 step 11: timer C MUST be larger than 3 minutes.
-	c.wait("invite_timeout", b.InviteTimeout, 3*time.Minute+time.Second, time.Hour)
-	c.count("stranger_domains", b.StrangerDomains, 1, 100_000)
-	c.rate("stranger_lookups", b.StrangerLookups, 0.01, 10_000)
-	c.count("dns_cache", b.DNSCache, 16, 10_000_000)
-	c.wait("drain_timeout", b.DrainTimeout, time.Second, 10*time.Minute)
-}
-
-// checkOrder finds bounds that could never be reached because another one,
-// which encloses them, is smaller.
-func (b Bounds) checkOrder(c *checker) {
-	within(c, "connections_per_address", b.ConnectionsPerAddress, "connections", b.Connections)
-	within(c, "uri_bytes", b.URIBytes, "header_bytes", b.HeaderBytes)
-	within(c, "transactions_per_connection", b.TransactionsPerConnection, "transactions", b.Transactions)
-	within(c, "connect_timeout", b.ConnectTimeout, "connect_total", b.ConnectTotal)
-	if b.QueueBytes < b.HeaderBytes+b.BodyBytes && c.good("queue_bytes", "header_bytes", "body_bytes") {
-		c.bad("queue_bytes", "%v does not hold one message of header_bytes and body_bytes (%v)",
-			b.QueueBytes, b.HeaderBytes+b.BodyBytes)
-	}
-}
-
-// checker collects what is out of range.
-type checker struct {
-	texts []string
-	names map[string]bool
-}
-
-func (c *checker) bad(name, format string, args ...any) {
-	if c.names == nil {
-		c.names = make(map[string]bool)
-	}
-	c.names[name] = true
-	c.texts = append(c.texts, "limits."+name+": "+fmt.Sprintf(format, args...))
-}
-
-// good says that none of the names has been reported yet.
-func (c *checker) good(names ...string) bool {
-	for _, n := range names {
-		if c.names[n] {
-			return false
-		}
-	}
-	return true
-}
-
-func (c *checker) count(name string, v, low, high int) {
-	if v < low || v > high {
-		c.bad(name, "%d is not in %d..%d", v, low, high)
-	}
-}
-
-func (c *checker) size(name string, v, low, high Size) {
-	if v < low || v > high {
-		c.bad(name, "%v is not in %v..%v", v, low, high)
-	}
-}
-
-func (c *checker) wait(name string, v, low, high time.Duration) {
-	if v < low || v > high {
-		c.bad(name, "%s is not in %s..%s", duration(v), duration(low), duration(high))
-	}
-}
-
-// duration prints d as people write it: 10m, not 10m0s.
-func duration(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
-}
-
-// rate also refuses what is no number at all: YAML can write .nan and .inf.
-func (c *checker) rate(name string, v, low, high float64) {
-	if math.IsNaN(v) || v < low || v > high {
-		c.bad(name, "%v is not in %v..%v per second", v, low, high)
-	}
-}
-
-// within reports inner if it exceeds outer; nothing if one of them has been
-// reported already, since that has to be mended first.
-func within[T int | Size | time.Duration](c *checker, inner string, i T, outer string, o T) {
-	if i > o && c.good(inner, outer) {
-		c.bad(inner, "%s is more than limits.%s (%s), which encloses it", text(i), outer, text(o))
-	}
-}
-
-func text(v any) string {
-	if d, ok := v.(time.Duration); ok {
-		return duration(d)
-	}
-	return fmt.Sprint(v)
 }

@@ -28,8 +28,9 @@ func (c *compiler) xmpp() {
 // and for XMPP stay apart.
 func (c *compiler) xmppPartner(x *XMPPPartner) *Partner {
 	name := x.Domain.String()
+	settings := x.withDefaults(Required).withProofs(&c.src.Federation, len(x.Roots) > 0)
 	return &Partner{
-		Kind: XMPPListed, Name: name, Proxy: x.Proxy, Port: x.Port, XMPP: x.withDefaults(Required),
+		Kind: XMPPListed, Name: name, Proxy: x.Proxy, Port: x.Port, XMPP: settings,
 		Anchor: c.anchor("xmpp:"+name, x.Roots),
 		Rule:   verdict.Rule("xmpp_partners: " + name),
 	}
@@ -37,7 +38,7 @@ func (c *compiler) xmppPartner(x *XMPPPartner) *Partner {
 
 func (c *compiler) xmppDefault() {
 	at := func(field string) string { return "xmpp_default." + field }
-	settings := c.src.XMPPDefault.withDefaults(Optional)
+	settings := c.src.XMPPDefault.withDefaults(Optional).withProofs(&c.src.Federation, false)
 	c.set.xmppDefault = &Partner{
 		Kind: XMPPDefault, Name: XMPPDefault.String(), XMPP: settings, Rule: ruleXMPPDiscovery,
 	}

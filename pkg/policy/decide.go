@@ -213,13 +213,15 @@ func (j *judge) userMay() bool {
 }
 
 // 7. Users of a public_unverified XMPP partner are heard once the local user has
-// written to them.
+// written to them. What answers a stanza of ours was asked for, whoever sends it.
 func (j *judge) consentGiven() bool {
 	switch {
 	case j.domainOnly:
 		return true
 	case j.partner.XMPP.Type != PublicUnverified || j.q.Direction == Outward:
 		return j.pass(j.partner.Rule, "no consent is needed")
+	case j.q.Facts.Answer:
+		return j.pass(j.partner.Rule, "an answer to a stanza of ours needs no consent")
 	case !j.q.Facts.Consent:
 		return j.refuse(verdict.NoConsent, j.partner.Rule, "{local} has not written to this contact first")
 	}

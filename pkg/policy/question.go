@@ -62,6 +62,9 @@ type Facts struct {
 	Proven bool
 	// Consent says that the local user wrote to the remote contact first (XMPP).
 	Consent bool
+	// Answer says that the stanza answers one of ours: an IQ result or error, or
+	// any other stanza of type error (XMPP). It needs no consent.
+	Answer bool
 	// Media says that the request offers audio or video.
 	Media bool
 	// Exhausted says that the partner's budget is used up.

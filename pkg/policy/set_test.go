@@ -159,7 +159,7 @@ func TestAnchors(t *testing.T) {
 func TestXMPPDefaults(t *testing.T) {
 	want := policy.XMPPSettings{
 		Type: policy.PublicUnverified, TLS: policy.Required, SASL: policy.Required,
-		Dialback: policy.On, KeepAlive: policy.On, ConnectionLimit: 20,
+		Dialback: policy.On, DANE: policy.Off, POSH: policy.Off, Bidi: policy.Off, KeepAlive: policy.On, ConnectionLimit: 20,
 	}
 	got := partner(t, everything(t), "xmpp_partners: jabber.example").XMPP
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -42,6 +42,10 @@ type Federation struct {
 	PartnerDiscovery bool `yaml:"partner_discovery"`
 	// XMPPDiscovery is the same for XMPP. Default false.
 	XMPPDiscovery bool `yaml:"xmpp_discovery"`
+	// DANE is what XMPP entries that say nothing have as `dane`. Default false.
+	DANE bool `yaml:"dane"`
+	// POSH is the same for `posh`. Default false.
+	POSH bool `yaml:"posh"`
 	// Discovered bounds what partners may do that were only discovered.
 	Discovered DiscoveredLimits `yaml:"discovered"`
 	// MarkSourceVerifiable marks our outgoing messages as coming from verified
@@ -129,6 +133,15 @@ type XMPPSettings struct {
 	// Dialback is whether the partner may prove itself by Server Dialback
 	// (XEP-0220). Default true.
 	Dialback Switch `yaml:"dialback"`
+	// DANE accepts a certificate that TLSA records under DNSSEC name (RFC 6698, RFC
+	// 7712 §5.1) in place of one that an authority signed, for SASL and its
+	// `required` too. Default: federation.dane, but false for an entry with roots.
+	DANE Switch `yaml:"dane"`
+	// POSH does the same for a certificate that the partner's web server names over
+	// HTTPS (RFC 7711). Default: federation.posh, but false for an entry with roots.
+	POSH Switch `yaml:"posh"`
+	// Bidi lets one stream carry stanzas both ways (XEP-0288). Default false.
+	Bidi Switch `yaml:"bidi"`
 	// KeepAlive closes streams on which the partner stays silent. Default true.
 	KeepAlive Switch `yaml:"keepalive"`
 	// ConnectionLimit is how many streams the partner may have open at once,
@@ -242,7 +255,7 @@ func Default() Source {
 			MarkSourceVerifiable: true,
 		},
 		XMPPDefault: XMPPSettings{
-			Type: PublicUnverified, TLS: Required, SASL: Optional, Dialback: On, KeepAlive: On,
+			Type: PublicUnverified, TLS: Required, SASL: Optional, Dialback: On, Bidi: Off, KeepAlive: On,
 			ConnectionLimit: defaultConnectionLimit,
 		},
 	}
@@ -258,9 +271,26 @@ func (x XMPPSettings) withDefaults(sasl Requirement) XMPPSettings {
 	orElse(&x.TLS, Required)
 	orElse(&x.SASL, sasl)
 	orElse(&x.Dialback, On)
+	orElse(&x.Bidi, Off)
 	orElse(&x.KeepAlive, On)
 	orElse(&x.ConnectionLimit, defaultConnectionLimit)
 	return x
+}
+
+// withProofs fills in whether DANE and POSH count. The organisation's word does
+// not open an entry with roots of its own, which are to be the only proof: it has
+// to say so itself.
+func (x XMPPSettings) withProofs(f *Federation, ownRoots bool) XMPPSettings {
+	orElse(&x.DANE, switched(f.DANE && !ownRoots))
+	orElse(&x.POSH, switched(f.POSH && !ownRoots))
+	return x
+}
+
+func switched(on bool) Switch {
+	if on {
+		return On
+	}
+	return Off
 }
 
 // orElse sets *v to dflt if nothing was written there.
