@@ -53,11 +53,7 @@ func (d *Edit) Declare(ns Namespace) {
 
 func (d *Edit) declared(prefix string) bool {
 	for _, a := range d.e.tag.attrs {
-		own := ""
-		if a.name.colon > a.name.start {
-			own = string(a.name.local(d.e.Raw))
-		}
-		if a.name.declares(d.e.Raw) && own == prefix {
+		if a.name.declares(d.e.Raw) && string(a.name.declared(d.e.Raw)) == prefix {
 			return true
 		}
 	}

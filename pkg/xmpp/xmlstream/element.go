@@ -1,6 +1,9 @@
 package xmlstream
 
-import "unicode/utf8"
+import (
+	"bytes"
+	"unicode/utf8"
+)
 
 // Kind says what an Element is.
 type Kind uint8
@@ -28,7 +31,8 @@ type Element struct {
 	// Declared is what the stream header declares. It is empty for a Stanza.
 	Declared []Namespace
 
-	tag tag
+	tag     tag
+	context []Namespace // in force around it; of a Header, its own
 }
 
 // Attr returns the value of an attribute of the tag as it is written, between its
@@ -55,6 +59,14 @@ func (e *Element) find(name string) (attribute, bool) {
 		}
 	}
 	return attribute{}, false
+}
+
+// value returns the checked value raw of an attribute; raw itself if it is plain.
+func value(raw []byte) []byte {
+	if bytes.ContainsAny(raw, "&\t\n\r") {
+		return appendValue(nil, raw)
+	}
+	return raw
 }
 
 // appendValue appends the checked value raw of an attribute, its references

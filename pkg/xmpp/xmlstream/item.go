@@ -160,7 +160,7 @@ func (t *item) finish(raw []byte) *Element {
 	}
 	e := &t.element
 	e.Kind, e.Raw = t.kind, raw
-	e.Inherited, e.Declared = e.Inherited[:0], nil
+	e.Inherited, e.Declared, e.context = e.Inherited[:0], nil, t.scope.header
 	switch t.kind {
 	case Closing:
 		e.Prefix, e.Local, e.Space, e.tag = nil, nil, nil, tag{}

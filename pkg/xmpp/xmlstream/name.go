@@ -88,3 +88,12 @@ func (q qname) is(b []byte, text string) bool { return string(q.raw(b)) == text 
 func (q qname) declares(b []byte) bool {
 	return q.is(b, "xmlns") || bytes.HasPrefix(q.raw(b), []byte("xmlns:"))
 }
+
+// declared returns the prefix that a declaration declares, empty for the default
+// namespace.
+func (q qname) declared(b []byte) []byte {
+	if q.colon == q.start {
+		return nil
+	}
+	return q.local(b)
+}

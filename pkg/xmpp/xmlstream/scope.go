@@ -39,6 +39,13 @@ func (s *scope) shrink() {
 	}
 }
 
+// surround makes space the default namespace around all that follows.
+func (s *scope) surround(space string) {
+	s.text = append(s.text, space...)
+	s.binds = append(s.binds, binding{end: len(space)})
+	s.keep()
+}
+
 // keep makes the declarations in scope those of the header.
 func (s *scope) keep() {
 	for _, b := range s.binds {
@@ -68,10 +75,7 @@ func (s *scope) enter(b []byte, t *tag, most int) *Error {
 
 // declare adds the declaration a (Namespaces in XML §2.2, §3).
 func (s *scope) declare(b []byte, a attribute) *Error {
-	var prefix []byte
-	if a.name.colon > a.name.start {
-		prefix = a.name.local(b)
-	}
+	prefix := a.name.declared(b)
 	bind := binding{prefix: len(s.text), uri: len(s.text) + len(prefix)}
 	s.text = appendValue(append(s.text, prefix...), b[a.value:a.end])
 	bind.end = len(s.text)
