@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"edged/pkg/limit"
 )
 
 // TestEveryFieldReloadsOrRestarts proves that changes has a row for every field
@@ -20,7 +22,7 @@ func TestEveryFieldReloadsOrRestarts(t *testing.T) {
 	}
 }
 
-// leaves lists the fields of a struct in order, down to lists and values.
+// leaves lists the fields of a struct in order, down to lists, limits and values.
 func leaves(t reflect.Type, path string) []string {
 	var all []string
 	for _, f := range fieldsOf(t) {
@@ -29,7 +31,7 @@ func leaves(t reflect.Type, path string) []string {
 			below = path + "." + f.name
 		}
 		field := t.FieldByIndex(f.index).Type
-		if field.Kind() == reflect.Struct && !isLeaf(field) {
+		if field.Kind() == reflect.Struct && !isLeaf(field) && field != reflect.TypeFor[limit.Bounds]() {
 			all = append(all, leaves(field, below)...)
 		} else {
 			all = append(all, below)
