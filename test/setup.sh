@@ -13,6 +13,13 @@ missing() {
 	ls /usr/lib/*/kamailio/modules/tls.so >/dev/null 2>&1 || echo kamailio-tls-modules
 	has sipp || echo sip-tester
 	has knotd || echo knot
+	has prosody || echo prosody
+	# Prosody finds the edge by this resolver, and has no other way.
+	ls /usr/lib/*/lua/*/lunbound.so >/dev/null 2>&1 || echo lua-unbound
+	has ejabberdctl || echo ejabberd
+	# Debian's own Python, whatever comes first in PATH.
+	/usr/bin/python3 -c 'import slixmpp' 2>/dev/null || echo python3-slixmpp
+	has openssl || echo openssl
 }
 
 # Debian keeps daemons where only root's PATH looks.
@@ -42,7 +49,7 @@ install_by_apt() {
 		apt-get -q -y -o DPkg::Lock::Timeout=120 install --no-install-recommends "$@" || return 1
 	# Nor at the next boot of a machine that only runs tests.
 	if command -v systemctl >/dev/null; then
-		for daemon in kamailio knot; do
+		for daemon in kamailio knot prosody ejabberd; do
 			case " $* " in *" $daemon "*) systemctl --quiet disable "$daemon.service" ;; esac
 		done
 	fi
