@@ -2,7 +2,6 @@ package discovery
 
 import (
 	"cmp"
-	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -88,64 +87,5 @@ func (a Answer) keep(wanted func(domain.Name) bool) Answer {
 // priority, and among equals a weighted random order. rnd returns a number in
 // [0, n); nil stands for math/rand/v2.
 func (a Answer) Ordered(rnd func(n int) int) []Target {
-	if rnd == nil {
-		rnd = rand.IntN
-	}
-	targets := slices.Clone(a.Targets)
-	slices.SortStableFunc(targets, func(a, b Target) int { return cmp.Compare(a.Priority, b.Priority) })
-	for rest := targets; len(rest) > 0; {
-		n := slices.IndexFunc(rest, func(t Target) bool { return t.Priority != rest[0].Priority })
-		if n < 0 {
-			n = len(rest)
-		}
-		orderByWeight(rest[:n], rnd)
-		rest = rest[n:]
-	}
-	return targets
-}
-
-// orderByWeight draws one target after the other, each with a chance that is its
-// share of the weight still in the draw.
-func orderByWeight(group []Target, rnd func(int) int) {
-	zeroWeightsFirst(group, rnd)
-	for ; len(group) > 1; group = group[1:] {
-		drawn := draw(group, rnd)
-		t := group[drawn]
-		copy(group[1:drawn+1], group[:drawn])
-		group[0] = t
-	}
-}
-
-// draw: "choose a uniform random number between 0 and the sum computed
-// (inclusive), and select the RR whose running sum value is the first in the
-// selected order which is greater than or equal to the random number" (RFC 2782).
-func draw(group []Target, rnd func(int) int) int {
-	sum := 0
-	for _, t := range group {
-		sum += int(t.Weight)
-	}
-	n := rnd(sum + 1)
-	for i, t := range group {
-		if n -= int(t.Weight); n <= 0 {
-			return i
-		}
-	}
-	return len(group) - 1
-}
-
-// zeroWeightsFirst puts the targets of weight 0 at the beginning, as RFC 2782
-// wants, so that they are drawn only by the number 0. Their own order is free
-// there; a random one spreads the load among targets that all have weight 0.
-func zeroWeightsFirst(group []Target, rnd func(int) int) {
-	slices.SortStableFunc(group, func(a, b Target) int {
-		return cmp.Compare(min(a.Weight, 1), min(b.Weight, 1))
-	})
-	zeros := slices.IndexFunc(group, func(t Target) bool { return t.Weight > 0 })
-	if zeros < 0 {
-		zeros = len(group)
-	}
-	for i := zeros - 1; i > 0; i-- {
-		j := rnd(i + 1)
-		group[i], group[j] = group[j], group[i]
-	}
+	return ordered(a.Targets, rnd)
 }

@@ -8,38 +8,45 @@ import (
 	"time"
 
 	"edged/pkg/domain"
+
+	"github.com/miekg/dns"
 )
 
-// key is a question: the SRV records of a service in a domain, or with service
-// "" the addresses of a host.
+// key is a question.
 type key struct {
-	service string
-	name    domain.Name
+	rrtype uint16 // dns.TypeSRV, dns.TypeTLSA, or dns.TypeA for both kinds of addresses
+	prefix string // what comes before the name, such as SIPFederation; of addresses ""
+	name   domain.Name
 }
 
 // question is the name to ask the DNS for, without a dot at the end.
 func (k key) question() string {
-	if k.service == "" {
+	if k.prefix == "" {
 		return k.name.String()
 	}
-	return k.service + "." + k.name.String()
+	return k.prefix + "." + k.name.String()
 }
 
 // kind is the label of the look-up for Config.Observe.
 func (k key) kind() string {
-	if k.service == "" {
-		return "address"
+	switch k.rrtype {
+	case dns.TypeSRV:
+		return "srv"
+	case dns.TypeTLSA:
+		return "tlsa"
 	}
-	return "srv"
+	return "address"
 }
 
 // entry is what came of a question, good or bad. All but slot and used is fixed.
 type entry struct {
-	key     key
-	answer  Answer       // of a service
-	addrs   []netip.Addr // of a host
-	err     error        // *Error or nil
-	expires time.Time
+	key       key
+	answer    Answer       // of a service
+	addrs     []netip.Addr // of a host
+	tlsa      []TLSA       // of a port of a host
+	err       error        // *Error or nil
+	authentic bool         // a trusted resolver vouches for it, if it is an absence for that
+	expires   time.Time
 
 	slot int         // guarded by the shard's mu; its place in the clock
 	used atomic.Bool // read since the clock's hand passed

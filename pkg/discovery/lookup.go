@@ -16,10 +16,13 @@ import (
 
 // lookup asks the DNS for k. It always returns an entry; a failure is one too.
 func (r *Resolver) lookup(ctx context.Context, k key) *entry {
-	if k.service == "" {
-		return r.lookupAddresses(ctx, k)
+	switch k.rrtype {
+	case dns.TypeSRV:
+		return r.lookupSRV(ctx, k)
+	case dns.TypeTLSA:
+		return r.lookupTLSA(ctx, k)
 	}
-	return r.lookupSRV(ctx, k)
+	return r.lookupAddresses(ctx, k)
 }
 
 func (r *Resolver) lookupSRV(ctx context.Context, k key) *entry {
@@ -28,7 +31,7 @@ func (r *Resolver) lookupSRV(ctx context.Context, k key) *entry {
 	if rd.err == nil {
 		targets, rd.err = targetsOf(rd.records)
 	}
-	e := &entry{key: k, expires: r.expiry(rd)}
+	e := &entry{key: k, authentic: rd.authentic, expires: r.expiry(rd)}
 	if rd.err != nil {
 		e.err = rd.err.about(k.question(), rd.server)
 		return e
@@ -72,6 +75,7 @@ func targetsOf(records []dns.RR) ([]Target, *Error) {
 func (r *Resolver) lookupAddresses(ctx context.Context, k key) *entry {
 	v6, v4 := r.resolveBoth(ctx, k.question())
 	e := &entry{key: k, addrs: interleave(addressesOf(v6.records), addressesOf(v4.records))}
+	e.authentic = vouched(v6, v4)
 	e.expires = r.expiry(v6)
 	if other := r.expiry(v4); other.Before(e.expires) {
 		e.expires = other
@@ -80,6 +84,12 @@ func (r *Resolver) lookupAddresses(ctx context.Context, k key) *entry {
 		e.err = noAddress(v6.err, v4.err).about(k.question(), v4.server)
 	}
 	return e
+}
+
+// vouched tells whether both readings are authentic. One that failed is passed
+// over if the other has addresses: it added none.
+func vouched(v6, v4 reading) bool {
+	return (v6.authentic || v6.failed() && v4.err == nil) && (v4.authentic || v4.failed() && v6.err == nil)
 }
 
 // resolveBoth asks for AAAA and A at once. When one is there, the other is waited

@@ -24,6 +24,9 @@ func (rd reading) absent() bool {
 	return rd.err != nil && (rd.err.Kind == NoSuchName || rd.err.Kind == NoData)
 }
 
+// failed tells whether the DNS said neither what there is nor that there is nothing.
+func (rd reading) failed() bool { return rd.err != nil && !rd.absent() }
+
 // longestTTL is where the minimum over TTLs starts (RFC 2181 §8).
 const longestTTL = 1<<31 - 1
 

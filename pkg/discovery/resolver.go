@@ -7,14 +7,24 @@ import (
 	"time"
 
 	"edged/pkg/domain"
+
+	"github.com/miekg/dns"
 )
 
-// SIPFederation is the service by which SIP partners are found.
-const SIPFederation = "_sipfederationtls._tcp"
+// The services by which partners are found.
+const (
+	// SIPFederation: SIP over mutual TLS.
+	SIPFederation = "_sipfederationtls._tcp"
+	// XMPPServer: XMPP between servers, TLS by STARTTLS (RFC 6120 §3.2.1).
+	XMPPServer = "_xmpp-server._tcp"
+	// XMPPSServer: XMPP between servers, TLS from the first byte (XEP-0368 §3).
+	XMPPSServer = "_xmpps-server._tcp"
+)
 
 // The bounds that are not configured.
 const (
 	maxTargets   = 64  // SRV targets kept of one answer, the preferred ones
+	maxTLSA      = 32  // TLSA records kept of one answer
 	maxAddresses = 32  // addresses kept of one host
 	maxAliases   = 8   // aliases followed for one question, in one answer and over several
 	maxFlights   = 512 // look-ups under way
@@ -31,6 +41,9 @@ const (
 	// When a host has addresses of one kind, those of the other are waited for so
 	// much longer (RFC 8305 §3 has 50ms for a race; here is no hurry).
 	addressGrace = 500 * time.Millisecond
+	// When one of the two XMPP services has targets, the other is waited for so much
+	// longer: enough for a lost datagram to be sent again, by default.
+	serviceGrace = 2 * time.Second
 	// A server that did not answer is asked last for so long.
 	serverRest = 10 * time.Second
 	// The largest UDP answer we ask for: it fits everywhere without fragments.
@@ -58,8 +71,8 @@ type Config struct {
 	MinTTL, MaxTTL time.Duration
 	// Now is the clock for TTLs. Default time.Now.
 	Now func() time.Time
-	// Observe is told of each question: kind is "srv" or "address", outcome is
-	// "answered", "cached" or an ErrorKind's text. It may be called from several
+	// Observe is told of each question: kind is "srv", "address" or "tlsa", outcome
+	// is "answered", "cached" or an ErrorKind's text. It may be called from several
 	// goroutines at once. Peek does not call it.
 	Observe func(kind, outcome string, d time.Duration)
 }
@@ -143,7 +156,7 @@ func (r *Resolver) Close() { r.flights.close() }
 // SRV returns where d offers the service, such as SIPFederation. Any error is an
 // *Error. If ctx ends first the look-up goes on for whoever asks next.
 func (r *Resolver) SRV(ctx context.Context, service string, d domain.Name) (Answer, error) {
-	e, err := r.find(ctx, key{service, d})
+	e, err := r.find(ctx, key{dns.TypeSRV, service, d})
 	if err != nil {
 		return Answer{}, err
 	}
@@ -153,7 +166,7 @@ func (r *Resolver) SRV(ctx context.Context, service string, d domain.Name) (Answ
 // Peek returns what SRV would return if it needs no look-up; otherwise the bool is
 // false. It never blocks and allocates nothing.
 func (r *Resolver) Peek(service string, d domain.Name) (Answer, error, bool) { //nolint:revive // the error is part of what may be remembered
-	e := r.cache.get(key{service, d}, r.config.Now())
+	e := r.cache.get(key{dns.TypeSRV, service, d}, r.config.Now())
 	if e == nil {
 		return Answer{}, nil, false
 	}
@@ -165,9 +178,6 @@ func (r *Resolver) Peek(service string, d domain.Name) (Answer, error, bool) { /
 // CheckAddr before it is dialled. The slice is shared and must not be changed. Any
 // error is an *Error.
 func (r *Resolver) Addresses(ctx context.Context, host domain.Name) ([]netip.Addr, error) {
-	e, err := r.find(ctx, key{"", host})
-	if err != nil {
-		return nil, err
-	}
-	return e.addrs, e.err
+	addrs, _, err := r.AuthenticAddresses(ctx, host)
+	return addrs, err
 }
