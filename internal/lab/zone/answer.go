@@ -1,6 +1,7 @@
 package zone
 
 import (
+	"encoding/hex"
 	"strings"
 
 	"github.com/miekg/dns"
@@ -17,20 +18,21 @@ func (z *Zone) answer(query *dns.Msg, udp bool) *dns.Msg {
 	}
 	q := query.Question[0]
 	name := plain(q.Name)
+	typed := name + " " + dns.TypeToString[q.Qtype]
 	resp := new(dns.Msg).SetReply(query)
 	resp.Authoritative, resp.RecursionAvailable = true, true
 	switch {
-	case z.Silent[name]:
+	case z.Silent[name] || z.Silent[typed]:
 		return nil
-	case z.Failing[name]:
+	case z.Failing[name] || z.Failing[typed]:
 		resp.Rcode = dns.RcodeServerFailure
 		return resp
 	case udp && z.Truncated[name]:
 		resp.Truncated = true
 		return resp
 	}
-	resp.AuthenticatedData = z.Authentic[name]
 	z.fillAnswer(resp, name, q)
+	resp.AuthenticatedData = z.Authentic[name] || z.Authentic[typed] || z.authentic(resp, name)
 	if udp {
 		resp.Truncate(payload(query))
 	}
@@ -63,6 +65,17 @@ func (z *Zone) fillAnswer(resp *dns.Msg, name string, q dns.Question) {
 	}
 }
 
+// authentic tells whether the name asked for and all that it stands for are signed.
+func (z *Zone) authentic(resp *dns.Msg, name string) bool {
+	signed := z.signed(name)
+	for _, rr := range resp.Answer {
+		if alias, ok := rr.(*dns.CNAME); ok && !z.Terse[plain(alias.Hdr.Name)] {
+			signed = signed && z.signed(plain(alias.Target))
+		}
+	}
+	return signed
+}
+
 func (z *Zone) records(name, owner string, qtype uint16) []dns.RR {
 	var rrs []dns.RR
 	h := z.header(owner, qtype)
@@ -70,6 +83,10 @@ func (z *Zone) records(name, owner string, qtype uint16) []dns.RR {
 	case dns.TypeSRV:
 		for _, s := range z.SRV[name] {
 			rrs = append(rrs, &dns.SRV{Hdr: h, Priority: s.Priority, Weight: s.Weight, Port: s.Port, Target: dns.Fqdn(s.Target)})
+		}
+	case dns.TypeTLSA:
+		for _, t := range z.TLSA[name] {
+			rrs = append(rrs, &dns.TLSA{Hdr: h, Usage: t.Usage, Selector: t.Selector, MatchingType: t.Matching, Certificate: hex.EncodeToString(t.Data)})
 		}
 	case dns.TypeA:
 		for _, a := range z.A[name] {

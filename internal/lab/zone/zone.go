@@ -1,6 +1,7 @@
 package zone
 
 import (
+	"fmt"
 	"maps"
 	"net/netip"
 	"strings"
@@ -13,10 +14,26 @@ type SRV struct {
 	Target                 string
 }
 
+// TLSA says which certificate a server has (RFC 6698 §2.1).
+type TLSA struct {
+	Usage, Selector, Matching uint8
+	Data                      []byte
+}
+
+// XMPP is the owner of a domain's SRV records for servers that use STARTTLS.
+func XMPP(domain string) string { return "_xmpp-server._tcp." + domain }
+
+// XMPPS is the owner of a domain's SRV records for servers with TLS from the start.
+func XMPPS(domain string) string { return "_xmpps-server._tcp." + domain }
+
+// Port is the owner of the TLSA records for a TCP port of a host.
+func Port(host string, port uint16) string { return fmt.Sprintf("_%d._tcp.%s", port, host) }
+
 // Zone is everything the server knows. Names are lower-case and have no dot at
 // the end; a name that is in no map does not exist, unless others lie below it.
 type Zone struct {
 	SRV   map[string][]SRV
+	TLSA  map[string][]TLSA
 	A     map[string][]netip.Addr
 	AAAA  map[string][]netip.Addr
 	CNAME map[string]string // alias -> the name it stands for
@@ -24,9 +41,14 @@ type Zone struct {
 	TTL         uint32 // of every record, in seconds; 0 is served as 0
 	NegativeTTL uint32 // the SOA minimum, in seconds: how long an absence may be remembered
 
-	Failing   map[string]bool // answered SERVFAIL
+	// The keys of these are a name, or "name TYPE" for one kind of question only.
+	Failing   map[string]bool // answered SERVFAIL, as a resolver does with a wrong signature
 	Silent    map[string]bool // not answered at all
 	Authentic map[string]bool // answered with the AD bit
+
+	// Signed domains and what lies in them have the AD bit, absences too. An answer
+	// with an alias has it only if both ends are signed.
+	Signed    map[string]bool
 	Truncated map[string]bool // complete over TCP only; over UDP empty and marked as cut off
 	Terse     map[string]bool // aliases that are answered without what they stand for
 }
@@ -34,7 +56,7 @@ type Zone struct {
 // fill makes every map writable, so that Set can add to any of them.
 func (z *Zone) fill() {
 	z.SRV, z.A, z.AAAA = made(z.SRV), made(z.A), made(z.AAAA)
-	z.CNAME = made(z.CNAME)
+	z.TLSA, z.CNAME, z.Signed = made(z.TLSA), made(z.CNAME), made(z.Signed)
 	z.Failing, z.Silent, z.Authentic = made(z.Failing), made(z.Silent), made(z.Authentic)
 	z.Truncated, z.Terse = made(z.Truncated), made(z.Terse)
 }
@@ -49,7 +71,21 @@ func made[V any](m map[string]V) map[string]V {
 
 // exists tells whether the name, or one below it, owns any record (RFC 8020).
 func (z *Zone) exists(name string) bool {
-	return owns(z.SRV, name) || owns(z.A, name) || owns(z.AAAA, name) || owns(z.CNAME, name)
+	return owns(z.SRV, name) || owns(z.TLSA, name) || owns(z.A, name) || owns(z.AAAA, name) || owns(z.CNAME, name)
+}
+
+// signed tells whether the name is a signed domain or lies in one.
+func (z *Zone) signed(name string) bool {
+	for {
+		if z.Signed[name] {
+			return true
+		}
+		_, above, ok := strings.Cut(name, ".")
+		if !ok {
+			return false
+		}
+		name = above
+	}
 }
 
 func owns[V any](m map[string]V, name string) bool {
