@@ -114,6 +114,9 @@ func (c *compiler) limits(d *DiscoveredLimits) {
 	if !(d.SuspiciousRate > 0) || d.SuspiciousRate > d.Rate {
 		c.problem(path+"suspicious_rate", "%v is not above 0 and at most the rate of %v; write messages per second, such as 1", d.SuspiciousRate, d.Rate)
 	}
+	if !(d.Total >= d.Rate) || math.IsInf(d.Total, 0) {
+		c.problem(path+"total", "%v is less than the rate of %v, or no rate; write messages per second of all unlisted partners together, such as 200", d.Total, d.Rate)
+	}
 	if d.Contacts < 0 {
 		c.problem(path+"contacts", "%d is below 0; write how many users a partner may address, such as 1000, or 0 for no limit", d.Contacts)
 	}

@@ -20,6 +20,7 @@ func (c *compiler) xmpp() {
 		c.xmppProxy(x, p, at)
 		c.negotiation(p.XMPP, at)
 		c.doubts(p.XMPP, x.Dialback, at)
+		c.standIns(x.XMPPSettings, p, at)
 		c.set.partners = append(c.set.partners, p)
 	}
 }
@@ -45,6 +46,7 @@ func (c *compiler) xmppDefault() {
 	c.negotiation(settings, at)
 	if c.set.xmppDiscovery {
 		c.doubts(settings, settings.Dialback, at)
+		c.standIns(c.src.XMPPDefault, c.set.xmppDefault, at)
 	}
 }
 
@@ -102,10 +104,27 @@ func (c *compiler) doubts(x XMPPSettings, written Switch, at func(string) string
 	}
 }
 
+// standIns warns about what was written of DANE and POSH if it has no effect, or
+// more of it than people expect.
+func (c *compiler) standIns(written XMPPSettings, p *Partner, at func(string) string) {
+	for _, s := range []struct {
+		field string
+		Switch
+	}{{"dane", written.DANE}, {"posh", written.POSH}} {
+		switch {
+		case !s.On() || contradiction(p.XMPP) != "":
+		case !p.XMPP.Ways().Certificate:
+			c.warn(at(s.field), "no certificate is asked for here, so that %s has no effect; write tls: required and sasl: required, or remove it", s.field)
+		case p.Anchor != "":
+			c.warn(at(s.field), "with %s, a certificate that none of the roots signed may prove the partner too; remove one of both", s.field)
+		}
+	}
+}
+
 // contradiction says why nobody could ever authenticate, or "".
 func contradiction(x XMPPSettings) string {
 	switch {
-	case x.Dialback.On():
+	case x.Ways() != Ways{}:
 		return ""
 	case x.TLS == NotSupported:
 		return "without TLS there is no SASL EXTERNAL, and dialback is off: nobody could authenticate; write tls: required, or dialback: true"

@@ -186,10 +186,18 @@ func (j *judge) identityFits() bool {
 }
 
 func (j *judge) xmppProven() bool {
-	if j.q.Direction == Inward && j.partner.covers(j.q.Remote, &j.q.Facts) != covered {
+	f := &j.q.Facts
+	switch {
+	case j.q.Direction == Outward:
+		return j.pass(j.partner.Rule, "{remote} proves itself when the stream to it is opened")
+	case j.partner.covers(j.q.Remote, f) == covered:
+		return j.pass(j.partner.Rule, "the stream is authenticated for {remote}")
+	case !f.Proven:
 		return j.refuse(verdict.IdentityMismatch, j.partner.Rule, "the stream is not authenticated for {remote}")
+	case !j.partner.XMPP.Accepts(f.Proof):
+		return j.refuse(verdict.IdentityMismatch, j.partner.Rule, "the stream is authenticated for {remote} by {proof}, which its settings do not accept")
 	}
-	return j.pass(j.partner.Rule, "the stream is authenticated for {remote}, or will be when it is opened")
+	return j.refuse(verdict.IdentityMismatch, j.partner.Rule, "the certificate for {remote} is not signed under the roots that count for it")
 }
 
 // 6. The local user's access policy: the whole policy of the narrowest scope.
@@ -234,7 +242,7 @@ func (j *judge) budgetLeft() bool {
 		return j.pass(j.partner.Rule, "the partner's budget is not used up")
 	}
 	rule := j.partner.Rule
-	if j.partner.Kind == Discovered {
+	if j.partner.Kind == Discovered || j.partner.Kind == XMPPDefault {
 		rule = ruleLimits
 	}
 	return j.refuse(verdict.BudgetExhausted, rule, "the partner's budget is used up")

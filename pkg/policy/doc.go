@@ -19,7 +19,7 @@
 //  5. inward, the peer proves it; outward, its SRV record leads to somebody who
 //     may answer for it
 //  6. the local user's access policy: user, else site, else global
-//  7. consent (XMPP partners of type public_unverified, inward)
+//  7. consent (XMPP partners of type public_unverified, inward, except answers)
 //  8. the partner's budget
 //
 // So the switch and a block bind SIP and XMPP alike, and no listing, provider or
@@ -89,6 +89,52 @@
 // could still lead to an allowing verdict, as far as the domains go: strangers
 // cause no look-ups. So an unlisted customer of a hosting provider, or one of a
 // disabled provider, is refused at once, by that provider's name.
+//
+// # Who may speak for a domain (XMPP)
+//
+// A stream is authenticated for one domain, and each domain is listed exactly,
+// subdomains too. How a partner may prove itself follows from the tls, sasl and
+// dialback of its entry. The best way that both sides have is taken, in the order
+// of the columns; Compile refuses a row without any, and warns of one that means
+// less than it says (!). XMPPSettings.Ways is this table.
+//
+//	tls            sasl           dialback  certificate  dialback in TLS  dialback in the clear
+//	required       required       true      yes          -                -                      !
+//	required       required       false     yes          -                -
+//	required       optional       true      yes          yes              -
+//	required       optional       false     yes          -                -
+//	required       not_supported  true      -            yes              -
+//	required       not_supported  false     refused
+//	optional       required       true      yes          yes              yes                    !
+//	optional       required       false     yes          -                -                      !
+//	optional       optional       true      yes          yes              yes                    !
+//	optional       optional       false     yes          -                -                      !
+//	optional       not_supported  true      -            yes              yes
+//	optional       not_supported  false     refused
+//	not_supported  required       true      -            -                yes                    !
+//	not_supported  required       false     refused
+//	not_supported  optional       true      -            -                yes                    !
+//	not_supported  optional       false     refused
+//	not_supported  not_supported  true      -            -                yes
+//	not_supported  not_supported  false     refused
+//
+// A certificate counts if it is signed under the entry's own roots, or under
+// tls.roots where it has none. With dane or posh it also counts if TLSA records
+// or the domain's web server vouch for it, so that they satisfy sasl: required.
+// They never count where no certificate does (sasl or tls: not_supported). The
+// organisation's federation.dane and federation.posh do not reach entries with
+// roots of their own; only the entry itself can say that its roots are not all.
+//
+// What the users of a proven partner may do is its type:
+//
+//	type               writes to, and asks to see       consent
+//	federated          every user who may use XMPP      not needed
+//	public_verified    every user who may use XMPP      not needed
+//	public_unverified  users who wrote to them first    needed inward
+//
+// The first two are decided alike; they say who the partner is. Consent is asked
+// for inward only, and never for what answers a stanza of ours: an IQ result or
+// an error comes because our user, or our user's client, asked for it.
 //
 // # Access policies
 //

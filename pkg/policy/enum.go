@@ -50,9 +50,9 @@ type PartnerType uint8
 // The partner types.
 const (
 	_                PartnerType = iota
-	Federated                    // as colleagues: may write to and see every user
-	PublicVerified               // may write to every user
-	PublicUnverified             // may write only to users who wrote first
+	Federated                    // an organisation: may write to and ask to see every user
+	PublicVerified               // a public service that knows its users: the same
+	PublicUnverified             // may reach only users who wrote first
 )
 
 // Switch is a boolean that can also be left out.

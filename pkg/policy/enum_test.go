@@ -16,6 +16,7 @@ func TestWordsOfEnums(t *testing.T) {
 		r policy.Requirement
 		p policy.PartnerType
 		s policy.Switch
+		w policy.Proof
 	)
 	tests := []struct {
 		parse func([]byte) error
@@ -27,6 +28,7 @@ func TestWordsOfEnums(t *testing.T) {
 		{r.UnmarshalText, func() string { return r.String() }, []string{"required", "optional", "not_supported"}},
 		{p.UnmarshalText, func() string { return p.String() }, []string{"federated", "public_verified", "public_unverified"}},
 		{s.UnmarshalText, func() string { return s.String() }, []string{"true", "false"}},
+		{w.UnmarshalText, func() string { return w.String() }, []string{"certificate", "dane", "posh", "tls-dialback", "tcp-dialback"}},
 	}
 	for _, tt := range tests {
 		for _, w := range tt.words {

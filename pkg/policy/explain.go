@@ -75,6 +75,6 @@ func (j *judge) wording() *strings.Replacer {
 	return strings.NewReplacer(
 		"{local}", j.q.Local.String(), "{ours}", j.q.Local.Domain.String(),
 		"{remote}", j.q.Remote.String(), "{protocol}", j.q.Protocol.String(),
-		"{kind}", p.Kind.String(), "{proxy}", p.Proxy.String(),
+		"{kind}", p.Kind.String(), "{proxy}", p.Proxy.String(), "{proof}", j.q.Facts.Proof.String(),
 	)
 }

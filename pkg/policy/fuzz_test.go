@@ -49,6 +49,8 @@ func fuzzed(kind uint8, local, remote string, names, srv uint32, anchors uint8) 
 	}}
 	if bit(0) {
 		q.Protocol = policy.XMPP
+		// What only SIP reads has another meaning here.
+		q.Facts.Answer, q.Facts.Proof = bit(5), policy.Proof(names%6)
 	}
 	if bit(1) {
 		q.Direction = policy.Outward

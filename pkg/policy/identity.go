@@ -15,13 +15,13 @@ const (
 	hangsOnSRV // it would, if the domain's current SRV record held a proven name
 )
 
-// covers compares what was proven with what entry p asks for. A partner with its own roots is proven by those only,
-// and everybody else by tls.roots only: a partner's private authority proves
-// nobody but that partner.
+// covers compares what was proven with what entry p asks for. A partner with its
+// own roots is proven by those only, and everybody else by tls.roots only: a
+// partner's private authority proves nobody but that partner.
 func (p *Partner) covers(remote domain.Name, f *Facts) coverage {
 	switch p.Kind {
 	case XMPPListed, XMPPDefault:
-		return yes(f.Proven && (f.Anchors == nil || slices.Contains(f.Anchors, p.Anchor)))
+		return yes(f.Proven && p.XMPP.Accepts(f.Proof) && (f.Anchors == nil || p.provenBy(f)))
 	case Direct:
 		return yes(p.provenBy(f) && slices.Contains(f.Names, p.Proxy))
 	case HostingProvider, PublicProvider:

@@ -50,7 +50,8 @@ type Facts struct {
 	Names []domain.Name
 	// Anchors are the root sets that the peer's chain was verified against: ""
 	// is tls.roots, everything else a Partner.Anchor. For XMPP they are given
-	// if Proven comes from a certificate, and nil if it comes from dialback.
+	// if an authority's signature proves the domain, and nil if anything else
+	// does: DANE, POSH, dialback.
 	Anchors []string
 	// SRV are the current _sipfederationtls._tcp targets of the remote domain,
 	// in any order; nil if none are known.
@@ -60,6 +61,9 @@ type Facts struct {
 	SRVKnown bool
 	// Proven says that the XMPP stream is authenticated for the remote domain.
 	Proven bool
+	// Proof is how, so that a stream whose proof no longer counts after a reload
+	// is found.
+	Proof Proof
 	// Consent says that the local user wrote to the remote contact first (XMPP).
 	Consent bool
 	// Answer says that the stanza answers one of ours: an IQ result or error, or

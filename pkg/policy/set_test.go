@@ -3,6 +3,7 @@ package policy_test
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -199,6 +200,9 @@ func TestLimitsOutOfRange(t *testing.T) {
 		{func(d *policy.DiscoveredLimits) { d.Rate = math.NaN() }, "rate"},
 		{func(d *policy.DiscoveredLimits) { d.SuspiciousRate = 0 }, "suspicious_rate"},
 		{func(d *policy.DiscoveredLimits) { d.SuspiciousRate = 21 }, "suspicious_rate"},
+		{func(d *policy.DiscoveredLimits) { d.Total = 19 }, "total"},
+		{func(d *policy.DiscoveredLimits) { d.Total = math.Inf(1) }, "total"},
+		{func(d *policy.DiscoveredLimits) { d.Total = math.NaN() }, "total"},
 		{func(d *policy.DiscoveredLimits) { d.Contacts = -1 }, "contacts"},
 		{func(d *policy.DiscoveredLimits) { d.ReportPeriod = time.Second }, "report_period"},
 	}
@@ -239,6 +243,39 @@ func TestExplainWording(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("steps (-want +got):\n%s", diff)
+	}
+}
+
+// TestExplainWordingOfXMPP: what the last steps say of answers and of proofs.
+func TestExplainWordingOfXMPP(t *testing.T) {
+	tests := []struct {
+		kind policy.PartnerType
+		f    policy.Facts
+		want string
+	}{
+		{policy.PublicUnverified, policy.Facts{Proven: true}, "failed: consent: alice@contoso.com has not written to this contact first"},
+		{policy.PublicUnverified, policy.Facts{Proven: true, Consent: true}, "passed: consent: alice@contoso.com wrote first"},
+		{policy.PublicUnverified, policy.Facts{Proven: true, Answer: true}, "passed: consent: an answer to a stanza of ours needs no consent"},
+		{policy.Federated, policy.Facts{Proven: true, Answer: true}, "passed: consent: no consent is needed"},
+		{policy.Federated, policy.Facts{}, "failed: identity: the stream is not authenticated for jabber.example"},
+		{policy.Federated, policy.Facts{Proven: true, Proof: policy.ByPOSH}, "failed: identity: the stream is authenticated for jabber.example by posh, which its settings do not accept"},
+		{policy.Federated, policy.Facts{Proven: true, Anchors: []string{"other"}}, "failed: identity: the certificate for jabber.example is not signed under the roots that count for it"},
+	}
+	for _, tt := range tests {
+		src := policy.Default()
+		src.Federation.Enabled, src.AccessPolicies.Global = true, policy.AccessPolicy{Federation: true, XMPP: true}
+		src.XMPPPartners = []policy.XMPPPartner{{Domain: domain.MustParse("jabber.example"), XMPPSettings: policy.XMPPSettings{Type: tt.kind}}}
+		set, _ := policy.Compile(src, []policy.Local{{Domain: domain.MustParse("contoso.com"), XMPP: true}})
+		q := policy.Question{Protocol: policy.XMPP, Remote: domain.MustParse("jabber.example"), Facts: tt.f}
+		q.Local, _ = policy.ParseUser("alice@contoso.com")
+		_, steps := set.Explain(q)
+		var got []string
+		for _, s := range steps {
+			got = append(got, fmt.Sprintf("%s: %s: %s", s.Outcome, s.Check, s.Text))
+		}
+		if !slices.Contains(got, tt.want) {
+			t.Errorf("%v: no step says %q:\n%s", tt.f, tt.want, strings.Join(got, "\n"))
+		}
 	}
 }
 

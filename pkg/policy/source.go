@@ -46,21 +46,26 @@ type Federation struct {
 	DANE bool `yaml:"dane"`
 	// POSH is the same for `posh`. Default false.
 	POSH bool `yaml:"posh"`
-	// Discovered bounds what partners may do that were only discovered.
+	// Discovered bounds what partners may do that were only discovered, in SIP, or
+	// that only xmpp_default applies to.
 	Discovered DiscoveredLimits `yaml:"discovered"`
 	// MarkSourceVerifiable marks our outgoing messages as coming from verified
 	// users, so that partners can treat them by their own level. Default true.
 	MarkSourceVerifiable bool `yaml:"mark_source_verifiable"`
 }
 
-// DiscoveredLimits bound what partners may do that were only discovered. Listing a
-// domain lifts all of it.
+// DiscoveredLimits bound what partners may do that nothing lists. Listing a domain
+// lifts all of it.
 type DiscoveredLimits struct {
-	// Rate is in messages per second and proven identity. Default 20.
+	// Rate is in messages per second of one partner, which is everything below one
+	// registered domain. Default 20.
 	Rate float64 `yaml:"rate"`
-	// SuspiciousRate is in messages per second, for a partner most of whose
-	// requests fail. Default 1; never above Rate.
+	// SuspiciousRate is the same for a partner of whose requests in a report
+	// period, 100 or more, at least half failed. Default 1; never above Rate.
 	SuspiciousRate float64 `yaml:"suspicious_rate"`
+	// Total is in messages per second of all such partners together, of one
+	// protocol on one host. Default 200; never below Rate.
+	Total float64 `yaml:"total"`
 	// Contacts is how many distinct local users one partner may address within
 	// a report period, whether they exist or not. Default 1000; 0 is no limit.
 	Contacts int `yaml:"contacts"`
@@ -118,54 +123,6 @@ type Provider struct {
 	Roots []string `yaml:"roots"`
 	// Comment is for people.
 	Comment string `yaml:"comment"`
-}
-
-// XMPPSettings say how one XMPP partner is trusted and authenticated.
-type XMPPSettings struct {
-	// Type says what the partner's users may do without being asked. Default
-	// public_unverified.
-	Type PartnerType `yaml:"type"`
-	// TLS is whether streams are encrypted. Default required.
-	TLS Requirement `yaml:"tls"`
-	// SASL is whether the partner proves itself by certificate (SASL EXTERNAL,
-	// XEP-0178); needs TLS. Default required; optional for xmpp_default.
-	SASL Requirement `yaml:"sasl"`
-	// Dialback is whether the partner may prove itself by Server Dialback
-	// (XEP-0220). Default true.
-	Dialback Switch `yaml:"dialback"`
-	// DANE accepts a certificate that TLSA records under DNSSEC name (RFC 6698, RFC
-	// 7712 §5.1) in place of one that an authority signed, for SASL and its
-	// `required` too. Default: federation.dane, but false for an entry with roots.
-	DANE Switch `yaml:"dane"`
-	// POSH does the same for a certificate that the partner's web server names over
-	// HTTPS (RFC 7711). Default: federation.posh, but false for an entry with roots.
-	POSH Switch `yaml:"posh"`
-	// Bidi lets one stream carry stanzas both ways (XEP-0288). Default false.
-	Bidi Switch `yaml:"bidi"`
-	// KeepAlive closes streams on which the partner stays silent. Default true.
-	KeepAlive Switch `yaml:"keepalive"`
-	// ConnectionLimit is how many streams the partner may have open at once,
-	// over all its domains and both directions. Default 20.
-	ConnectionLimit int `yaml:"connection_limit"`
-}
-
-// XMPPPartner lists one XMPP partner.
-type XMPPPartner struct {
-	// Domain is the partner's main domain, exactly.
-	Domain domain.Name `yaml:"domain"`
-	// AdditionalDomains are its other domains, such as its conference service.
-	// Each has to be listed, subdomains too.
-	AdditionalDomains []domain.Name `yaml:"additional_domains"`
-	// Proxy is the host name to dial instead of what SRV says.
-	Proxy domain.Name `yaml:"proxy"`
-	// Port is where Proxy listens. Default 5269.
-	Port uint16 `yaml:"port"`
-	// Roots as in AllowedDomain.
-	Roots []string `yaml:"roots"`
-	// XMPPSettings stand in the entry itself.
-	XMPPSettings `yaml:",inline"`
-	// Description is for people.
-	Description string `yaml:"description"`
 }
 
 // AccessPolicies holds the policies of the three scopes. The narrowest scope
@@ -250,7 +207,7 @@ func Default() Source {
 	return Source{
 		Federation: Federation{
 			Discovered: DiscoveredLimits{
-				Rate: 20, SuspiciousRate: 1, Contacts: 1000, ReportPeriod: time.Hour, Verification: UseSource,
+				Rate: 20, SuspiciousRate: 1, Total: 200, Contacts: 1000, ReportPeriod: time.Hour, Verification: UseSource,
 			},
 			MarkSourceVerifiable: true,
 		},
@@ -259,31 +216,6 @@ func Default() Source {
 			ConnectionLimit: defaultConnectionLimit,
 		},
 	}
-}
-
-// defaultConnectionLimit is in streams per XMPP partner.
-const defaultConnectionLimit = 20
-
-// withDefaults fills in what an entry leaves out, SASL apart from the rest
-// because it differs between xmpp_default and xmpp_partners.
-func (x XMPPSettings) withDefaults(sasl Requirement) XMPPSettings {
-	orElse(&x.Type, PublicUnverified)
-	orElse(&x.TLS, Required)
-	orElse(&x.SASL, sasl)
-	orElse(&x.Dialback, On)
-	orElse(&x.Bidi, Off)
-	orElse(&x.KeepAlive, On)
-	orElse(&x.ConnectionLimit, defaultConnectionLimit)
-	return x
-}
-
-// withProofs fills in whether DANE and POSH count. The organisation's word does
-// not open an entry with roots of its own, which are to be the only proof: it has
-// to say so itself.
-func (x XMPPSettings) withProofs(f *Federation, ownRoots bool) XMPPSettings {
-	orElse(&x.DANE, switched(f.DANE && !ownRoots))
-	orElse(&x.POSH, switched(f.POSH && !ownRoots))
-	return x
 }
 
 func switched(on bool) Switch {

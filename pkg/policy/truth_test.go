@@ -184,7 +184,7 @@ func compareProblems(t *testing.T, rows []row, problems []policy.Problem) {
 }
 
 // TestMatrix is every row of an XMPP partner's settings: tls sasl dialback =>
-// result.
+// result | ways.
 func TestMatrix(t *testing.T) {
 	worlds := readWorlds(t, "xmpp-matrix.txt")
 	if len(worlds) != 1 || len(worlds[0].rows) != 18 {
@@ -204,10 +204,26 @@ func TestMatrix(t *testing.T) {
 		case len(problems) > 0:
 			got = "invalid"
 		case len(set.Warnings()) > 0:
-			got = "warn"
+			got = "warn | " + ways(set.Partners()[0].XMPP.Ways())
+		default:
+			got += " | " + ways(set.Partners()[0].XMPP.Ways())
 		}
 		if got != r.want || line.err != nil {
 			t.Errorf("line %d: %s: got %s, %v", r.line, r.text, got, line.err)
 		}
 	}
+}
+
+// ways writes what a partner may prove itself by as the matrix does.
+func ways(w policy.Ways) string {
+	var all []string
+	for _, way := range []struct {
+		open bool
+		name string
+	}{{w.Certificate, "sasl/tls"}, {w.TLSDialback, "tls dialback"}, {w.TCPDialback, "tcp dialback"}} {
+		if way.open {
+			all = append(all, way.name)
+		}
+	}
+	return strings.Join(all, ", ")
 }

@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"strings"
 
+	"golang.org/x/text/secure/bidirule"
 	"golang.org/x/text/secure/precis"
+	"golang.org/x/text/unicode/bidi"
+	"golang.org/x/text/unicode/norm"
 
 	"edged/pkg/domain"
 )
@@ -102,6 +105,11 @@ func CanonicalLocalpart(local string, d domain.Name) (User, error) {
 // excluded are the characters that no localpart has (RFC 7622 §3.3.1).
 const excluded = `"&'/:<>@`
 
+// caseMapped is UsernameCaseMapped (RFC 8265 §3.3) without its directionality
+// rule. The library's own profile applies that to every string and so refuses
+// names such as "é-" and "1é"; RFC 8265 §3.3.2 has it only for right-to-left ones.
+var caseMapped = precis.NewIdentifier(precis.FoldWidth, precis.LowerCase(), precis.Norm(norm.NFC))
+
 var errEmpty = errors.New("the user part is empty")
 
 // canonical maps an unescaped local part by UsernameCaseMapped (RFC 8265 §3.3).
@@ -116,13 +124,16 @@ func canonical(local string) (string, error) {
 	if ascii {
 		return low, nil
 	}
-	mapped, err := precis.UsernameCaseMapped.String(local)
+	mapped, err := caseMapped.String(local)
+	if err == nil && bidirule.DirectionString(mapped) == bidi.RightToLeft && !bidirule.ValidString(mapped) {
+		err = bidirule.ErrInvalid
+	}
 	if err != nil {
 		return "", fmt.Errorf("user part %q: %w", local, err)
 	}
 	// RFC 8265 §3.3.3 wants the rules applied until nothing changes. What is
 	// not stable at once is too odd for a key.
-	again, err := precis.UsernameCaseMapped.String(mapped)
+	again, err := caseMapped.String(mapped)
 	if err != nil || again != mapped || len(mapped) > maxLocal {
 		return "", fmt.Errorf("user part %q has no stable canonical form", local)
 	}

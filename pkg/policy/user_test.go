@@ -32,6 +32,20 @@ func TestCanonicalUser(t *testing.T) {
 		{"ju\u0308rgen", "jürgen"}, // NFC
 		{"ＡＬＩＣＥ", "alice"},         // fullwidth
 		{"СЕРГЕЙ", "сергей"},
+		// The Bidi Rule is for right-to-left names only.
+		{"É-", "é-"},
+		{"1é", "1é"},
+		{"é_", "é_"},
+		{"-é", "-é"},
+		{"é+büro", "é+büro"},
+		{"١é", ""}, // an Arabic-Indic digit makes it one
+		{"שלום", "שלום"},
+		{"שלום1", "שלום1"},
+		{"1שלום", ""}, // begins with a digit
+		{"שלוםa", ""}, // mixed
+		{"aשלום", ""}, // mixed
+		{"שלום-", ""}, // ends with neither letter nor digit
+		{"ש-לום", "ש-לום"},
 		{"%00", ""},
 		{"alice%00", ""},
 		{"alice%0D%0A", ""},

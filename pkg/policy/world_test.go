@@ -144,6 +144,8 @@ func (f *fields) settings() (x policy.XMPPSettings) {
 	f.text("tls", &x.TLS)
 	f.text("sasl", &x.SASL)
 	f.text("dialback", &x.Dialback)
+	f.text("dane", &x.DANE)
+	f.text("posh", &x.POSH)
 	return x
 }
 
@@ -163,6 +165,7 @@ func (w *world) add(words []string) error {
 	case "federation":
 		fed := &w.src.Federation
 		fed.Enabled, fed.PartnerDiscovery, fed.XMPPDiscovery = f.has("enabled"), f.has("discovery"), f.has("xmpp_discovery")
+		fed.DANE, fed.POSH = f.has("dane"), f.has("posh")
 	case "allowed":
 		w.addAllowed(f)
 	case "blocked":
@@ -264,8 +267,10 @@ func question(t testing.TB, r row) policy.Question {
 func facts(f *fields) policy.Facts {
 	facts := policy.Facts{
 		Names: f.names("names"), Anchors: f.list("anchors"),
-		Proven: f.has("proven"), Consent: f.has("consent"), Media: f.has("media"), Exhausted: f.has("exhausted"),
+		Proven:  f.has("proven") || f.list("proven") != nil,
+		Consent: f.has("consent"), Answer: f.has("answer"), Media: f.has("media"), Exhausted: f.has("exhausted"),
 	}
+	f.text("proven", &facts.Proof)
 	if facts.Anchors == nil && facts.Names != nil {
 		facts.Anchors = []string{""}
 	}
