@@ -15,6 +15,9 @@ type proof struct {
 	anchors []string
 }
 
+// demand is what a protocol asks of a chain beyond what crypto/x509 checks.
+type demand func(chain []*x509.Certificate) error
+
 // Identify verifies a chain as a peer presented it, leaf first, and returns what
 // it proves. The error is a *CertError. With kinds NoNames and TooManyNames the
 // Identity says what else is known: the chain itself is proven.
@@ -26,7 +29,7 @@ func (t *Trust) Identify(chain []*x509.Certificate) (Identity, error) {
 	if id, ok := t.recent.get(key, now); ok {
 		return id, nil
 	}
-	anchors, err := t.anchorsOf(chain[0], chain[1:], now)
+	anchors, err := t.anchorsOf(chain[0], chain[1:], sipChain, now)
 	if err != nil {
 		return Identity{}, err
 	}
@@ -52,8 +55,8 @@ func (id *Identity) readNames() error {
 }
 
 // anchorsOf returns the root sets that vouch for leaf by a chain with nothing
-// wrong in it: at least one, or an error.
-func (t *Trust) anchorsOf(leaf *x509.Certificate, others []*x509.Certificate, now time.Time) ([]string, error) {
+// wrong in it and that fits: at least one, or an error.
+func (t *Trust) anchorsOf(leaf *x509.Certificate, others []*x509.Certificate, fits demand, now time.Time) ([]string, error) {
 	proofs, err := t.proofs(leaf, others, now)
 	if err != nil {
 		return nil, verifyError(leaf, err, now)
@@ -61,7 +64,7 @@ func (t *Trust) anchorsOf(leaf *x509.Certificate, others []*x509.Certificate, no
 	var anchors []string
 	var refused error
 	for _, p := range proofs {
-		if err := t.checkChain(p.chain, now); err != nil {
+		if err := t.checkChain(p.chain, fits, now); err != nil {
 			if refused == nil {
 				refused = err
 			}
@@ -136,18 +139,29 @@ func worse(a, b error) error {
 	return a
 }
 
-// checkChain is what crypto/x509 leaves to us: usages, then revocation, of all
-// but the root, which is trusted as it is.
-func (t *Trust) checkChain(chain []*x509.Certificate, now time.Time) error {
-	for i, c := range chain {
-		if i > 0 && i == len(chain)-1 {
-			break
-		}
+// checkChain is what crypto/x509 leaves to us: what the protocol demands, then
+// revocation.
+func (t *Trust) checkChain(chain []*x509.Certificate, fits demand, now time.Time) error {
+	if err := fits(chain); err != nil {
+		return err
+	}
+	return t.revoked.check(chain, now)
+}
+
+// sipChain demands usages that permit SIP.
+func sipChain(chain []*x509.Certificate) error {
+	for _, c := range belowRoot(chain) {
 		if !usable(c) {
 			return certError(WrongUsage, c, errors.New("wanted: serverAuth, clientAuth, sipDomain, any, or no extended key usage"))
 		}
 	}
-	return t.revoked.check(chain, now)
+	return nil
+}
+
+// belowRoot is all of a verified chain but the root, which is trusted as it is. A
+// leaf that is a root itself stays.
+func belowRoot(chain []*x509.Certificate) []*x509.Certificate {
+	return chain[:max(1, len(chain)-1)]
 }
 
 // usable reports whether the extended key usages permit SIP over TLS in either

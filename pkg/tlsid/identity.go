@@ -79,7 +79,7 @@ func sipHost(u *url.URL) (host string, ok bool) {
 // hasSubjectAltName looks for the extension itself: one that holds only kinds of
 // names unknown to crypto/x509 still forbids the common name.
 func hasSubjectAltName(c *x509.Certificate) bool {
-	oid := asn1.ObjectIdentifier{2, 5, 29, 17}
+	oid := subjectAltName()
 	for i := range c.Extensions {
 		if c.Extensions[i].Id.Equal(oid) {
 			return true

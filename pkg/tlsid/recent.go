@@ -16,15 +16,15 @@ const (
 	recentMost = 256
 )
 
-// recent remembers what chains proved. Refusals are not remembered, so strangers
-// cannot fill it.
-type recent struct {
+// recent remembers what chains proved: an ID per chain. Refusals are not
+// remembered, so strangers cannot fill it.
+type recent[ID any] struct {
 	mu     sync.Mutex
-	proven map[[sha256.Size]byte]remembered
+	proven map[[sha256.Size]byte]remembered[ID]
 }
 
-type remembered struct {
-	id Identity
+type remembered[ID any] struct {
+	id ID
 	at time.Time
 }
 
@@ -38,23 +38,23 @@ func chainKey(chain []*x509.Certificate) (key [sha256.Size]byte) {
 	return key
 }
 
-func (r *recent) get(key [sha256.Size]byte, now time.Time) (Identity, bool) {
+func (r *recent[ID]) get(key [sha256.Size]byte, now time.Time) (id ID, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	found, ok := r.proven[key]
 	age := now.Sub(found.at)
 	if !ok || age < 0 || age >= recentFor {
-		return Identity{}, false
+		return id, false
 	}
 	return found.id, true
 }
 
 // put starts anew when full: that costs a few verifications, and no bookkeeping.
-func (r *recent) put(key [sha256.Size]byte, id Identity, now time.Time) {
+func (r *recent[ID]) put(key [sha256.Size]byte, id ID, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.proven == nil || len(r.proven) >= recentMost {
-		r.proven = make(map[[sha256.Size]byte]remembered)
+		r.proven = make(map[[sha256.Size]byte]remembered[ID])
 	}
-	r.proven[key] = remembered{id, now}
+	r.proven[key] = remembered[ID]{id, now}
 }

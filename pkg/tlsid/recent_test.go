@@ -12,7 +12,7 @@ import (
 // TestRecentBound: the memory of chains never grows over its bound, and the chain
 // just put in is always there.
 func TestRecentBound(t *testing.T) {
-	var r recent
+	var r recent[Identity]
 	now := time.Now()
 	for i := range 3 * recentMost {
 		var key [32]byte

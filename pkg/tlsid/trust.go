@@ -33,7 +33,8 @@ type Trust struct {
 	sets    []rootSet // the private sets again, one by one
 	revoked revocations
 	now     func() time.Time
-	recent  recent
+	recent  recent[Identity]     // for SIP
+	streams recent[XMPPIdentity] // for XMPP
 }
 
 // rootSet is one named set of roots. Its name is "" for tls.roots.

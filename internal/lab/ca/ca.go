@@ -38,6 +38,17 @@ func New(name string) *Authority {
 	return newAuthority(der, key, nil)
 }
 
+// NewConstrained is New with name constraints (RFC 5280 §4.2.1.10), marked
+// critical: DNS names that the root's certificates must lie in, if there are any,
+// and must not lie in.
+func NewConstrained(name string, permitted, excluded []string) *Authority {
+	key := newKey(ECDSA)
+	template := authorityTemplate(name)
+	template.PermittedDNSDomainsCritical = true
+	template.PermittedDNSDomains, template.ExcludedDNSDomains = permitted, excluded
+	return newAuthority(sign(template, template, key.Public(), key), key, nil)
+}
+
 // Intermediate makes an authority below a. Its certificate carries the extended
 // key usages eku, or no such extension when there are none.
 func (a *Authority) Intermediate(name string, eku ...x509.ExtKeyUsage) *Authority {

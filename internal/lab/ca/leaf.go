@@ -28,6 +28,9 @@ type Leaf struct {
 	CN          string                  // common name of the subject; empty = no common name
 	DNS         []string                // DNS names, as written: wildcards and nonsense included
 	URI         []string                // URI names, e.g. "sip:fabrikam.com"
+	SRV         []string                // SRV-IDs, e.g. "_xmpp-server.fabrikam.com" (RFC 4985)
+	XMPPAddr    []string                // XmppAddr names, e.g. "fabrikam.com" (RFC 6120 §13.7.1.4)
+	CA          bool                    // basicConstraints CA:TRUE, as careless tools make of every certificate
 	EKU         []x509.ExtKeyUsage      // empty together with EKUOther = no such extension
 	EKUOther    []asn1.ObjectIdentifier // usages that crypto/x509 has no constant for
 	NotBefore   time.Time               // zero = an hour ago
@@ -82,12 +85,16 @@ func (l Leaf) template() *x509.Certificate {
 		ExtKeyUsage:           l.EKU,
 		UnknownExtKeyUsage:    l.EKUOther,
 		BasicConstraintsValid: true,
+		IsCA:                  l.CA,
 		DNSNames:              l.DNS,
 		CRLDistributionPoints: l.CRLURLs,
-		ExtraExtensions:       l.Extensions,
+		ExtraExtensions:       slices.Clone(l.Extensions),
 	}
 	for _, u := range l.URI {
 		t.URIs = append(t.URIs, must(url.Parse(u)))
+	}
+	if len(l.SRV)+len(l.XMPPAddr) > 0 {
+		t.ExtraExtensions = append(t.ExtraExtensions, l.subjectAltName())
 	}
 	return t
 }
