@@ -143,9 +143,9 @@ func (b *Book) Remove(local, remote Party) bool {
 	if b == nil {
 		return false
 	}
-	key := string(appendKey(nil, local, remote))
+	key := appendKey(nil, local, remote)
 	b.mu.Lock()
-	p := b.pairs[key]
+	p := b.pairs[string(key)]
 	if p != nil {
 		b.drop(p)
 	}

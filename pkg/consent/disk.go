@@ -43,8 +43,8 @@ type disk struct {
 	closing sync.Once
 	err     error // of close
 
-	unwritten changes // taken; owned by run, then by close
-	failing   bool    // the same
+	unwritten changes      // taken; owned by run, then by close
+	failing   bool         // the same
 	waiting   atomic.Int64 // len(unwritten), for Stats
 	errors    atomic.Uint64
 }

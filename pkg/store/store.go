@@ -45,6 +45,9 @@ func Open(dir string) (*Store, error) {
 		if s.file != nil {
 			_ = s.file.Close() // a second time, unless bbolt panicked
 		}
+		if created && !errors.Is(err, bbolterrors.ErrTimeout) {
+			_ = os.Remove(s.path) // the half of an empty file, which would pass for a damaged one
+		}
 		return nil, s.explain(err)
 	}
 	if created {
