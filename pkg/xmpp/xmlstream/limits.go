@@ -15,3 +15,7 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{Header: 16 << 10, Element: 512 << 10, Depth: 128, Attributes: 128, Namespaces: 128}
 }
+
+// SetLimits changes the limits for what comes next, such as after the peer has been
+// authenticated.
+func (r *Reader) SetLimits(lim Limits) { r.lim = lim }
