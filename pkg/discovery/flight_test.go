@@ -35,8 +35,9 @@ func TestObserve(t *testing.T) {
 	}
 	_, _ = r.SRV(t.Context(), sip, domain.MustParse("none.example"))
 	_, _ = r.Addresses(t.Context(), domain.MustParse("nobody.example"))
+	_, _, _ = r.TLSA(t.Context(), domain.MustParse("nobody.example"), 5269)
 	r.Close() // the hook is called after the answer is out
-	want := map[string]int{"srv answered": 1, "srv cached": 1, "srv not-offered": 1, "address no-such-name": 1}
+	want := map[string]int{"srv answered": 1, "srv cached": 1, "srv not-offered": 1, "address no-such-name": 1, "tlsa no-such-name": 1}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("observed (-want +got):\n%s", diff)
 	}

@@ -23,7 +23,7 @@ func FuzzRead(f *testing.F) {
 			return
 		}
 		name := m.Question[0].Name
-		for _, qtype := range []uint16{dns.TypeSRV, dns.TypeA, dns.TypeAAAA} {
+		for _, qtype := range []uint16{dns.TypeSRV, dns.TypeA, dns.TypeAAAA, dns.TypeTLSA} {
 			checkReading(t, read(m, name, qtype))
 		}
 	})
@@ -45,6 +45,10 @@ func checkReading(t *testing.T, rd reading) {
 	}
 	if as := interleave(addressesOf(rd.records), addressesOf(rd.records)); len(as) > maxAddresses {
 		t.Errorf("%d addresses", len(as))
+	}
+	tlsa, tlsaErr := tlsaOf(rd.records)
+	if (tlsaErr == nil) != (len(tlsa) > 0) || len(tlsa) > maxTLSA {
+		t.Errorf("%d TLSA records with error %v", len(tlsa), tlsaErr)
 	}
 	targets, err := targetsOf(rd.records)
 	if (err == nil) != (len(targets) > 0) {
@@ -93,6 +97,7 @@ func seeds() []*dns.Msg {
 		answer(cname(owner, "x.example."), cname("x.example.", owner)),
 		answer(cname(owner, "x.example.")),
 		answer(&dns.A{Hdr: hdr(owner, dns.TypeA), A: []byte{192, 0, 2, 1}}, &dns.AAAA{Hdr: hdr(owner, dns.TypeAAAA), AAAA: make([]byte, 16)}),
+		answer(&dns.TLSA{Hdr: hdr(owner, dns.TypeTLSA), Usage: 3, Selector: 1, MatchingType: 1, Certificate: "6b6579"}, &dns.TLSA{Hdr: hdr(owner, dns.TypeTLSA)}),
 		absent, referral, answer(),
 	}
 }
