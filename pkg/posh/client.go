@@ -19,6 +19,7 @@ const (
 	maxRedirects    = 10       // on the way to one document (RFC 7711 §10)
 	maxFingerprints = 100      // of one domain
 	maxFlights      = 64       // look-ups under way
+	maxErrorText    = 500      // octets of what is remembered of a failure
 
 	// A document is believed no longer, whatever it says: whoever changes a
 	// certificate in haste does not want to wait for a week.

@@ -20,7 +20,7 @@ type document struct {
 }
 
 // parse reads a document. The member names are those of RFC 7711 §3, letters' case
-// included; others are passed over.
+// included; others are passed over, "url" too where there are fingerprints.
 func parse(body []byte) (document, error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(body, &members); err != nil {
@@ -31,16 +31,11 @@ func parse(body []byte) (document, error) {
 		return document{}, err
 	}
 	d := document{lifetime: lifetime}
-	fingerprints, direct := members["fingerprints"]
-	reference, indirect := members["url"]
-	switch {
-	case direct && indirect:
-		return document{}, errors.New(`want "fingerprints" or "url", not both`)
-	case direct:
+	if fingerprints, ok := members["fingerprints"]; ok {
 		d.set, err = parseFingerprints(fingerprints)
-	case indirect:
+	} else if reference, ok := members["url"]; ok {
 		d.reference, err = parseReference(reference)
-	default:
+	} else {
 		err = errors.New(`want "fingerprints" or "url"`)
 	}
 	if err != nil {

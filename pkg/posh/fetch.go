@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"edged/pkg/domain"
 )
@@ -20,7 +21,7 @@ func newHTTP(c Config) *http.Client {
 	return &http.Client{
 		Transport: &http.Transport{
 			DialContext:            c.Dial,
-			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.Roots, Time: c.Now},
+			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.Roots},
 			DisableKeepAlives:      true,
 			DisableCompression:     true, // nothing small becomes large
 			MaxResponseHeaderBytes: maxHeader,
@@ -43,7 +44,7 @@ func (c *Client) fetch(ctx context.Context, d domain.Name) *entry {
 	begin := c.config.Now()
 	doc, err := c.resolve(ctx, d)
 	if err != nil {
-		err.Domain = d
+		err.Domain, err.Err = d, brief(err.Err)
 		lifetime := absenceLifetime
 		if err.Temporary() {
 			lifetime = failureLifetime
@@ -102,9 +103,17 @@ func (c *Client) get(ctx context.Context, place *url.URL) (document, *Error) {
 	return doc, nil
 }
 
+// brief cuts what a stranger made long, because it is remembered and logged.
+func brief(err error) error {
+	if err == nil || len(err.Error()) <= maxErrorText {
+		return err
+	}
+	return errors.New(strings.ToValidUTF8(err.Error()[:maxErrorText], "") + "...")
+}
+
 // judge says what a response without a document means.
 func judge(resp *http.Response) *Error {
-	said := fmt.Errorf("%s answers %.100s", resp.Request.URL.Host, resp.Status)
+	said := fmt.Errorf("%s answers %.100q", resp.Request.URL.Host, resp.Status)
 	switch {
 	case resp.StatusCode == http.StatusOK:
 		return nil
