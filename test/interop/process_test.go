@@ -47,28 +47,51 @@ func findBinary(t testing.TB, name string) string {
 // NAME.log in the world's directory.
 func (w *world) start(t testing.TB, name, bin string, args ...string) *process {
 	t.Helper()
+	p := w.prepare(t, name, bin, args...)
+	p.run(t)
+	return p
+}
+
+// prepare is start without the start: p.cmd may still be changed.
+func (w *world) prepare(t testing.TB, name, bin string, args ...string) *process {
+	t.Helper()
 	p := &process{name: name, log: w.logFile(t, name+".log"), done: make(chan struct{})}
+	p.cmd = exec.Command(bin, args...)
+	p.cmd.Dir = w.dir
+	p.cmd.Env = append(os.Environ(), "TERM=xterm")
+	// Its own process group, so that a hung daemon's children can be ended with
+	// it; and ended with this process if that is killed.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	return p
+}
+
+// run starts a prepared process. What it writes goes to its log, but for a
+// standard output that somebody reads.
+func (p *process) run(t testing.TB) {
+	t.Helper()
 	out, err := os.Create(p.log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	p.cmd = exec.Command(bin, args...)
-	p.cmd.Dir = w.dir
-	p.cmd.Stdout, p.cmd.Stderr = out, out
-	p.cmd.Env = append(os.Environ(), "TERM=xterm")
-	// Its own process group, so that a hung daemon's children can be ended with
-	// it; and ended with this process if that is killed.
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	if p.cmd.Stdout == nil {
+		p.cmd.Stdout = out
+	}
+	p.cmd.Stderr = out
 	if err := p.cmd.Start(); err != nil {
-		t.Fatalf("start %s: %v", name, err)
+		t.Fatalf("start %s: %v", p.name, err)
 	}
 	go func() {
 		p.err = p.cmd.Wait()
 		close(p.done)
 	}()
 	t.Cleanup(p.stop)
-	return p
+}
+
+// kill ends the process and its children at once, as a power cut would.
+func (p *process) kill() {
+	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) // it may just have ended
+	<-p.done
 }
 
 // stop ends the process: politely, then by force.

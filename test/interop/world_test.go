@@ -82,6 +82,9 @@ func (w *world) place(name string) netip.AddrPort {
 	// configuration (a direct partner) or by a route in a dialog (edged).
 	case "edge.litware.net", "sip.contoso.com", "edge.corp.contoso.com":
 		at = netip.AddrPortFrom(addr, 5061)
+	case "edge-xmpp.corp.contoso.com":
+		// Prosody sent there by its own resolver sees addresses only.
+		at = netip.AddrPortFrom(addr, 5269)
 	}
 	w.places[name] = at
 	return at
@@ -102,7 +105,7 @@ func freePort(addr netip.Addr) uint16 {
 // Templates know place, addr and port of a server's name.
 func (w *world) render(t testing.TB, name, file string, data any) string {
 	t.Helper()
-	tmpl, err := template.New(name).Option("missingkey=error").Funcs(template.FuncMap{
+	tmpl, err := template.New(filepath.Base(name)).Option("missingkey=error").Funcs(template.FuncMap{
 		"place": func(n string) string { return w.place(n).String() },
 		"addr":  func(n string) string { return w.place(n).Addr().String() },
 		"port":  func(n string) string { return strconv.Itoa(int(w.place(n).Port())) },

@@ -1,0 +1,59 @@
+package interop
+
+import "testing"
+
+// xmppWay is how two servers prove their domains to each other.
+type xmppWay struct {
+	name     string
+	external bool // by certificates; else by dialback
+	direct   bool // over direct TLS
+}
+
+func xmppWays() []xmppWay {
+	return []xmppWay{
+		{name: "EXTERNAL", external: true},
+		{name: "dialback"},
+		{name: "direct TLS", external: true, direct: true},
+	}
+}
+
+// TestXMPPPeersWithoutEdge lets the servers talk to each other directly. It proves
+// the bed: when it fails, no other failure of XMPP here says anything about edged.
+func TestXMPPPeersWithoutEdge(t *testing.T) {
+	for _, kinds := range [][2]string{{"prosody", "ejabberd"}, {"prosody", "prosody"}, {"ejabberd", "ejabberd"}} {
+		for _, way := range xmppWays() {
+			t.Run(kinds[0]+" and "+kinds[1]+" by "+way.name, func(t *testing.T) {
+				w := newWorld(t)
+				w.startXMPPDNS(t, xmppFirst, way.direct)
+				partner := w.startXMPP(t, w.xmppPeer(t, kinds[0], xmppPartner, "jabber.example", way, "bob"))
+				ours := w.startXMPP(t, w.xmppPeer(t, kinds[1], xmppFirst, "contoso.com", way, "carol"))
+				bob, carol := w.newUser(t, "bob", partner), w.newUser(t, "carol", ours)
+				w.exchangeAll(t, bob, partner, carol, ours)
+				partner.wantWay(t, way)
+				ours.wantWay(t, way)
+			})
+		}
+	}
+}
+
+// xmppPeer is a server that finds others by the world's DNS and wants of them what
+// the way says. By dialback its certificate is one that nobody trusts.
+func (w *world) xmppPeer(t *testing.T, kind, host, domain string, way xmppWay, users ...string) xmppSpec {
+	t.Helper()
+	s := xmppSpec{kind: kind, host: host, domain: domain, users: users, signer: w.roots, dialback: !way.external}
+	if !way.external {
+		s.signer = w.newAuthority(t, "nobody-trusts-"+host)
+	}
+	switch {
+	case kind == "prosody" && way.external:
+		s.settings = w.prosodyAsks("ns.test") + prosodyProves(w.roots)
+	case kind == "prosody":
+		s.settings = w.prosodyAsks("ns.test") + prosodyCalls
+	case way.external:
+		s.settings = stockShapers(t) + ejabberdProves(w.roots)
+	default:
+		s.settings = stockShapers(t) + ejabberdCalls
+	}
+	s.inetrc = w.ejabberdAsks("ns.test")
+	return s
+}
