@@ -75,6 +75,10 @@ type Bounds struct {
 	// StrangerLookups is how many such look-ups per second one certificate
 	// identity may cause.
 	StrangerLookups float64 `yaml:"stranger_lookups"`
+	// DiscoveredPartners is how many partners that nothing lists are remembered one
+	// by one, for their budgets in federation.discovered of policy.yaml. Those on
+	// the watch list stay; of the others, the one heard of longest ago goes first.
+	DiscoveredPartners int `yaml:"discovered_partners"`
 	// DNSCache is how many names the DNS cache holds.
 	DNSCache int `yaml:"dns_cache"`
 
@@ -137,7 +141,7 @@ func DefaultBounds() Bounds {
 		ConnectTimeout: 5 * time.Second, ConnectTotal: 12 * time.Second,
 		InviteTargetTimeout: 4 * time.Second,
 		TransactionTimeout:  32 * time.Second, InviteTimeout: 190 * time.Second,
-		StrangerDomains: 16, StrangerLookups: 5, DNSCache: 10_000,
+		StrangerDomains: 16, StrangerLookups: 5, DiscoveredPartners: 4096, DNSCache: 10_000,
 		StreamTimeout: time.Minute, StreamIdleTimeout: 10 * time.Minute, KeepaliveInterval: 5 * time.Minute,
 		Streams: 1000, StanzaBytes: 512 * KiB, Unacknowledged: 1000,
 		DialbackTimeout: 30 * time.Second, Verifications: 256, VerificationsPerAddress: 8,

@@ -34,6 +34,25 @@ func TestBoundsCheck(t *testing.T) {
 			"queue below one message", func(b *Bounds) { b.QueueBytes = MiB },
 			[]string{"limits.queue_bytes: 1MiB does not hold one message of header_bytes and body_bytes (1088KiB)"},
 		},
+		{"RFC 6120", func(b *Bounds) { b.StanzaBytes = 9999 }, []string{"limits.stanza_bytes: 9999 is not in 10000..16MiB"}},
+		{"stanza above queue", func(b *Bounds) { b.StanzaBytes = 5 * MiB }, []string{"limits.stanza_bytes: 5MiB is more than limits.queue_bytes (4MiB), which encloses it"}},
+		{"silence above idleness", func(b *Bounds) { b.KeepaliveInterval = 11 * time.Minute }, []string{"limits.keepalive_interval: 11m is more than limits.stream_idle_timeout (10m), which encloses it"}},
+		{"dialback above negotiation", func(b *Bounds) { b.StreamTimeout = 10 * time.Second }, []string{"limits.dialback_timeout: 30s is more than limits.stream_timeout (10s), which encloses it"}},
+		{"one address above all", func(b *Bounds) { b.Verifications = 4 }, []string{"limits.verifications_per_address: 8 is more than limits.verifications (4), which encloses it"}},
+		{
+			"streams, in order", func(b *Bounds) {
+				b.Streams, b.Unacknowledged, b.ConsentPairs, b.Minted, b.MintRate, b.BounceRate, b.DiscoveredPartners = 0, 299, 0, 0, 0, math.NaN(), 0
+			},
+			[]string{
+				"limits.discovered_partners: 0 is not in 1..1000000",
+				"limits.streams: 0 is not in 1..1000000",
+				"limits.unacknowledged: 299 is not in 300..100000",
+				"limits.consent_pairs: 0 is not in 1..100000000",
+				"limits.minted: 0 is not in 1..1000000",
+				"limits.mint_rate: 0 is not in 0.01..10000 per second",
+				"limits.bounce_rate: NaN is not in 0.01..10000 per second",
+			},
+		},
 		{"one mistake is told once", func(b *Bounds) { b.Connections = -1 }, []string{"limits.connections: -1 is not in 1..1000000"}},
 		{
 			"all at once, in order", func(b *Bounds) { b.DNSCache, b.Connections = 0, 0 },

@@ -53,6 +53,7 @@ func (b Bounds) checkForwarding(c *checker) {
 	c.wait("invite_timeout", b.InviteTimeout, 3*time.Minute+time.Second, time.Hour)
 	c.count("stranger_domains", b.StrangerDomains, 1, 100_000)
 	c.rate("stranger_lookups", b.StrangerLookups, 0.01, 10_000)
+	c.count("discovered_partners", b.DiscoveredPartners, 1, 1_000_000)
 	c.count("dns_cache", b.DNSCache, 16, 10_000_000)
 }
 

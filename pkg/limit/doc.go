@@ -4,6 +4,8 @@
 //   - Accept counts connections, per address and in all, and TLS handshakes
 //     under way.
 //   - Rates gives each key of a bounded table its own token bucket.
+//   - Discovered keeps the budgets of partners that nothing lists, and the list of
+//     those to be watched.
 //
 // What reaches a bound gets an *Error with the bound's name, which is also its
 // name in the configuration and in metrics.
