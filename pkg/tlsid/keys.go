@@ -19,8 +19,14 @@ type Pair struct{ Cert, Key string }
 // the files have changed, load another.
 type KeyRing struct {
 	byName map[domain.Name]*tls.Certificate
+	xmpp   []xmppKey // in the order of the pairs
 	dflt   *tls.Certificate
 	expiry map[string]time.Time
+}
+
+type xmppKey struct {
+	names []xmppName
+	cert  *tls.Certificate
 }
 
 // ValidityError reports one of our own certificates that is not valid now. It is
@@ -95,6 +101,7 @@ func (k *KeyRing) add(file string, c *tls.Certificate) {
 		k.dflt = c
 	}
 	k.expiry[file] = c.Leaf.NotAfter
+	k.xmpp = append(k.xmpp, xmppKey{xmppNames(c.Leaf), c})
 	for _, n := range carriedNames(c) {
 		if k.byName[n] == nil {
 			k.byName[n] = c
@@ -115,6 +122,18 @@ func carriedNames(c *tls.Certificate) []domain.Name {
 func (k *KeyRing) For(name domain.Name) *tls.Certificate {
 	if c := k.byName[name]; c != nil {
 		return c
+	}
+	return k.dflt
+}
+
+// ForXMPP is For among XMPP servers, which also read wildcards, SRV-IDs and
+// XmppAddr names: the first certificate that covers d as XMPPIdentity.Covers has it,
+// else the default. It never returns nil.
+func (k *KeyRing) ForXMPP(d domain.Name) *tls.Certificate {
+	for _, key := range k.xmpp {
+		if covered(key.names, d) {
+			return key.cert
+		}
 	}
 	return k.dflt
 }

@@ -51,6 +51,31 @@ func TestKeyRingFor(t *testing.T) {
 	}
 }
 
+// TestKeyRingForXMPP: wildcards and otherNames choose for XMPP, and only there.
+func TestKeyRingForXMPP(t *testing.T) {
+	root := ca.New("Root")
+	ring := keys(t,
+		root.Issue(ca.Leaf{Serial: 1, DNS: []string{"a.test"}}),
+		root.Issue(ca.Leaf{Serial: 2, DNS: []string{"*.wild.test", "a.test"}}),
+		root.Issue(ca.Leaf{Serial: 3, CN: "cn.test", SRV: []string{"_xmpp-server.srv.test"}, XMPPAddr: []string{"addr.test"}}))
+	for d, want := range map[string][2]int64{ // for XMPP, for SIP
+		"a.test":        {1, 1},
+		"b.wild.test":   {2, 1},
+		"c.b.wild.test": {1, 1},
+		"srv.test":      {3, 1},
+		"addr.test":     {3, 1},
+		"cn.test":       {1, 1},
+	} {
+		got := [2]int64{ring.ForXMPP(name(d)).Leaf.SerialNumber.Int64(), ring.For(name(d)).Leaf.SerialNumber.Int64()}
+		if got != want {
+			t.Errorf("%s: certificates %d, want %d", d, got, want)
+		}
+	}
+	if got := ring.ForXMPP(domain.Name{}).Leaf.SerialNumber.Int64(); got != 1 {
+		t.Errorf("no name: certificate %d, want the default", got)
+	}
+}
+
 func TestLoadKeysErrors(t *testing.T) {
 	root := ca.New("Root")
 	good, other := pairOf(t, root.Issue(ca.Leaf{CN: "a.test"})), pairOf(t, root.Issue(ca.Leaf{CN: "b.test"}))

@@ -43,20 +43,34 @@ func New(name string) *Authority {
 // and must not lie in.
 func NewConstrained(name string, permitted, excluded []string) *Authority {
 	key := newKey(ECDSA)
-	template := authorityTemplate(name)
-	template.PermittedDNSDomainsCritical = true
-	template.PermittedDNSDomains, template.ExcludedDNSDomains = permitted, excluded
+	template := constrained(name, permitted, excluded)
 	return newAuthority(sign(template, template, key.Public(), key), key, nil)
 }
 
 // Intermediate makes an authority below a. Its certificate carries the extended
 // key usages eku, or no such extension when there are none.
 func (a *Authority) Intermediate(name string, eku ...x509.ExtKeyUsage) *Authority {
-	key := newKey(ECDSA)
 	template := authorityTemplate(name)
 	template.ExtKeyUsage = eku
+	return a.below(template)
+}
+
+// ConstrainedIntermediate is Intermediate with name constraints, as in NewConstrained.
+func (a *Authority) ConstrainedIntermediate(name string, permitted, excluded []string) *Authority {
+	return a.below(constrained(name, permitted, excluded))
+}
+
+func (a *Authority) below(template *x509.Certificate) *Authority {
+	key := newKey(ECDSA)
 	der := sign(template, a.cert.X509, key.Public(), a.key)
 	return newAuthority(der, key, append([][]byte{der}, a.path...))
+}
+
+func constrained(name string, permitted, excluded []string) *x509.Certificate {
+	template := authorityTemplate(name)
+	template.PermittedDNSDomainsCritical = true
+	template.PermittedDNSDomains, template.ExcludedDNSDomains = permitted, excluded
+	return template
 }
 
 // Cert returns the authority's own certificate with its key, e.g. to write the

@@ -1,12 +1,15 @@
 package ca_test
 
 import (
+	"bytes"
 	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"net"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -50,6 +53,43 @@ func TestIssueWithoutIntermediates(t *testing.T) {
 	leaf := ca.New("Root").Intermediate("Middle").Issue(ca.Leaf{SignedByOne: true})
 	if len(leaf.TLS.Certificate) != 1 {
 		t.Errorf("chain of %d certificates, want the leaf alone", len(leaf.TLS.Certificate))
+	}
+}
+
+// TestOtherNames: crypto/x509 reads the names it knows beside those it does not.
+func TestOtherNames(t *testing.T) {
+	leaf := ca.New("Root").Issue(ca.Leaf{
+		DNS: []string{"a.test"}, URI: []string{"sip:a.test"},
+		SRV: []string{"_xmpp-server.a.test"}, XMPPAddr: []string{"a.test"},
+	}).X509
+	if len(leaf.DNSNames) != 1 || len(leaf.URIs) != 1 || leaf.URIs[0].String() != "sip:a.test" {
+		t.Errorf("DNS %q, URI %v", leaf.DNSNames, leaf.URIs)
+	}
+	// RFC 4985 §2: otherName { 1.3.6.1.5.5.7.8.7, [0] IA5String }; RFC 6120
+	// §13.7.1.4: otherName { 1.3.6.1.5.5.7.8.5, [0] UTF8String }.
+	for _, want := range []string{
+		"\xa0\x21\x06\x08\x2b\x06\x01\x05\x05\x07\x08\x07\xa0\x15\x16\x13_xmpp-server.a.test",
+		"\xa0\x14\x06\x08\x2b\x06\x01\x05\x05\x07\x08\x05\xa0\x08\x0c\x06a.test",
+	} {
+		if !slices.ContainsFunc(leaf.Extensions, func(e pkix.Extension) bool { return bytes.Contains(e.Value, []byte(want)) }) {
+			t.Errorf("no extension holds %q", want)
+		}
+	}
+}
+
+// TestConstrained: crypto/x509 enforces what the authority was made with.
+func TestConstrained(t *testing.T) {
+	root := ca.NewConstrained("Root", []string{"a.test"}, []string{"x.a.test"})
+	middle := ca.New("Top").ConstrainedIntermediate("Middle", nil, []string{"x.a.test"})
+	for name, ok := range map[string]bool{"a.test": true, "y.a.test": true, "x.a.test": false, "b.test": false} {
+		leaf := root.Issue(ca.Leaf{DNS: []string{name}}).X509
+		if _, err := leaf.Verify(x509.VerifyOptions{Roots: pool(root.Cert().X509)}); (err == nil) != ok {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	leaf := middle.Issue(ca.Leaf{DNS: []string{"x.a.test"}}).X509
+	if _, err := leaf.Verify(x509.VerifyOptions{Roots: pool(middle.Cert().X509)}); err == nil {
+		t.Error("an intermediate's constraints do not hold")
 	}
 }
 
