@@ -48,9 +48,10 @@ type Authority struct {
 }
 
 // LoadAuthority reads the files and refuses an authority that the pool should not
-// have to trust: one that is not certain to be unable to speak for a domain of
-// ours, by name constraints, whoever gets hold of its key. Errors name the file
-// and what would be right.
+// have to trust: one whose name constraints do not keep it from naming a domain of
+// ours, whoever gets hold of its key. The key needs guarding all the same: servers
+// built on OpenSSL hold such constraints against DNS names only, not against
+// XmppAddr. Errors name the file and what would be right.
 func LoadAuthority(c AuthorityConfig) (*Authority, error) {
 	a := &Authority{config: c, now: c.Now, cache: make(map[domain.Name]*list.Element)}
 	if a.now == nil {

@@ -36,7 +36,7 @@ func XMPPServerConfig(pick func(sni domain.Name) (*tls.Certificate, error)) *tls
 }
 
 // XMPPClientConfig is the configuration of one XMPP connection that we open:
-// serverName is asked for by SNI (the zero value asks for nothing). cert is
+// serverName is asked for by SNI (the zero value asks for nothing). cert, never nil, is
 // presented whatever authorities the peer says it accepts: ejabberd lists its own
 // only, and crypto/tls would then keep quiet. The caller may set NextProtos.
 //
