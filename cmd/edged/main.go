@@ -21,6 +21,7 @@ type cli struct {
 	Check   checkCmd   `cmd:"" help:"Read the configuration as serve would, and report every mistake."`
 	Explain explainCmd `cmd:"" help:"Say whether two users may communicate, and which rule decides."`
 	Reload  reloadCmd  `cmd:"" help:"Let the running gateway read its configuration again."`
+	Consent consentCmd `cmd:"" help:"Look after the consent of the running gateway: which users wrote to which contacts first."`
 	Lab     labCmd     `cmd:"" help:"Run a complete federation on this machine and play every kind of verdict."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }

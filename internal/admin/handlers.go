@@ -14,8 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Funcs are what the servers ask the daemon. Every function must be set and may
-// be called by many goroutines at once.
+// Funcs are what the servers ask the daemon. Every function must be set unless it
+// says otherwise, and may be called by many goroutines at once.
 type Funcs struct {
 	// Ready returns nil if the daemon serves, else what it waits for or why it
 	// stops. The text is shown to whoever asks.
@@ -27,6 +27,15 @@ type Funcs struct {
 	Running func() Running
 	// Connections tells what is open, as a value that encodes to JSON.
 	Connections func() any
+	// ListConsent and RemoveConsent are set if the daemon keeps consent, both or
+	// none of them.
+	//
+	// ListConsent returns at most limit pairs, the newest first, of which one
+	// address contains the filter; "" is in all.
+	ListConsent func(filter string, limit int) []Consent
+	// RemoveConsent forgets a pair of addresses as people write them, and reports
+	// whether it was there. Its error says what is wrong with them.
+	RemoveConsent func(local, remote string) (bool, error)
 }
 
 // Running says which program and which configuration are in force.
@@ -50,13 +59,15 @@ func ServeMetrics(ln net.Listener, metrics prometheus.Gatherer, f Funcs, log *sl
 }
 
 // ServeAdmin answers POST /-/reload, GET /-/config, /connections, /-/healthy and
-// /-/ready on the listener, which it owns from now on, until Close. Whoever can
-// connect may steer: give it what ListenSocket returns.
+// /-/ready, GET and DELETE /-/consent on the listener, which it owns from now on,
+// until Close. Whoever can connect may steer: give it what ListenSocket returns.
 func ServeAdmin(ln net.Listener, f Funcs, log *slog.Logger) *Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /-/reload", f.reload)
 	mux.HandleFunc("GET /-/config", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, f.Running()) })
 	mux.HandleFunc("GET /connections", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, f.Connections()) })
+	mux.HandleFunc("GET /-/consent", f.listConsent)
+	mux.HandleFunc("DELETE /-/consent", f.removeConsent)
 	handleHealth(mux, f)
 	return serve(ln, mux, log)
 }
@@ -92,7 +103,7 @@ func writeLine(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, text+"\n")
+	_, _ = io.WriteString(w, text+"\n") //nolint:gosec // plain text, and nobody guesses otherwise
 }
 
 func writeJSON(w http.ResponseWriter, v any) {

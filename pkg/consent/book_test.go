@@ -22,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(granterEnv); dir != "" {
-		fmt.Println(grantForEver(dir))
+		fmt.Fprintln(os.Stdout, grantForEver(dir))
 		os.Exit(1)
 	}
 	goleak.VerifyTestMain(m)

@@ -47,7 +47,7 @@ func grantForEver(dir string) error {
 		for b.Stats().Unwritten > 0 {
 			<-tick.C
 		}
-		fmt.Println(n + 1)
+		fmt.Fprintln(os.Stdout, n+1)
 	}
 }
 

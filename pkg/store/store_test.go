@@ -25,7 +25,7 @@ const writerEnv = "EDGED_TEST_STORE_WRITER"
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(writerEnv); dir != "" {
-		fmt.Println(writeForEver(dir))
+		fmt.Fprintln(os.Stdout, writeForEver(dir))
 		os.Exit(1)
 	}
 	goleak.VerifyTestMain(m)
@@ -326,7 +326,7 @@ func writeForEver(dir string) error {
 		if err := s.Put("numbers", key, binary.BigEndian.AppendUint64(nil, n)); err != nil {
 			return err
 		}
-		fmt.Println(n)
+		fmt.Fprintln(os.Stdout, n)
 	}
 }
 
