@@ -29,6 +29,7 @@ var levels = map[string]int{
 	"internal/lab/ca": 1, "internal/lab/zone": 1, "internal/lab/xmpppeer": 1, "internal/lab/sippeer": 2, "internal/lab": 5,
 	"cmd/edged":         6,
 	"internal/repotest": 7, "test/interop": 7,
+	"bench/wire": 2, "bench/load": 3, "bench/relay": 3, "bench/stage": 3, "bench": 7,
 }
 
 // A ban keeps some imports out of some files, whatever their level.
@@ -62,6 +63,7 @@ var bans = []ban{
 	{"pkg/", []string{"github.com/prometheus/"}, []string{"pkg/*/metrics.go"}, false, "metrics.go counts"},
 	{"", []string{"github.com/alecthomas/kong"}, []string{"cmd/edged/*.go"}, false, "one importer"},
 	{"", []string{"github.com/coreos/go-systemd/"}, []string{"internal/daemon/*.go"}, false, "one importer"},
+	{"", []string{"go.etcd.io/bbolt", "go.etcd.io/bbolt/"}, []string{"pkg/store/*.go"}, false, "one importer"},
 	{"", []string{"github.com/emiago/sipgo", "github.com/emiago/sipgo/"}, []string{"internal/lab/*/*.go"}, false, "a second opinion only"},
 }
 

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Who is measured.
+const (
+	edged    = "edged"
+	cutter   = "cut"
+	copier   = "copy"
+	dropper  = "drop"
+	straight = "none" // the sender speaks to the sink
+	prosody  = "prosody"
+	ejabberd = "ejabberd"
+	direct   = "direct" // Prosody speaks to ejabberd
+)
+
+// What is measured.
+type kind uint8
+
+const (
+	rate    kind = iota // messages per second at full speed
+	cpu                 // CPU seconds per 10,000 messages
+	p50                 // latency in ms, at the fixed rate of the part
+	p99                 //
+	rss                 // memory in MiB
+	perConn             // KiB of memory per idle connection
+	setup               // CPU ms per connection
+	before              // memory in MiB ahead of the load, highest during it and after it
+	during
+	after
+)
+
+// figure is one quantity of one subject in one part.
+type figure struct {
+	part, who string
+	what      kind
+}
+
+// figures are the results of all rounds.
+type figures struct {
+	taken   map[figure][]float64
+	missing map[string]string // why a subject could not be measured: the first reason
+}
+
+func newFigures() *figures {
+	return &figures{taken: map[figure][]float64{}, missing: map[string]string{}}
+}
+
+func (f *figures) add(part, who string, what kind, v float64) {
+	at := figure{part, who, what}
+	f.taken[at] = append(f.taken[at], v)
+}
+
+// lack notes why a subject has no figures in a part.
+func (f *figures) lack(part, who string, err error) {
+	if at := part + "/" + who; f.missing[at] == "" {
+		f.missing[at] = err.Error()
+	}
+}
+
+// median of the rounds; false if there is none.
+func (f *figures) median(part, who string, what kind) (float64, bool) {
+	all := slices.Sorted(slices.Values(f.taken[figure{part, who, what}]))
+	if len(all) == 0 {
+		return 0, false
+	}
+	// Of an even number the mean of both in the middle.
+	return (all[(len(all)-1)/2] + all[len(all)/2]) / 2, true
+}
+
+// text is the median as it stands in a table.
+func (f *figures) text(format, part, who string, what kind) string {
+	v, ok := f.median(part, who, what)
+	if !ok {
+		return "–"
+	}
+	return fmt.Sprintf(format, v)
+}
+
+// quantile of sorted latencies, in ms.
+func quantile(sorted []time.Duration, q float64) float64 {
+	if len(sorted) == 0 {
+		return 0
+	}
+	return float64(sorted[int(q*float64(len(sorted)-1))]) / float64(time.Millisecond)
+}

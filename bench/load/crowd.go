@@ -1,0 +1,95 @@
+package load
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Crowd is many hostile connections, each from an address of its own and opened
+// again a second after it was lost. One third sends a stream header, a byte a
+// second; one third begins a TLS handshake and falls silent; one third sends an
+// attribute without end.
+type Crowd struct {
+	To   string // host:port
+	Size int
+}
+
+const (
+	opening = "<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' " +
+		"to='pool.example' from='slow.example' version='1.0'"
+	reopen = time.Second
+	// helloStart is the beginning of a TLS record with a ClientHello of 512 bytes.
+	helloStart = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
+	// starttlsWait is time enough for an answer, which some servers never give.
+	starttlsWait = 300 * time.Millisecond
+)
+
+// Run keeps the connections until the context ends, and returns when all are
+// closed.
+func (c Crowd) Run(ctx context.Context) {
+	var all sync.WaitGroup
+	for i := range c.Size {
+		all.Go(func() {
+			for ctx.Err() == nil {
+				c.one(ctx, i)
+				wait(ctx, reopen)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// one is the life of one connection.
+func (c Crowd) one(ctx context.Context, i int) {
+	conn, err := (&net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(Stranger(i), 0))}).DialContext(ctx, "tcp", c.To)
+	if err != nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	context.AfterFunc(ctx, func() { conn.Close() })
+	go func() {
+		_, _ = io.Copy(io.Discard, conn)
+		cancel() // the server has had enough
+	}()
+	switch i % 3 {
+	case 0:
+		drip(ctx, conn, opening+strings.Repeat(" ", 1000), 1, time.Second)
+	case 1:
+		drip(ctx, conn, opening+"><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", 1000, starttlsWait)
+		drip(ctx, conn, helloStart, len(helloStart), time.Hour)
+	case 2:
+		drip(ctx, conn, opening+" id='"+strings.Repeat("x", 1<<20), 1<<10, 100*time.Millisecond)
+	}
+}
+
+// drip writes text in pieces with a pause after each.
+func drip(ctx context.Context, w io.Writer, text string, piece int, pause time.Duration) {
+	for len(text) > 0 && ctx.Err() == nil {
+		n := min(piece, len(text))
+		if _, err := io.WriteString(w, text[:n]); err != nil {
+			return
+		}
+		text = text[n:]
+		wait(ctx, pause)
+	}
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// Stranger is a loopback address that nobody else dials from.
+func Stranger(i int) netip.Addr {
+	return netip.AddrFrom4([4]byte{127, 4, byte(i / 250), byte(1 + i%250)})
+}

@@ -1,0 +1,69 @@
+package relay
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+
+	"edged/bench/wire"
+)
+
+// idleRead is the buffer of a connection that waits for bytes.
+const idleRead = 4 << 10
+
+// Bytes copies TLS to TLS.
+type Bytes struct {
+	In  wire.Acceptor
+	Out wire.Dialer
+	To  string // host:port of the next hop
+	Log *slog.Logger
+}
+
+// Serve relays the connections of the listener until it is closed.
+func (r Bytes) Serve(ctx context.Context, l net.Listener) error {
+	return serve(l, r.Log, func(c net.Conn) error {
+		out, err := r.Out.TLS(ctx, r.To)
+		if err != nil {
+			return err
+		}
+		defer out.Close()
+		_, err = io.Copy(out, tls.Server(c, r.In.Config()))
+		return ended(err)
+	})
+}
+
+// Drop reads whatever comes and forgets it, after TLS if config is not nil.
+func Drop(l net.Listener, config *tls.Config) error {
+	return serve(l, slog.New(slog.DiscardHandler), func(c net.Conn) error {
+		if config != nil {
+			c = tls.Server(c, config)
+		}
+		b := make([]byte, idleRead)
+		for {
+			if _, err := c.Read(b); err != nil {
+				return ended(err)
+			}
+		}
+	})
+}
+
+// serve gives each connection of the listener a goroutine.
+func serve(l net.Listener, log *slog.Logger, one func(net.Conn) error) error {
+	var running sync.WaitGroup
+	defer running.Wait()
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return ended(err)
+		}
+		running.Go(func() {
+			defer c.Close()
+			if err := one(c); err != nil {
+				log.Warn("connection lost", slog.Any("error", err))
+			}
+		})
+	}
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net"
+
+	"edged/bench/load"
+	"edged/bench/stage"
+	"edged/bench/wire"
+)
+
+const (
+	slowRate  = 50 // messages per second of the round trips
+	slowCount = 200
+	warmTrips = 10 // until both servers have opened their streams
+)
+
+// component is a connection to a server and what is done with its messages.
+type component struct {
+	conn net.Conn
+	tap  load.Tap
+}
+
+// component connects to a server, once for each name.
+func (s *suite) component(ctx context.Context, addr, name string) (*component, error) {
+	if c := s.components[name]; c != nil {
+		return c, nil
+	}
+	opened, err := wire.Component(ctx, addr, name, stage.Secret)
+	if err != nil {
+		return nil, err
+	}
+	c := &component{conn: opened.Conn}
+	go func() {
+		if err := c.tap.Run(opened.Conn); ctx.Err() == nil {
+			s.say("component %s: %v", name, err)
+		}
+	}()
+	s.components[name] = c
+	s.closing = append(s.closing, func() { opened.Conn.Close() })
+	return c, nil
+}
+
+// servers measures messages from Prosody to ejabberd, with and without edged
+// between them.
+func (s *suite) servers(ctx context.Context) {
+	for _, who := range []string{direct, edged} {
+		if err := s.pair(ctx, who); err != nil {
+			s.say("%s: %v", who, err)
+			s.figures.lack("servers", who, err)
+		}
+	}
+}
+
+func (s *suite) pair(ctx context.Context, who string) error {
+	needs := []string{prosody, ejabberd}
+	here, there := stage.ProsodyOwn, stage.EjabOwn
+	if who == edged {
+		needs, here, there = append(needs, edged), stage.ProsodyFar, stage.EjabFar
+	}
+	for _, name := range needs {
+		if _, err := s.program(name); err != nil {
+			return err
+		}
+	}
+	near, err := s.component(ctx, stage.ProsodyComp, here)
+	if err != nil {
+		return err
+	}
+	far, err := s.component(ctx, stage.EjabberdComp, there)
+	if err != nil {
+		return err
+	}
+	forth := wire.NewForm(alice+here, bob+there)
+	oneWay := load.NewFlow(forth, window)
+	far.tap.To(oneWay.Arrived)
+	if err := s.opened(ctx, oneWay, near.conn); err != nil {
+		return err
+	}
+	if err := s.full(ctx, "servers", &way{who, oneWay, near.conn}, s.programs[who]); err != nil {
+		return err
+	}
+	trip := load.NewFlow(forth, window)
+	far.tap.To(load.Echo(far.conn, wire.NewForm(bob+there, alice+here)))
+	near.tap.To(trip.Arrived)
+	if err := s.opened(ctx, trip, near.conn); err != nil {
+		return err
+	}
+	return s.paced(ctx, "servers", &way{who, trip, near.conn}, slowRate, slowCount)
+}
+
+// opened sends what it takes until the servers have opened their streams.
+func (s *suite) opened(ctx context.Context, f *load.Flow, conn io.Writer) error {
+	if err := f.Paced(ctx, conn, slowRate, warmTrips); err != nil {
+		return err
+	}
+	return f.Drain(ctx)
+}

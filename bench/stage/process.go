@@ -1,0 +1,147 @@
+package stage
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// patience bounds the start and the end of a process.
+const patience = 15 * time.Second
+
+// Process is one program under measurement. Its output goes to NAME.log.
+type Process struct {
+	Name string
+	cmd  *exec.Cmd
+	log  string
+	done chan struct{}
+}
+
+// Start runs a program until Stop, or until this process ends.
+func (w *World) Start(name string, env []string, argv ...string) (*Process, error) {
+	p := &Process{Name: name, log: filepath.Join(w.Dir, name+".log"), done: make(chan struct{})}
+	out, err := os.Create(p.log)
+	if err != nil {
+		return nil, err
+	}
+	defer out.Close()
+	p.cmd = exec.Command(argv[0], argv[1:]...) //nolint:noctx // Stop ends it in its own way
+	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = w.Dir, out, out
+	p.cmd.Env = append(os.Environ(), env...)
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		_ = p.cmd.Wait() // Stop ends it with a signal
+		close(p.done)
+	}()
+	return p, nil
+}
+
+// Await waits until the process listens at every address.
+func (p *Process) Await(ctx context.Context, addrs ...string) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if len(addrs) == 0 {
+			return nil
+		}
+		if listening(addrs[0]) {
+			addrs = addrs[1:]
+			continue
+		}
+		select {
+		case <-tick.C:
+		case <-p.done:
+			return fmt.Errorf("%s has ended: %s", p.Name, p.lastWords())
+		case <-ctx.Done():
+			return fmt.Errorf("%s does not listen at %s: %s", p.Name, addrs[0], p.lastWords())
+		}
+	}
+}
+
+// Stop ends the process and what it has started: politely, then by force.
+func (p *Process) Stop() {
+	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+		_ = syscall.Kill(-p.cmd.Process.Pid, signal) // it may have ended
+		select {
+		case <-p.done:
+			return
+		case <-time.After(patience):
+		}
+	}
+}
+
+// lastWords is the last line of what the process said.
+func (p *Process) lastWords() string {
+	text, err := os.ReadFile(p.log)
+	if err != nil {
+		return err.Error()
+	}
+	text = bytes.TrimSpace(text)
+	last := string(text[bytes.LastIndexByte(text, '\n')+1:])
+	return strings.ReplaceAll(last, filepath.Dir(p.log)+"/", "")
+}
+
+// listening reports whether some process listens at the TCP address, without
+// connecting to it.
+func listening(addr string) bool {
+	at, err := net.ResolveTCPAddr("tcp4", addr)
+	if err != nil {
+		return false
+	}
+	table, err := os.ReadFile("/proc/net/tcp")
+	if err != nil {
+		return false
+	}
+	ip := at.IP.To4()
+	// Address in host byte order, port, any peer, state 0A = LISTEN.
+	row := fmt.Sprintf(": %02X%02X%02X%02X:%04X 00000000:0000 0A ", ip[3], ip[2], ip[1], ip[0], at.Port)
+	return strings.Contains(string(table), row)
+}
+
+// ticks of the CPU clock per second: USER_HZ, which is 100 on every Linux.
+const ticks = 100
+
+// CPU returns the user and system time that the process has used.
+func (p *Process) CPU() (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	// The name in parentheses may hold anything; fields are counted after it.
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	if len(fields) < 13 {
+		return 0, errors.New("a short /proc/PID/stat")
+	}
+	user, err := strconv.Atoi(fields[11])
+	if err != nil {
+		return 0, err
+	}
+	system, err := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * time.Second / ticks, err
+}
+
+// RSS returns the resident memory of the process, in bytes.
+func (p *Process) RSS() (int, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(text), "\nVmRSS:")
+	amount, _, _ := strings.Cut(rest, " kB")
+	kib, err := strconv.Atoi(strings.TrimSpace(amount))
+	return kib << 10, err
+}

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+
+	"edged/bench/load"
+	"edged/bench/stage"
+	"edged/bench/wire"
+)
+
+// Domains of the partner, one for each way to the sink.
+const (
+	cutDomain      = "cut." + stage.Partner
+	straightDomain = "straight." + stage.Partner
+)
+
+// Who writes to whom.
+const (
+	alice = "alice@"
+	bob   = "bob@"
+)
+
+// suite is a run: the programs, the sink in this process, and what was found.
+type suite struct {
+	plan
+	world   *stage.World
+	out     io.Writer
+	figures *figures
+
+	programs map[string]*stage.Process
+	partner  tls.Certificate // for all domains of the partner
+	pool     tls.Certificate // for the sink
+	closing  []func()
+
+	mu    sync.Mutex
+	flows map[string]*load.Flow // what the sink expects, by the partner's domain; "" without XMPP
+
+	ways       map[string]*way       // streams that stay open from round to round
+	components map[string]*component // by their names
+	quietCerts []tls.Certificate     // of the quiet partners
+}
+
+func newSuite(w *stage.World, p plan, out io.Writer) *suite {
+	return &suite{
+		plan: p, world: w, out: out, figures: newFigures(), programs: map[string]*stage.Process{},
+		partner: w.Cert(stage.Partner, "*."+stage.Partner), pool: w.Cert(stage.Pool),
+		flows: map[string]*load.Flow{}, ways: map[string]*way{}, components: map[string]*component{},
+	}
+}
+
+func (s *suite) say(format string, args ...any) { fmt.Fprintf(s.out, format+"\n", args...) }
+
+// start runs the programs that live as long as the run; the others are renewed
+// by the parts that need them. What cannot be started is missing in the tables.
+func (s *suite) start(ctx context.Context) {
+	for _, name := range []string{cutter, prosody, ejabberd} {
+		if err := s.renew(ctx, name); err != nil {
+			s.say("%s: %v", name, err)
+		}
+	}
+}
+
+// renew ends a program and starts it again, unless that has failed before.
+func (s *suite) renew(ctx context.Context, name string) error {
+	s.end(name)
+	if why := s.figures.missing["/"+name]; why != "" {
+		return errors.New(why)
+	}
+	start := map[string]func() (*stage.Process, error){
+		edged:    func() (*stage.Process, error) { return s.world.Edged(ctx, s.edged) },
+		cutter:   func() (*stage.Process, error) { return s.world.Role(ctx, cutter, stage.Cutter) },
+		copier:   func() (*stage.Process, error) { return s.world.Role(ctx, copier, stage.Copier) },
+		dropper:  func() (*stage.Process, error) { return s.world.Role(ctx, dropper, stage.Dropper) },
+		prosody:  func() (*stage.Process, error) { return s.world.Prosody(ctx) },
+		ejabberd: func() (*stage.Process, error) { return s.world.Ejabberd(ctx) },
+	}[name]
+	p, err := start()
+	if err != nil {
+		s.figures.lack("", name, err)
+		return err
+	}
+	s.programs[name] = p
+	return nil
+}
+
+// end stops a program and forgets the way through it.
+func (s *suite) end(name string) {
+	s.lose(name)
+	if p := s.programs[name]; p != nil {
+		p.Stop()
+		delete(s.programs, name)
+	}
+}
+
+// lose closes the way through a program, so that it is opened anew.
+func (s *suite) lose(name string) {
+	if w := s.ways[name]; w != nil {
+		w.w.Close()
+		delete(s.ways, name)
+	}
+}
+
+func (s *suite) stop() {
+	for _, f := range s.closing {
+		f()
+	}
+	for name := range s.programs {
+		s.end(name)
+	}
+}
+
+// program returns a running program, or why there is none.
+func (s *suite) program(name string) (*stage.Process, error) {
+	if p := s.programs[name]; p != nil {
+		return p, nil
+	}
+	return nil, fmt.Errorf("%s does not run: %s", name, s.figures.missing["/"+name])
+}
+
+// listen opens the sink.
+func (s *suite) listen(ctx context.Context) error {
+	a := wire.Acceptor{Domain: stage.Pool, Cert: s.pool, Roots: s.world.Minting}
+	err := s.accept(ctx, stage.Sink, func(c net.Conn) error {
+		opened, err := a.Stream(c)
+		if err == nil {
+			s.receive(opened.From, opened.Conn)
+		}
+		return err
+	})
+	return errors.Join(err, s.accept(ctx, stage.SinkBare, func(c net.Conn) error {
+		s.receive("", tls.Server(c, a.Config()))
+		return nil
+	}))
+}
+
+func (s *suite) accept(ctx context.Context, addr string, one func(net.Conn) error) error {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	s.closing = append(s.closing, func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				if err := one(c); err != nil {
+					s.say("sink: %v", err)
+				}
+			}()
+		}
+	}()
+	return nil
+}
+
+// idleCerts makes the certificates of the quiet partners when they are first
+// needed.
+func (s *suite) idleCerts() []tls.Certificate {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := len(s.quietCerts); i < stage.MaxIdle; i++ {
+		s.quietCerts = append(s.quietCerts, s.world.Cert(stage.IdleDomain(i)))
+	}
+	return s.quietCerts
+}
+
+// expect makes the sink count what comes from a domain.
+func (s *suite) expect(from string, f *load.Flow) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.flows[from] = f
+}
+
+func (s *suite) receive(from string, r io.ReadCloser) {
+	defer r.Close()
+	s.mu.Lock()
+	f := s.flows[from]
+	s.mu.Unlock()
+	if f == nil {
+		s.say("sink: nobody expects a stream from %s", from)
+		return
+	}
+	f.Receive(r)
+}
