@@ -14,12 +14,13 @@ import (
 
 // The bounds that are not configured.
 const (
-	maxBody         = 64 << 10 // octets of a document
-	maxHeader       = 16 << 10 // octets of a response's header
-	maxRedirects    = 10       // on the way to one document (RFC 7711 §10)
-	maxFingerprints = 100      // of one domain
-	maxFlights      = 64       // look-ups under way
-	maxErrorText    = 500      // octets of what is remembered of a failure
+	maxBody         = 64 << 10  // octets of a document
+	maxAnswer       = 256 << 10 // octets of a response with its header, however it is cut into chunks
+	maxInterim      = 8         // responses that only announce the one to come (RFC 9110 §15.2)
+	maxRedirects    = 10        // on the way to one document (RFC 7711 §10)
+	maxFingerprints = 100       // of one domain
+	maxFlights      = 64        // look-ups under way
+	maxErrorText    = 500       // octets of what is remembered of a failure
 
 	// A document is believed no longer, whatever it says: whoever changes a
 	// certificate in haste does not want to wait for a week.

@@ -7,8 +7,9 @@
 // proves it, so that this is as good as a certificate with the domain's name.
 //
 // client.go takes the question, looks into the cache (cache.go) and sees to it that
-// a domain is asked only once at a time; fetch.go gets the documents; document.go
-// reads them; set.go compares a certificate with what they say.
+// a domain is asked only once at a time; fetch.go gets the documents, each by a
+// request of transport.go; document.go reads them; set.go compares a certificate
+// with what they say.
 //
 // Everything a stranger's web server can do is bounded: time, size, redirects,
 // references, fingerprints, and how long what it said is believed.

@@ -14,28 +14,22 @@ import (
 )
 
 // newHTTP returns a client that keeps nothing between two requests: no connection,
-// no cookie, no TLS session. Proxies of the environment do not count, because only
-// Dial knows where we may go, and HTTP/2 is not worth its size for one small
-// document.
+// no cookie, no TLS session.
 func newHTTP(c Config) *http.Client {
 	return &http.Client{
-		Transport: &http.Transport{
-			DialContext:            c.Dial,
-			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.Roots},
-			DisableKeepAlives:      true,
-			DisableCompression:     true, // nothing small becomes large
-			MaxResponseHeaderBytes: maxHeader,
-		},
-		CheckRedirect: func(next *http.Request, via []*http.Request) error {
-			if len(via) > maxRedirects {
-				return &Error{Kind: Invalid, Err: fmt.Errorf("more than %d redirects", maxRedirects)}
-			}
-			if err := checkURL(next.URL); err != nil {
-				return &Error{Kind: Invalid, Err: fmt.Errorf("redirect: %w", err)}
-			}
-			return nil
-		},
+		Transport:     transport{c.Dial, &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.Roots}},
+		CheckRedirect: checkRedirect,
 	}
+}
+
+func checkRedirect(next *http.Request, via []*http.Request) error {
+	if len(via) > maxRedirects {
+		return &Error{Kind: Invalid, Err: fmt.Errorf("more than %d redirects", maxRedirects)}
+	}
+	if err := checkURL(next.URL); err != nil {
+		return &Error{Kind: Invalid, Err: fmt.Errorf("redirect: %w", err)}
+	}
+	return nil
 }
 
 // fetch asks d. It always returns an entry; a failure is one too. What is good for
