@@ -20,20 +20,30 @@ type explainCmd struct {
 	From      party         `arg:"" help:"Who writes: user@domain, or a domain."`
 	To        party         `arg:"" help:"Who is written to: user@domain, or a domain."`
 	Protocol  string        `enum:"sip,xmpp" default:"sip" help:"sip or xmpp."`
-	Proves    []domain.Name `placeholder:"NAME" help:"Names that the partner's certificate proves (default: the partner's domain)."`
-	SignedBy  []string      `placeholder:"ENTRY" help:"Policy entries whose own roots signed it (default: tls.roots)."`
+	Proves    []domain.Name `placeholder:"NAME" help:"SIP: names that the partner's certificate proves (default: the partner's domain)."`
+	SignedBy  []string      `placeholder:"ENTRY" help:"Policy entries whose own roots signed it, such as litware.com, provider:Name or xmpp:jabber.example (default: tls.roots)."`
 	SRV       []domain.Name `placeholder:"HOST" xor:"srv" help:"SIP: current targets of the partner's SRV record."`
 	NoSRV     bool          `name:"no-srv" xor:"srv" help:"SIP: the partner publishes no SRV record."`
 	Live      bool          `xor:"srv" help:"SIP: ask the DNS for the partner's SRV record."`
-	Media     bool          `help:"Audio or video is offered."`
+	Media     bool          `help:"SIP: audio or video is offered."`
+	Proven    string        `enum:",certificate,dane,posh,tls-dialback,tcp-dialback,none" default:"" placeholder:"HOW" help:"XMPP: how the partner proved its domain: certificate, dane, posh, tls-dialback, tcp-dialback, or none (default: certificate)."`
 	Consent   bool          `help:"XMPP: the local user wrote to the partner's user first."`
+	Answer    bool          `help:"XMPP: the stanza answers one of ours (an IQ result, or an error)."`
 	Exhausted bool          `help:"The partner has used up its budget."`
 }
 
-// Validate refuses the SIP record's flags for XMPP: no rule there would read them.
+// Validate refuses flags of the other protocol: no rule would read them.
 func (c *explainCmd) Validate() error {
-	if c.Protocol == "xmpp" && (c.Live || c.NoSRV || len(c.SRV) > 0) {
+	xmpp := c.Protocol == "xmpp"
+	switch {
+	case xmpp && (c.Live || c.NoSRV || len(c.SRV) > 0):
 		return errors.New("--srv, --no-srv and --live are about the SIP record of the partner; leave them out with --protocol xmpp")
+	case xmpp && (len(c.Proves) > 0 || c.Media):
+		return errors.New("--proves and --media are for SIP; with --protocol xmpp, say by --proven how the partner's domain was proven")
+	case !xmpp && (c.Proven != "" || c.Consent || c.Answer):
+		return errors.New("--proven, --consent and --answer are for XMPP; write --protocol xmpp, or leave them out")
+	case len(c.SignedBy) > 0 && c.Proven != "" && c.Proven != policy.ByCertificate.String():
+		return errors.New("--signed-by is for --proven certificate: nothing else is proven by who signed")
 	}
 	return nil
 }
@@ -83,21 +93,38 @@ func (c *explainCmd) question(set *policy.Set) policy.Question {
 	from, to := policy.User(c.From), policy.User(c.To)
 	q.Facts = policy.Facts{
 		SRV: c.SRV, SRVKnown: len(c.SRV) > 0 || c.NoSRV, Media: c.Media,
-		Consent: c.Consent, Exhausted: c.Exhausted,
+		Consent: c.Consent, Answer: c.Answer, Exhausted: c.Exhausted,
 	}
 	if set.IsLocal(from.Domain, q.Protocol) {
 		q.Direction, q.Local, q.Remote = policy.Outward, from, to.Domain
 		return q
 	}
 	q.Direction, q.Local, q.Remote = policy.Inward, to, from.Domain
-	q.Facts.Names, q.Facts.Anchors, q.Facts.Proven = c.Proves, c.SignedBy, true
-	if len(c.Proves) == 0 {
-		q.Facts.Names = []domain.Name{q.Remote}
-	}
-	if len(c.SignedBy) == 0 {
-		q.Facts.Anchors = []string{""}
-	}
+	c.identity(&q)
 	return q
+}
+
+// identity turns what the partner showed into facts. Who signed matters for
+// certificates alone.
+func (c *explainCmd) identity(q *policy.Question) {
+	f := &q.Facts
+	if f.Anchors = c.SignedBy; len(c.SignedBy) == 0 {
+		f.Anchors = []string{""}
+	}
+	switch {
+	case q.Protocol == policy.XMPP:
+		f.Proven = c.Proven != "none"
+		if f.Proof = policy.ByCertificate; c.Proven != "" && f.Proven {
+			_ = f.Proof.UnmarshalText([]byte(c.Proven)) // one of the flag's words
+		}
+		if f.Proof != policy.ByCertificate {
+			f.Anchors = nil
+		}
+	case len(c.Proves) == 0:
+		f.Names = []domain.Name{q.Remote}
+	default:
+		f.Names = c.Proves
+	}
 }
 
 // look measures what the DNS says now.

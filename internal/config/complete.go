@@ -1,10 +1,6 @@
 package config
 
-import (
-	"slices"
-
-	"edged/pkg/domain"
-)
+import "edged/pkg/domain"
 
 // resolve makes every path in c relative to the process instead of to dir.
 func (c *Config) resolve(dir string) {
@@ -39,12 +35,8 @@ func (c *Config) complete() {
 	for i := range c.SIP.Pools {
 		c.SIP.Pools[i].nameMembers()
 	}
-	for i := range c.XMPP.Pools {
-		// RFC 6120 §13.7.2: an XMPP server proves the domains it serves.
-		if p := &c.XMPP.Pools[i]; len(p.Names) == 0 {
-			p.Names = slices.Clone(p.Domains)
-		}
-	}
+	// XMPP pools keep what is written: a server proves the very domain that it
+	// speaks for (RFC 6120 §13.7.2), if no names are to stand for it.
 }
 
 // nameMembers lets the members' host names be what their certificates cover.

@@ -27,7 +27,8 @@ type Config struct {
 	// are derived; see ReadSecret. Every host of an edge pool has the same one.
 	// Required.
 	SecretFile string `yaml:"secret_file"`
-	// StateDir is reserved: this version keeps nothing there.
+	// StateDir is the home of what has to survive a restart: consent, which is who
+	// of our users wrote to whom. One process holds it at a time.
 	StateDir string `yaml:"state_dir"`
 	// DNS is how partners are looked up.
 	DNS DNS `yaml:"dns"`
@@ -175,8 +176,10 @@ type Pool struct {
 	// Roots say who signs the members' certificates: PEM files, or System. They
 	// count for this pool only. Required.
 	Roots []string `yaml:"roots"`
-	// Names are what a member's certificate has to cover, one of them at least. Left
-	// out: of a SIP pool the members' host names, of an XMPP pool its domains.
+	// Names are what a member's certificate has to cover, one of them at least. Of a
+	// SIP pool, if left out: the members' host names. To an XMPP pool they are an
+	// addition: its member proves the very domain that it speaks for, or has one of
+	// them, and then speaks for all domains of the pool.
 	Names []domain.Name `yaml:"names"`
 }
 

@@ -16,9 +16,9 @@ const (
 )
 
 // changes has a row for every field of edged.yaml, in the order of the struct. A
-// list is one field; so are the limits, all of which reload. What cannot be reloaded is what the process holds open from
-// its start: sockets (whose ports may need rights it has given up since) and the
-// store.
+// list is one field; so are the limits, all of which reload. What cannot be reloaded
+// is what the process holds open from its start: sockets (whose ports may need
+// rights it has given up since) and the store.
 func changes() []struct {
 	path string
 	change

@@ -8,7 +8,8 @@ type XMPP struct {
 	External XMPPExternal `yaml:"external"`
 	// Internal is the side of pools.
 	Internal XMPPInternal `yaml:"internal"`
-	// Pools are our own servers. A member listens with STARTTLS.
+	// Pools are our own servers. A member listens with STARTTLS. What Pool.Names
+	// mean differs from SIP.
 	Pools []Pool `yaml:"pools"`
 }
 
@@ -34,20 +35,23 @@ type XMPPInternal struct {
 	Listen []Listen `yaml:"listen"`
 	// Authority is how the edge proves partner domains to the pool.
 	Authority Authority `yaml:"authority"`
-	// DNS is the answerer that steers a pool to the edge. Left out, there is none.
+	// DNS is the answerer that steers a pool to the edge if the pool cannot be told
+	// where that is. Left out, there is none.
 	DNS InsideDNS `yaml:"dns"`
 }
 
 // Authority is how the edge proves partner domains to the pool.
 type Authority struct {
-	// Mode is Mint or Dialback.
+	// Mode is Mint or Dialback. Default Mint.
 	Mode AuthorityMode `yaml:"mode"`
 	// CACert and CAKey are the private authority that only pools trust: two PEM
-	// files. Needed by Mint. Name constraints in it must exclude our own domains.
+	// files. Needed by Mint, not read otherwise. Name constraints in it must exclude
+	// our own domains.
 	CACert string `yaml:"ca_cert"`
 	// CAKey is its private key.
 	CAKey string `yaml:"ca_key"`
-	// Sources are the networks that pools connect from. Needed by Mint.
+	// Sources are the networks that pools connect from; nobody else may connect.
+	// Needed by Mint. With Dialback none means anybody who reaches the listener.
 	Sources []Network `yaml:"sources"`
 }
 

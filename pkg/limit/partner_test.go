@@ -22,6 +22,7 @@ type budgets struct {
 }
 
 func newBudgets(t *testing.T, c limit.DiscoveredConfig) *budgets {
+	t.Helper()
 	b := &budgets{t: t, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	b.Discovered = limit.NewDiscovered(c, func() time.Time { return b.now })
 	return b
@@ -264,6 +265,10 @@ func TestDiscoveredAtOnce(t *testing.T) {
 	}
 	all.Go(func() { d.SetConfig(limit.DiscoveredConfig{Rate: 1, Partners: 1}) })
 	all.Wait()
+	d.SetConfig(limit.DiscoveredConfig{Rate: 1, Partners: 1})
+	if fresh := domain.MustParse("fresh.example"); d.Admit(fresh, "") != limit.Admitted || d.Admit(fresh, "") != limit.OverRate {
+		t.Error("a partner that nobody knew does not have the budget of the last reload")
+	}
 }
 
 func BenchmarkDiscoveredAdmit(b *testing.B) {

@@ -16,9 +16,9 @@ type XMPPSettings struct {
 	// Dialback is whether the partner may prove itself by Server Dialback
 	// (XEP-0220). Default true.
 	Dialback Switch `yaml:"dialback"`
-	// DANE accepts a certificate that TLSA records under DNSSEC name (RFC 6698, RFC
-	// 7712 §5.1) in place of one that an authority signed, for SASL and its
-	// `required` too. Default: federation.dane, but false for an entry with roots.
+	// DANE accepts a certificate that TLSA records under DNSSEC name (RFC 7673) in
+	// place of one that an authority signed, for SASL and its `required` too.
+	// Default: federation.dane, but false for an entry with roots.
 	DANE Switch `yaml:"dane"`
 	// POSH does the same for a certificate that the partner's web server names over
 	// HTTPS (RFC 7711). Default: federation.posh, but false for an entry with roots.
