@@ -20,7 +20,7 @@ func (w *world) startEjabberd(t *testing.T, s xmppSpec, dir string) *process {
 	erl := findBinary(t, "erl")
 	unshare := findBinary(t, "unshare")
 	w.renderXMPP(t, "xmpp/ejabberd.yml", "ejabberd.yml", s, dir)
-	hosts := w.hostsFile(t, dir)
+	hosts := hostsFile(t, dir, s.hosts)
 	inetrc := filepath.Join(dir, "inetrc")
 	if err := os.WriteFile(inetrc, []byte(s.inetrc), 0o600); err != nil {
 		t.Fatal(err)
@@ -60,20 +60,25 @@ func erlangLibraries() string {
 	return filepath.Dir(found[0])
 }
 
-// hostsFile names every place of the world.
-func (w *world) hostsFile(t *testing.T, dir string) string {
+// hostsFile is a file like /etc/hosts with that text.
+func hostsFile(t *testing.T, dir, text string) string {
 	t.Helper()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	text := "127.0.0.1 localhost\n"
-	for name, at := range w.places {
-		text += at.Addr().String() + " " + name + "\n"
-	}
 	path := filepath.Join(dir, "hosts")
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte("127.0.0.1 localhost\n"+text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// knowsAll is what such a file says about every place of the world.
+func (w *world) knowsAll() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var text strings.Builder
+	for name, at := range w.places {
+		fmt.Fprintln(&text, at.Addr(), name)
+	}
+	return text.String()
 }
 
 // ejabberdAsks is an inetrc with the name server at that place.

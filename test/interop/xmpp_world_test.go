@@ -50,9 +50,11 @@ type xmppSpec struct {
 	users    []string
 	signer   authority // of its certificate
 	names    []string  // in it; the two domains if empty
+	trusts   authority // of others', over direct TLS
 	settings string // in its own language, over Debian's
 	dialback bool   // ejabberd: with the module, as Debian has it
 	inetrc   string // ejabberd: its resolver
+	hosts    string // ejabberd: in its /etc/hosts
 }
 
 // rooms is the domain of the server's rooms.
@@ -104,7 +106,7 @@ func (w *world) renderXMPP(t *testing.T, template, file string, s xmppSpec, dir 
 	}
 	return w.render(t, template, filepath.Join(filepath.Base(dir), file), map[string]any{
 		"Dir": dir, "Host": s.host, "Clients": s.clients(), "Direct": "direct." + s.host, "Domain": s.domain,
-		"Cert": cert.certFile, "Key": cert.keyFile, "CertAndKey": both,
+		"Cert": cert.certFile, "Roots": s.trusts.file, "Key": cert.keyFile, "CertAndKey": both,
 		"Settings": s.settings, "Dialback": s.dialback,
 	})
 }
@@ -114,6 +116,3 @@ const password = "wonderland"
 
 // tuple is an IPv4 address as Erlang writes it.
 func tuple(address string) string { return "{" + strings.ReplaceAll(address, ".", ",") + "}" }
-
-// wantWay checks by the server's log how its partner has been proven.
-func (s *xmppServer) wantWay(t *testing.T, way xmppWay) {}

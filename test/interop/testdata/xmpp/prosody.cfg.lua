@@ -12,7 +12,8 @@ s2s_interfaces = { "{{addr .Host}}" }
 s2s_ports = { {{port .Host}} }
 s2s_direct_tls_interfaces = { "{{addr .Direct}}" }
 s2s_direct_tls_ports = { {{port .Direct}} }
-s2s_direct_tls_ssl = { certificate = "{{.Cert}}", key = "{{.Key}}" }
+-- Prosody asks s2s_ssl about STARTTLS only.
+s2s_direct_tls_ssl = { certificate = "{{.Cert}}", key = "{{.Key}}", capath = "/nonexistent", cafile = "{{.Roots}}" }
 
 modules_enabled = {
 	"disco"; "roster"; "saslauth"; "tls";

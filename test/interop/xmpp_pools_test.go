@@ -1,0 +1,119 @@
+package interop
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// The tests run what docs/pools.md tells operators: its fenced blocks have names
+// behind their languages.
+
+// poolBlock returns the block of that name, with the old strings replaced. Every
+// one of them must be there: a page that has changed must not pass unnoticed.
+func poolBlock(t *testing.T, name string, oldnew ...string) string {
+	t.Helper()
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "pools.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, found := fenced(string(page), name)
+	if !found {
+		t.Fatalf("docs/pools.md has no block %q", name)
+	}
+	for i := 0; i < len(oldnew); i += 2 {
+		if !strings.Contains(block, oldnew[i]) {
+			t.Fatalf("the block %q of docs/pools.md says nothing about %q:\n%s", name, oldnew[i], block)
+		}
+	}
+	return strings.NewReplacer(oldnew...).Replace(block)
+}
+
+// fenced returns the lines of the block that begins with ```LANGUAGE NAME.
+func fenced(page, name string) (string, bool) {
+	var block strings.Builder
+	inside := false
+	for line := range strings.Lines(page) {
+		text := strings.TrimSpace(line)
+		switch {
+		case inside && text == "```":
+			return block.String(), true
+		case inside:
+			block.WriteString(line)
+		case strings.HasPrefix(text, "```"):
+			_, title, _ := strings.Cut(text, " ")
+			inside = title == name
+		}
+	}
+	return "", false
+}
+
+// mintAuthority makes the authority of mint by the command on the page.
+func (w *world) mintAuthority(t *testing.T) (cert, key string) {
+	t.Helper()
+	findBinary(t, "openssl")
+	cmd := exec.Command("sh", "-e", "-c", poolBlock(t, "authority"))
+	cmd.Dir = w.dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("docs/pools.md, block authority: %v\n%s", err, out)
+	}
+	return filepath.Join(w.dir, "authority.crt"), filepath.Join(w.dir, "authority.key")
+}
+
+// xmppSection is the page's part of edged.yaml for that mode.
+func (w *world) xmppSection(t *testing.T, mode string, members []string) string {
+	t.Helper()
+	var places []string
+	for _, member := range members {
+		places = append(places, fmt.Sprintf("%q", fmt.Sprintf("%s:%d", member, w.place(member).Port())))
+	}
+	replace := []string{
+		"203.0.113.10:5269", w.place(xmppOutside).String(),
+		"203.0.113.10:5270", w.place("direct." + xmppOutside).String(),
+		"10.0.0.5:5269", w.place(xmppInside).String(),
+		"10.0.0.5:53\"", w.place("dns."+xmppInside).String() + `"`,
+		"10.0.0.1:53", w.place("ns.test").String(),
+		"10.0.0.0/24", "127.0.0.0/8",
+		`"xmpp1.corp.contoso.com:5269"`, strings.Join(places, ", "),
+		"tls/internal-ca.crt", w.inside.file,
+	}
+	if mode == "mint" {
+		cert, key := w.mintAuthority(t)
+		replace = append(replace, "tls/authority.crt", cert, "tls/authority.key", key)
+	}
+	return poolBlock(t, "edged-"+mode, replace...)
+}
+
+// xmppMember is a member of contoso.com's pool, steered and configured as the page
+// says for that mode.
+func (w *world) xmppMember(t *testing.T, kind, host, mode string) xmppSpec {
+	t.Helper()
+	s := xmppSpec{
+		kind: kind, host: host, domain: "contoso.com", users: []string{"carol", "dave", "alice"},
+		signer: w.inside, trusts: w.inside, dialback: mode == "dialback",
+	}
+	edge := w.place(xmppInside).Addr().String()
+	trusted := filepath.Join(w.dir, "authority.crt")
+	if kind == "prosody" {
+		s.settings = poolBlock(t, "prosody-steering", "10.0.0.5", edge) + poolBlock(t, "prosody-limits")
+		if mode == "mint" {
+			s.settings += poolBlock(t, "prosody-mint", "/etc/prosody/certs/edge-authority.crt", trusted)
+		} else {
+			s.settings += poolBlock(t, "prosody-dialback")
+		}
+		return s
+	}
+	answerer := w.place("dns." + xmppInside)
+	s.inetrc = poolBlock(t, "ejabberd-inetrc", "{10,0,0,5}, 53", fmt.Sprintf("%s, %d", tuple(edge), answerer.Port()))
+	s.hosts = poolBlock(t, "ejabberd-hosts", "10.0.0.5", edge)
+	s.settings = poolBlock(t, "ejabberd-limits")
+	if mode == "mint" {
+		s.settings += poolBlock(t, "ejabberd-mint", "/etc/ejabberd/edge-authority.crt", trusted)
+	} else {
+		s.settings += poolBlock(t, "ejabberd-dialback")
+	}
+	return s
+}
