@@ -60,3 +60,40 @@ func TestValue(t *testing.T) {
 		t.Errorf("got %q", raw)
 	}
 }
+
+// FuzzEdit sets, removes and declares in any element, and holds the result
+// against the second parser.
+func FuzzEdit(f *testing.F) {
+	for i, doc := range wellFormed {
+		f.Add(doc, "a'\"<\n\t&>", uint8(i))
+	}
+	f.Fuzz(func(t *testing.T, doc, value string, what uint8) {
+		e, err := ParseElement([]byte(doc), "jabber:server", DefaultLimits())
+		if err != nil || checkChars([]byte(value), false) != nil {
+			return
+		}
+		names := []string{"to", "from", "id", "type", "xml:lang", "b"}
+		set, gone := names[int(what)%len(names)], names[int(what/8)%len(names)]
+		var d Edit
+		d.Reset(e)
+		d.Set(set, value)
+		if gone != set {
+			d.Remove(gone)
+		}
+		d.Declare(Namespace{"unused", "urn:" + value})
+		out := d.AppendTo(nil)
+		if _, err := readInfoset(string(out), []Namespace{{"", "jabber:server"}}); err != nil && !unknownName(err, doc) {
+			t.Fatalf("%q became %q: %v", doc, out, err)
+		}
+		got, err := ParseElement(out, "jabber:server", Limits{1 << 20, 1 << 20, 1 << 10, 1 << 10, 1 << 10})
+		if err != nil {
+			t.Fatalf("%q became %q: %v", doc, out, err)
+		}
+		if _, still := got.Attr(gone); got.Value(set) != value || still && gone != set {
+			t.Fatalf("%q became %q: %s is %q", doc, out, set, got.Value(set))
+		}
+		if d.Reset(e); string(d.AppendTo(nil)) != doc {
+			t.Fatalf("%q changed without changes", doc)
+		}
+	})
+}
