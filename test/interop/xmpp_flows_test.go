@@ -6,7 +6,7 @@ import (
 )
 
 // exchangeAll plays every flow between two users and their servers, both ways.
-func (w *world) exchangeAll(t *testing.T, one *xmppUser, oneServer *xmppServer, other *xmppUser, otherServer *xmppServer) {
+func exchangeAll(t *testing.T, one *xmppUser, oneServer *xmppServer, other *xmppUser, otherServer *xmppServer) {
 	t.Helper()
 	exchangeMessages(t, one, other)
 	exchangeMessages(t, other, one)
@@ -50,6 +50,16 @@ func exchangeQueries(t *testing.T, from, to *xmppUser, server *xmppServer) {
 	if got := from.ask(t, "disco", server.rooms()); !strings.Contains(got.XML, `category="conference"`) {
 		t.Errorf("disco of %s: %s", server.rooms(), got.XML)
 	}
+}
+
+// exchangePresence sends presence to somebody who has not asked for it, as one does
+// on joining a room (RFC 6121 §4.6).
+func exchangePresence(t *testing.T, from, to *xmppUser) {
+	t.Helper()
+	from.presence(t, to.full, "")
+	to.see(t, from.jid, "")
+	from.presence(t, to.full, "unavailable")
+	to.see(t, from.jid, "unavailable")
 }
 
 // subscribe lets one see the other (RFC 6121 §3.1).

@@ -1,0 +1,118 @@
+package interop
+
+import (
+	"crypto/rand"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// xmppStand is a world with edged between a partner's server and our pool, and a
+// user on both sides.
+type xmppStand struct {
+	*world
+	spec       xmppStandSpec
+	edge       *process
+	partner    *xmppServer // jabber.example
+	pool       *xmppServer // contoso.com
+	bob, carol *xmppUser   // of the partner, and ours
+}
+
+// xmppStandSpec is what differs between the stands.
+type xmppStandSpec struct {
+	partner, pool string   // prosody or ejabberd
+	way           xmppWay  // between the partner and edged; EXTERNAL if it has no name
+	mode          string   // between edged and the pool: mint if empty, or dialback
+	members       []string // of the pool; the first one if empty
+	partnerType   string   // of the policy; federated if empty
+}
+
+func (s xmppStandSpec) name() string { return s.partner + " to " + s.pool }
+
+// bothKinds is each server as partner and as pool.
+func bothKinds() []xmppStandSpec {
+	return []xmppStandSpec{{partner: "prosody", pool: "ejabberd"}, {partner: "ejabberd", pool: "prosody"}}
+}
+
+// newXMPPStand starts everything; the users are online.
+func newXMPPStand(t *testing.T, spec xmppStandSpec) *xmppStand {
+	t.Helper()
+	s := startXMPPEdge(t, spec)
+	s.pool = s.startXMPP(t, s.xmppMember(t, s.spec.pool, xmppFirst, s.spec.mode))
+	s.bob, s.carol = s.newUser(t, "bob", s.partner), s.newUser(t, "carol", s.pool)
+	return s
+}
+
+// startXMPPEdge starts edged and the partner, but no pool.
+func startXMPPEdge(t *testing.T, spec xmppStandSpec) *xmppStand {
+	t.Helper()
+	if spec.way.name == "" {
+		spec.way = xmppWay{name: "EXTERNAL", external: true}
+	}
+	if spec.mode == "" {
+		spec.mode = "mint"
+	}
+	if spec.partnerType == "" {
+		spec.partnerType = "federated"
+	}
+	if len(spec.members) == 0 {
+		spec.members = []string{xmppFirst}
+	}
+	s := &xmppStand{world: newWorld(t), spec: spec}
+	s.startXMPPDNS(t, xmppOutside, spec.way.direct)
+	config := s.configureXMPP(t)
+	s.requireXMPP(t, config)
+	s.edge = s.runEdge(t, config)
+	s.partner = s.startXMPP(t, s.xmppPeer(t, spec.partner, xmppPartner, "jabber.example", spec.way, "bob"))
+	return s
+}
+
+// requireXMPP skips the test as long as edged serves no XMPP.
+func (s *xmppStand) requireXMPP(t *testing.T, config string) {
+	t.Helper()
+	bin := os.Getenv("EDGED_UNDER_TEST")
+	if _, err := os.Stat(bin); err != nil {
+		t.Skip("edged could not be built, see above")
+	}
+	p := s.start(t, "edged-probe", bin, "serve", "--config", config)
+	served := false
+	await(t, "edged to end or to be ready", func() bool {
+		served = s.edgeReady(t.Context()) && listening(s.place(xmppOutside))
+		return p.ended() || s.edgeReady(t.Context())
+	})
+	p.stop()
+	if !served {
+		t.Skip("edged does not serve XMPP yet")
+	}
+}
+
+// configureXMPP writes edged.yaml and all it names.
+func (s *xmppStand) configureXMPP(t *testing.T) string {
+	t.Helper()
+	secret, state := filepath.Join(s.dir, "edge.secret"), filepath.Join(s.dir, "state")
+	if err := os.WriteFile(secret, []byte(rand.Text()+rand.Text()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(state, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	outside := s.issueXMPPOutside(t)
+	sasl := "required"
+	if !s.spec.way.external {
+		sasl = "optional"
+	}
+	s.render(t, "xmpp/policy.yaml", "policy.yaml", map[string]any{
+		"Type": s.spec.partnerType, "SASL": sasl, "Dialback": !s.spec.way.external,
+	})
+	return s.render(t, "xmpp/edged.yaml", "edged.yaml", map[string]any{
+		"OutsideCert": outside.certFile, "OutsideKey": outside.keyFile, "Roots": s.roots.file,
+		"Secret": secret, "State": state, "XMPP": s.xmppSection(t, s.spec.mode, s.spec.members),
+	})
+}
+
+// issueXMPPOutside is edged's certificate outside, in the files that its
+// configuration names.
+func (s *xmppStand) issueXMPPOutside(t *testing.T) credential {
+	t.Helper()
+	return s.issue(t, s.roots, "contoso.com", "conference.contoso.com", "xmpp.contoso.com")
+}

@@ -1,0 +1,102 @@
+package interop
+
+import "testing"
+
+// onEachStand runs the test with edged between each pair of servers.
+func onEachStand(t *testing.T, specs []xmppStandSpec, test func(t *testing.T, s *xmppStand)) {
+	t.Helper()
+	for _, spec := range specs {
+		t.Run(spec.name(), func(t *testing.T) {
+			t.Parallel()
+			test(t, newXMPPStand(t, spec))
+		})
+	}
+}
+
+// TestXMPPMessagePresenceIQ passes all three kinds of stanzas, both ways.
+func TestXMPPMessagePresenceIQ(t *testing.T) {
+	specs := append(bothKinds(), xmppStandSpec{partner: "prosody", pool: "prosody"}, xmppStandSpec{partner: "ejabberd", pool: "ejabberd"})
+	onEachStand(t, specs, func(t *testing.T, s *xmppStand) {
+		exchangeMessages(t, s.bob, s.carol)
+		exchangeMessages(t, s.carol, s.bob)
+		exchangeQueries(t, s.bob, s.carol, s.pool)
+		exchangeQueries(t, s.carol, s.bob, s.partner)
+		exchangePresence(t, s.bob, s.carol)
+		exchangePresence(t, s.carol, s.bob)
+	})
+}
+
+// TestXMPPSubscription has each side subscribe to the other, and end it.
+func TestXMPPSubscription(t *testing.T) {
+	onEachStand(t, bothKinds(), func(t *testing.T, s *xmppStand) {
+		subscribe(t, s.bob, s.carol)
+		unsubscribe(t, s.bob, s.carol)
+		subscribe(t, s.carol, s.bob)
+		subscribe(t, s.bob, s.carol)
+		s.carol.presence(t, "", "unavailable")
+		s.bob.see(t, s.carol.jid, "unavailable")
+	})
+}
+
+// TestXMPPMUC shares a room of the partner and one of ours. Rooms are on domains
+// of their own, so streams of several pairs of domains work together.
+func TestXMPPMUC(t *testing.T) {
+	onEachStand(t, bothKinds(), func(t *testing.T, s *xmppStand) {
+		shareRoom(t, s.bob, s.carol, "tea@"+s.partner.rooms())
+		shareRoom(t, s.carol, s.bob, "coffee@"+s.pool.rooms())
+	})
+}
+
+// TestXMPPExternal wants certificates on both legs.
+func TestXMPPExternal(t *testing.T) {
+	onEachStand(t, bothKinds(), func(t *testing.T, s *xmppStand) { s.wantBothWays(t) })
+}
+
+// TestXMPPDialbackOnly has a partner whose certificate nobody trusts.
+func TestXMPPDialbackOnly(t *testing.T) {
+	specs := bothKinds()
+	for i := range specs {
+		specs[i].way = xmppWay{name: "dialback"}
+	}
+	onEachStand(t, specs, func(t *testing.T, s *xmppStand) { s.wantBothWays(t) })
+}
+
+// TestXMPPDirectTLS has nothing but _xmpps-server in the DNS, for both sides.
+func TestXMPPDirectTLS(t *testing.T) {
+	specs := bothKinds()
+	for i := range specs {
+		specs[i].way = xmppWay{name: "direct TLS", external: true, direct: true}
+	}
+	onEachStand(t, specs, func(t *testing.T, s *xmppStand) { s.wantBothWays(t) })
+}
+
+// TestXMPPPoolMint lets the pool trust the authority of mint alone.
+func TestXMPPPoolMint(t *testing.T) {
+	onEachStand(t, bothKinds(), func(t *testing.T, s *xmppStand) {
+		exchangeAll(t, s.bob, s.partner, s.carol, s.pool)
+		s.pool.wantProven(t, "jabber.example", true)
+	})
+}
+
+// TestXMPPPoolDialback lets the pool call back.
+func TestXMPPPoolDialback(t *testing.T) {
+	specs := bothKinds()
+	for i := range specs {
+		specs[i].mode = "dialback"
+	}
+	onEachStand(t, specs, func(t *testing.T, s *xmppStand) {
+		exchangeAll(t, s.bob, s.partner, s.carol, s.pool)
+		s.pool.wantProven(t, "jabber.example", false)
+	})
+}
+
+// wantBothWays exchanges messages and queries, and checks how the partner and
+// edged have proven themselves.
+func (s *xmppStand) wantBothWays(t *testing.T) {
+	t.Helper()
+	exchangeMessages(t, s.bob, s.carol)
+	exchangeMessages(t, s.carol, s.bob)
+	exchangeQueries(t, s.bob, s.carol, s.pool)
+	s.partner.wantProven(t, "contoso.com", s.spec.way.external)
+	s.pool.wantProven(t, "jabber.example", s.spec.mode == "mint")
+}
