@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -74,10 +75,12 @@ func (r *Resolver) XMPP(ctx context.Context, d domain.Name) (XMPPAnswer, error) 
 func (r *Resolver) findBoth(ctx context.Context, d domain.Name) (direct, starttls *entry) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	grace := time.AfterFunc(math.MaxInt64, cancel) // set below
+	defer grace.Stop()
 	find := func(service string, e **entry) func() {
 		return func() {
 			if *e = r.findEntry(ctx, key{dns.TypeSRV, service, d}); (*e).err == nil {
-				time.AfterFunc(serviceGrace, cancel)
+				grace.Reset(serviceGrace)
 			}
 		}
 	}

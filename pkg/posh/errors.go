@@ -16,7 +16,7 @@ const (
 	NotPublished ErrorKind = iota + 1
 	// Invalid: the document, or the way to it, breaks the rules.
 	Invalid
-	// Unproven: the web server's certificate is not good for the domain.
+	// Unproven: the web server's certificate is not good for its name.
 	Unproven
 	// Failed: no answer, or one that says that the web server is out of order.
 	Failed

@@ -125,7 +125,7 @@ func classify(err error) *Error {
 		return &Error{Kind: e.Kind, Err: e.Err}
 	}
 	if e, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return &Error{Kind: Unproven, Err: e}
+		return &Error{Kind: Unproven, Err: errors.New(e.Error())} // without the certificates: it is remembered
 	}
 	return &Error{Kind: Failed, Err: err}
 }
