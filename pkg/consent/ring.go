@@ -71,9 +71,9 @@ func (b *Book) takePending() changes {
 // newest collects pairs and forgets all but the newest.
 type newest []*pair
 
-func (n *newest) add(p *pair, limit int) {
-	*n = append(*n, p)
-	if len(*n) > limit && len(*n) >= 2*limit {
+// tidy keeps the collection small without sorting it every time.
+func (n *newest) tidy(limit int) {
+	if len(*n)/2 >= limit {
 		n.cut(limit)
 	}
 }
