@@ -60,7 +60,7 @@ func (s *suite) pair(ctx context.Context, who string) error {
 		needs, here, there = append(needs, edged), stage.ProsodyFar, stage.EjabFar
 	}
 	for _, name := range needs {
-		if _, err := s.program(name); err != nil {
+		if err := s.runs(name); err != nil {
 			return err
 		}
 	}

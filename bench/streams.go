@@ -33,7 +33,6 @@ type way struct {
 // streams measures raw streams between servers: through edged, through the
 // cutter, through nothing, and into the servers.
 func (s *suite) streams(ctx context.Context) {
-	s.lose(edged)
 	if err := s.renew(ctx, edged); err != nil {
 		s.say("%s: %v", edged, err)
 	}
@@ -108,7 +107,7 @@ func (s *suite) way(ctx context.Context, who string) (*way, error) {
 		return w, nil
 	}
 	if who != straight {
-		if _, err := s.program(who); err != nil {
+		if err := s.runs(who); err != nil {
 			return nil, err
 		}
 	}

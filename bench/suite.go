@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"time"
 
 	"edged/bench/load"
 	"edged/bench/stage"
@@ -29,7 +30,10 @@ const (
 // suite is a run: the programs, the sink in this process, and what was found.
 type suite struct {
 	plan
-	world   *stage.World
+	world *stage.World
+	// circumstances is when the run was, and how busy the machine was before it.
+	circumstances string
+
 	out     io.Writer
 	figures *figures
 
@@ -48,7 +52,8 @@ type suite struct {
 
 func newSuite(w *stage.World, p plan, out io.Writer) *suite {
 	return &suite{
-		plan: p, world: w, out: out, figures: newFigures(), programs: map[string]*stage.Process{},
+		plan: p, world: w, circumstances: time.Now().Format("2006-01-02") + "; load average before: " + stage.Load(),
+		out: out, figures: newFigures(), programs: map[string]*stage.Process{},
 		partner: w.Cert(stage.Partner, "*."+stage.Partner), pool: w.Cert(stage.Pool),
 		flows: map[string]*load.Flow{}, ways: map[string]*way{}, components: map[string]*component{},
 	}
@@ -115,12 +120,12 @@ func (s *suite) stop() {
 	}
 }
 
-// program returns a running program, or why there is none.
-func (s *suite) program(name string) (*stage.Process, error) {
-	if p := s.programs[name]; p != nil {
-		return p, nil
+// runs says why a program does not run.
+func (s *suite) runs(name string) error {
+	if s.programs[name] != nil {
+		return nil
 	}
-	return nil, fmt.Errorf("%s does not run: %s", name, s.figures.missing["/"+name])
+	return fmt.Errorf("%s does not run: %s", name, s.figures.missing["/"+name])
 }
 
 // listen opens the sink.

@@ -91,5 +91,5 @@ func wait(ctx context.Context, d time.Duration) {
 
 // Stranger is a loopback address that nobody else dials from.
 func Stranger(i int) netip.Addr {
-	return netip.AddrFrom4([4]byte{127, 4, byte(i / 250), byte(1 + i%250)})
+	return netip.AddrFrom4([4]byte{127, 4, byte(i / 250), byte(1 + i%250)}) //nolint:gosec // below 256 for as many as there are
 }

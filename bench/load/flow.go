@@ -41,7 +41,7 @@ type Flow struct {
 
 // NewFlow returns a Flow with at most window messages under way.
 func NewFlow(form wire.Form, window int) *Flow {
-	return &Flow{form: form, window: uint32(min(window, ring)), wake: make(chan struct{}, 1), start: time.Now()}
+	return &Flow{form: form, window: uint32(min(max(window, 0), ring)), wake: make(chan struct{}, 1), start: time.Now()}
 }
 
 // Received is how many messages have arrived since the beginning.

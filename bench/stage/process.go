@@ -34,7 +34,7 @@ func (w *World) Start(name string, env []string, argv ...string) (*Process, erro
 		return nil, err
 	}
 	defer out.Close()
-	p.cmd = exec.Command(argv[0], argv[1:]...) //nolint:noctx // Stop ends it in its own way
+	p.cmd = exec.Command(argv[0], argv[1:]...) //nolint:noctx,gosec // Stop ends it; what to run is fixed
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = w.Dir, out, out
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,7 +25,7 @@ func TestScanFindsNumbersAcrossReads(t *testing.T) {
 		var got []uint32
 		each := func(n uint32) { got = append(got, n) }
 		rest := Scan(all[:cut], each)
-		Scan(append(rest[:len(rest):len(rest)], all[cut:]...), each)
+		Scan(slices.Concat(rest, all[cut:]), each)
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Fatalf("cut at %d:\n%s", cut, diff)
 		}
