@@ -21,7 +21,8 @@ const (
 func (p *Partner) covers(remote domain.Name, f *Facts) coverage {
 	switch p.Kind {
 	case XMPPListed, XMPPDefault:
-		return yes(f.Proven && p.XMPP.Accepts(f.Proof) && (f.Anchors == nil || p.provenBy(f)))
+		unsigned := f.Anchors == nil && f.Proof != ByCertificate
+		return yes(f.Proven && p.XMPP.Accepts(f.Proof) && (unsigned || p.provenBy(f)))
 	case Direct:
 		return yes(p.provenBy(f) && slices.Contains(f.Names, p.Proxy))
 	case HostingProvider, PublicProvider:
