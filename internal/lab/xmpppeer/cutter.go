@@ -2,8 +2,6 @@ package xmpppeer
 
 import (
 	"bytes"
-	"errors"
-	"fmt"
 	"strings"
 )
 
@@ -34,7 +32,7 @@ func (c *cutter) next(buf []byte) (itemKind, int, error) {
 		if rest[0] != '<' {
 			n := textLen(rest)
 			if c.depth == 0 && len(bytes.Trim(rest[:n], " \t\r\n")) > 0 {
-				return itemNone, 0, fmt.Errorf("xmpppeer: %q between elements: whitespace only (RFC 6120 §11.7)", rest[:n])
+				return itemNone, 0, syntax(string(rest[:n]), "between elements there is whitespace only (RFC 6120 §11.7)")
 			}
 			if c.depth == 0 && c.seen == 0 {
 				return itemSpace, n, nil
@@ -60,11 +58,11 @@ func (c *cutter) mark(tag string) (itemKind, error) {
 	switch {
 	case strings.HasPrefix(tag, "<?"):
 		if c.open {
-			return itemNone, fmt.Errorf("xmpppeer: %q within a stream (RFC 6120 §11.1)", tag)
+			return itemNone, syntax(tag, "no processing instructions within a stream (RFC 6120 §11.1)")
 		}
 	case strings.HasPrefix(tag, "<!"):
 		if c.depth == 0 {
-			return itemNone, fmt.Errorf("xmpppeer: %q between elements", tag)
+			return itemNone, syntax(tag, "between elements there is whitespace only (RFC 6120 §11.7)")
 		}
 	case !c.open:
 		c.open = true
@@ -110,7 +108,7 @@ func markupLen(b []byte) (int, error) {
 	case len(b) < 9 && strings.HasPrefix("<![CDATA[", string(b)):
 		return 0, nil
 	case bytes.HasPrefix(b, []byte("<!")):
-		return 0, errors.New("xmpppeer: a comment or DTD in a stream (RFC 6120 §11.1)")
+		return 0, syntax(string(b), "no comments and no DTD in a stream (RFC 6120 §11.1)")
 	}
 	var quote byte
 	for i, x := range b {

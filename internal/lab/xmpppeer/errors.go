@@ -12,6 +12,19 @@ var ErrEnd = errors.New("xmpppeer: the other side ended the stream")
 // ErrTooBig is what reading returns when an element is longer than the limit.
 var ErrTooBig = errors.New("xmpppeer: the element is longer than the limit")
 
+// SyntaxError is what reading returns for what is no well-formed XML, or is XML that RFC
+// 6120 §11 keeps out of streams.
+type SyntaxError struct {
+	Raw string // what was read, or its beginning
+	Why string
+}
+
+func (e *SyntaxError) Error() string { return fmt.Sprintf("xmpppeer: %s: %q", e.Why, e.Raw) }
+
+func syntax(raw, format string, args ...any) error {
+	return &SyntaxError{Raw: raw[:min(len(raw), 200)], Why: fmt.Sprintf(format, args...)}
+}
+
 // StreamError is a stream error that the other side sent (RFC 6120 §4.9).
 type StreamError struct {
 	Condition string   // e.g. "host-unknown"

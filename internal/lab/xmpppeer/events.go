@@ -54,16 +54,13 @@ func (s *Server) Events() []Event {
 // AwaitEvent waits until something has happened that match is true for, also if it
 // was before the call, and returns the first such thing.
 func (s *Server) AwaitEvent(ctx context.Context, match func(Event) bool) (Event, error) {
-	for {
+	for seen := 0; ; {
 		s.mu.Lock()
-		i, more := slices.IndexFunc(s.events, match), s.more
-		var found Event
-		if i >= 0 {
-			found = s.events[i]
-		}
+		fresh, more := s.events[seen:], s.more
 		s.mu.Unlock()
-		if i >= 0 {
-			return found, nil
+		seen += len(fresh)
+		if i := slices.IndexFunc(fresh, match); i >= 0 {
+			return fresh[i], nil
 		}
 		select {
 		case <-more:

@@ -3,6 +3,7 @@ package xmpppeer
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -55,25 +56,28 @@ func (l *link) secure(ctx context.Context, direct bool) error {
 
 // greet reads a header, answers it and sends the features.
 func (l *link) greet(ctx context.Context) error {
+	l.headed = false
 	peer, err := l.stream.ReadHeader(ctx)
 	if err != nil {
 		return err
 	}
-	h := Header{From: strings.ToLower(peer.To), To: peer.From, ID: newID(), Lang: "en"}
 	if !l.srv.serves(peer.To) {
-		// RFC 6120 §4.9.1.2: the stream is opened all the same.
-		h.From = l.srv.cfg.Domains[0]
-		_ = l.stream.SendHeader(h)
 		return fatal("host-unknown")
 	}
-	l.name(h.From, strings.ToLower(peer.From), h.ID)
-	if err := l.stream.SendHeader(h); err != nil {
+	id := newID()
+	l.name(strings.ToLower(peer.To), strings.ToLower(peer.From), id)
+	if err := l.sendHeader(l.local, id); err != nil {
 		return err
 	}
 	if l.srv.cfg.RequireProof && l.stream.TLS() != nil && !l.srv.proves(l.stream, l.remote) {
 		return fatal("not-authorized")
 	}
 	return l.stream.SendFeatures(l.features()...)
+}
+
+func (l *link) sendHeader(from, id string) error {
+	l.headed = true
+	return l.stream.SendHeader(Header{From: from, To: l.stream.Peer().From, ID: id, Lang: "en"})
 }
 
 // features are what the state of the stream allows.
@@ -141,7 +145,7 @@ func (c Config) limits() string {
 func (l *link) handleStartTLS() error {
 	if l.stream.TLS() != nil || l.srv.cfg.TLS == WithoutTLS {
 		_ = l.stream.Send("<failure xmlns='", NSTLS, "'/>")
-		return fmt.Errorf("xmpppeer: starttls when it was not offered")
+		return errors.New("xmpppeer: starttls when it was not offered")
 	}
 	if early := l.stream.Buffered(); early != "" {
 		return fmt.Errorf("xmpppeer: %q between starttls and proceed (RFC 6120 §5.3.3)", early)

@@ -13,6 +13,7 @@ type link struct {
 	srv    *Server
 	stream *Stream
 	dir    Direction
+	headed bool          // our header of the present stream is sent; only who reads may look
 	done   chan struct{} // closed when reading has ended
 
 	mu            sync.Mutex
@@ -116,14 +117,26 @@ func (l *link) finish(err error) {
 func (l *link) lastWords(err error) {
 	fatal, ours := errors.AsType[*fatalError](err)
 	_, theirs := errors.AsType[*StreamError](err)
+	_, malformed := errors.AsType[*SyntaxError](err)
 	switch {
 	case ours:
-		_ = l.stream.SendError(fatal.condition, fatal.inside)
+		l.complain(fatal.condition, fatal.inside)
 	case errors.Is(err, ErrTooBig):
-		_ = l.stream.SendError("policy-violation", "<stanza-too-big xmlns='"+NSErrors+"'/>")
+		l.complain("policy-violation", "<stanza-too-big xmlns='"+NSErrors+"'/>")
+	case malformed:
+		l.complain("not-well-formed", "")
 	case theirs || errors.Is(err, ErrEnd):
 		_ = l.stream.End()
 	}
+}
+
+// complain sends a stream error, after our header even if theirs was not to be had (RFC
+// 6120 §4.9.1.2).
+func (l *link) complain(condition, inside string) {
+	if l.dir == In && !l.headed {
+		_ = l.sendHeader(l.srv.cfg.Domains[0], newID())
+	}
+	_ = l.stream.SendError(condition, inside)
 }
 
 // end says goodbye and closes the connection, which ends the reading.

@@ -3,6 +3,7 @@ package xmpppeer
 import (
 	"context"
 	"fmt"
+	"strings"
 )
 
 // counts is the state of XEP-0198 on one link. The link's mutex guards it.
@@ -78,10 +79,11 @@ func (l *link) settle(e *Element) error {
 	return nil
 }
 
-// write sends one stanza and, under XEP-0198, counts it and asks for the acknowledgement.
+// write sends something and, if it is a stanza under XEP-0198, counts it and asks for
+// the acknowledgement.
 func (l *link) write(xml string) error {
 	l.mu.Lock()
-	managed := l.counts.out
+	managed := l.counts.out && looksLikeStanza(xml)
 	if managed {
 		l.counts.sent++
 	}
@@ -90,6 +92,15 @@ func (l *link) write(xml string) error {
 		xml += "<r xmlns='" + NSManagement + "'/>"
 	}
 	return l.stream.Send(xml)
+}
+
+func looksLikeStanza(xml string) bool {
+	for _, start := range []string{"<message", "<presence", "<iq"} {
+		if strings.HasPrefix(xml, start) {
+			return true
+		}
+	}
+	return false
 }
 
 // Settled waits until the other side has acknowledged all that was sent from one domain

@@ -17,12 +17,12 @@ func Parse(raw string, scope map[string]string) (*Element, error) {
 	for {
 		t, err := p.d.RawToken()
 		if err != nil {
-			return nil, fmt.Errorf("xmpppeer: %q is no element: %w", raw, err)
+			return nil, syntax(raw, "no element: %v", err)
 		}
 		if start, ok := t.(xml.StartElement); ok {
 			e, err := p.element(start, 0, scope)
 			if err != nil {
-				return nil, fmt.Errorf("xmpppeer: %q: %w", raw, err)
+				return nil, syntax(raw, "%v", err)
 			}
 			return e, nil
 		}
@@ -139,15 +139,15 @@ func parseHeader(raw string) (Header, error) {
 			err = errors.New("no start tag")
 		}
 		if err != nil {
-			return Header{}, fmt.Errorf("xmpppeer: %q is no stream header: %w", raw, err)
+			return Header{}, syntax(raw, "no stream header: %v", err)
 		}
 		if start, ok := t.(xml.StartElement); ok {
 			e, _, err := open(start, nil)
 			if err != nil {
-				return Header{}, fmt.Errorf("xmpppeer: %q: %w", raw, err)
+				return Header{}, syntax(raw, "%v", err)
 			}
 			if !e.Is("stream", NSStreams) {
-				return Header{}, fmt.Errorf("xmpppeer: %q is no stream header: the root must be stream in %s", raw, NSStreams)
+				return Header{}, syntax(raw, "no stream header: the root must be stream in %s", NSStreams)
 			}
 			return headerOf(e, raw), nil
 		}

@@ -79,6 +79,7 @@ type Config struct {
 	MaxBytes        int    // XEP-0478: announced, and enforced with policy-violation; 0 = no limit
 	IdleSeconds     int    // XEP-0478: announced only; 0 = not
 	IgnoreStrangers bool   // leaves stanzas for unknown users unanswered
+	InboxSize       int    // stanzas that wait for one user; when they do, the stream that brings more is not read on; 0 = 4096
 }
 
 // Server is a small XMPP server for some domains. Close it when done.
@@ -110,8 +111,12 @@ func NewServer(cfg Config) *Server {
 	if cfg.Dial == nil {
 		cfg.Dial = new(net.Dialer).DialContext
 	}
+	cfg.Domains = slices.Clone(cfg.Domains)
 	for i, d := range cfg.Domains {
 		cfg.Domains[i] = strings.ToLower(d)
+	}
+	if cfg.InboxSize == 0 {
+		cfg.InboxSize = inboxSize
 	}
 	life, kill := context.WithCancel(context.Background())
 	return &Server{

@@ -5,8 +5,7 @@ import (
 	"sync"
 )
 
-// inboxSize is how many stanzas wait for a user. When as many do, the server stops
-// reading the stream on which the next one comes, like one that is busy.
+// inboxSize is Config.InboxSize if that is not set.
 const inboxSize = 4096
 
 // User is somebody with an account, or the domain itself. All resources share one
@@ -29,7 +28,7 @@ func (s *Server) User(address string) *User {
 	address = bare(address)
 	if s.users[address] == nil {
 		s.users[address] = &User{
-			Address: address, srv: s, inbox: make(chan *Element, inboxSize), waiting: map[string]chan *Element{},
+			Address: address, srv: s, inbox: make(chan *Element, s.cfg.InboxSize), waiting: map[string]chan *Element{},
 		}
 	}
 	return s.users[address]
@@ -91,7 +90,8 @@ func (u *User) Receive(ctx context.Context) (*Element, error) {
 	}
 }
 
-// take gives a stanza to the user. It waits while the inbox is full and the link lasts.
+// take gives a stanza to the user. While the inbox is full it waits, and with it the
+// reading of the link.
 func (u *User) take(l *link, e *Element) {
 	if e.Name == "iq" && (e.Attr("type") == "result" || e.Attr("type") == "error") {
 		u.mu.Lock()
