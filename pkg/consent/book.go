@@ -13,7 +13,7 @@ import (
 
 // Config says what a Book may hold and whom it tells. All fields are required.
 type Config struct {
-	Max int              // pairs, at least 1 (limits.consent_pairs)
+	Max int              // pairs, at least 1 (limits.consent_pairs); see SetMax
 	Log *slog.Logger     // hears when the file cannot be written, and when it can be again
 	Now func() time.Time // the clock, for Entry.Since
 }
@@ -158,8 +158,27 @@ func (b *Book) Remove(local, remote Party) bool {
 	return p != nil
 }
 
-// listChunk is how many pairs List looks at before it lets others write.
-const listChunk = 1024
+// SetMax changes the bound, to at least 1. If there are more pairs already, those
+// granted or used longest ago go.
+func (b *Book) SetMax(most int) {
+	if b == nil {
+		return
+	}
+	for more := true; more; {
+		b.mu.Lock()
+		b.config.Max = most
+		for n := 0; n < chunk && len(b.pairs) > most; n++ {
+			b.evict()
+		}
+		more = len(b.pairs) > most
+		b.mu.Unlock()
+	}
+	b.disk.notify()
+}
+
+// chunk is how many pairs a walk over many of them handles before it lets others
+// have the lock.
+const chunk = 1024
 
 // List returns the pairs granted last, at most so many, of which one address
 // contains the filter; "" is in all. Case does not matter. It looks at every pair,
@@ -173,7 +192,7 @@ func (b *Book) List(filter string, limit int) []Entry {
 	seen := 0
 	b.mu.RLock()
 	for key, p := range b.pairs {
-		if seen++; seen%listChunk == 0 { // a map may change while it is ranged over, if not at the same moment
+		if seen++; seen%chunk == 0 { // a map may change while it is ranged over, if not at the same moment
 			b.mu.RUnlock()
 			found.tidy(limit)
 			b.mu.RLock()

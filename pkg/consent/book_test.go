@@ -183,6 +183,7 @@ func TestNilBook(t *testing.T) {
 	var b *consent.Book
 	alice := party(t, "alice@contoso.com")
 	b.Grant(alice, alice)
+	b.SetMax(1)
 	if b.Has(alice, alice) || b.Remove(alice, alice) || b.List("", 1) != nil || b.Stats() != (consent.Stats{}) || b.Close() != nil {
 		t.Error("a nil Book does something")
 	}
@@ -252,6 +253,27 @@ func TestLongestAgoMakesRoom(t *testing.T) {
 	b.close()
 	if b = open(t, dir, 10); b.Stats().Pairs != 2 {
 		t.Errorf("%+v after the bound was raised again", b.Stats())
+	}
+}
+
+func TestSetMax(t *testing.T) {
+	b := open(t, t.TempDir(), 5000)
+	for n := range 5000 {
+		b.Grant(numbered(n))
+	}
+	b.SetMax(3)
+	if got := b.Stats(); got.Pairs != 3 || got.Evicted != 4997 || !b.Has(numbered(4997)) {
+		t.Errorf("lowered: %+v", got)
+	}
+	b.SetMax(4)
+	b.Grant(numbered(0))
+	b.Grant(numbered(1))
+	if got := b.Stats(); got.Pairs != 4 || got.Evicted != 4998 {
+		t.Errorf("raised: %+v", got)
+	}
+	b.Remove(numbered(1))
+	if got := b.stored(t); got != 3 {
+		t.Errorf("%d in the file", got)
 	}
 }
 

@@ -23,8 +23,7 @@ func (b *Book) grant(p *pair) {
 // add puts a pair in front. At the bound the last one makes room.
 func (b *Book) add(p *pair) {
 	if len(b.pairs) >= b.config.Max {
-		b.drop(b.recent.prev)
-		b.evicted++
+		b.evict()
 	}
 	b.pairs[p.key] = p
 	b.linkFirst(p)
@@ -32,6 +31,12 @@ func (b *Book) add(p *pair) {
 		b.generation++
 		b.young = 0
 	}
+}
+
+// evict drops the pair granted or used longest ago.
+func (b *Book) evict() {
+	b.drop(b.recent.prev)
+	b.evicted++
 }
 
 // drop takes a pair out, and out of the file. What the disk never heard of it
