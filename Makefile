@@ -6,7 +6,7 @@ PARALLEL ?= 1
 PREFIX   ?= /usr/local
 TOOL      = go tool -modfile=tools/go.mod
 
-.PHONY: build lab test short lint fmt fuzz bench install clean
+.PHONY: build lab test short lint fmt fuzz bench microbench install clean
 
 build: # one static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/edged ./cmd/edged
@@ -32,7 +32,11 @@ fuzz: # every target, FUZZTIME each, PARALLEL at a time
 	@grep -ro --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sed -E 's|/[^/]*:func | |' | sort | \
 	xargs -r -P $(PARALLEL) -L 1 sh -c 'echo "== $$0 $$1"; exec go test -run "^$$" -fuzz "^$$1\$$" -fuzztime $(FUZZTIME) "$$0"'
 
-bench:
+bench: build # edged beside its peers, into docs/performance.md: about five minutes
+	go build -trimpath -o bin/bench ./bench
+	bin/bench run -edged bin/edged -out docs/performance.md
+
+microbench: # Go's benchmarks of single functions
 	go test -run '^$$' -bench . -benchmem ./...
 
 install: build # binary and unit; the configuration is yours

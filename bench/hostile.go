@@ -19,7 +19,7 @@ const (
 // hostile measures what a partner notices of a hostile crowd, beside the same
 // messages through a relay of bytes whose process reads the crowd's bytes too.
 func (s *suite) hostile(ctx context.Context) {
-	for _, who := range []string{edged, copier} {
+	for _, who := range s.turned(edged, copier) {
 		err := s.renew(ctx, who)
 		if err == nil {
 			err = s.crowded(ctx, who)

@@ -72,12 +72,12 @@ func (p plan) run(ctx context.Context, out io.Writer) (err error) {
 	}
 	defer s.stop()
 	s.start(ctx)
-	for round := range p.rounds {
+	for s.round = range p.rounds {
 		for _, part := range parts() {
 			if len(p.only) > 0 && !slices.Contains(p.only, part.name) {
 				continue
 			}
-			s.say("round %d of %d: %s", round+1, p.rounds, part.name)
+			s.say("round %d of %d: %s", s.round+1, p.rounds, part.name)
 			part.measure(s, ctx)
 			if ctx.Err() != nil {
 				return errors.New("interrupted")

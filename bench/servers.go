@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 
@@ -33,7 +34,7 @@ func (s *suite) component(ctx context.Context, addr, name string) (*component, e
 	}
 	c := &component{conn: opened.Conn}
 	go func() {
-		if err := c.tap.Run(opened.Conn); ctx.Err() == nil {
+		if err := c.tap.Run(opened.Conn); !errors.Is(err, net.ErrClosed) {
 			s.say("component %s: %v", name, err)
 		}
 	}()
@@ -45,7 +46,7 @@ func (s *suite) component(ctx context.Context, addr, name string) (*component, e
 // servers measures messages from Prosody to ejabberd, with and without edged
 // between them.
 func (s *suite) servers(ctx context.Context) {
-	for _, who := range []string{direct, edged} {
+	for _, who := range s.turned(direct, edged) {
 		if err := s.pair(ctx, who); err != nil {
 			s.say("%s: %v", who, err)
 			s.figures.lack("servers", who, err)

@@ -20,7 +20,10 @@ func Machine() []string {
 
 // Versions says what is measured.
 func Versions(edged string) []string {
-	all := []string{output(edged, "version"), "bench " + runtime.Version()}
+	all := []string{"sender, sink and relays: " + runtime.Version()}
+	if v := output(edged, "version"); v != "" {
+		all = append(all, v)
+	}
 	for _, name := range []string{"prosody", "lua-sec", "ejabberd", "erlang-base"} {
 		if v := output("dpkg-query", "-W", "-f", "${Version}", name); v != "" {
 			all = append(all, name+" "+v)
