@@ -1,6 +1,11 @@
 package xmlstream
 
-import "testing"
+import (
+	"bufio"
+	"io"
+	"strings"
+	"testing"
+)
 
 // endless repeats a stanza after a header.
 type endless struct {
@@ -40,12 +45,40 @@ func TestSteadyStateDoesNotAllocate(t *testing.T) {
 	}
 }
 
+// usual is a stanza of 390 bytes, as chat between servers is made of; foreign is
+// one whose text is not Latin.
+func usual() string {
+	const start = `<message xml:lang='en' to='juliet@capulet.example/balcony' from='romeo@montague.example/orchard' type='chat' id='c1a0b3f2-77'><body>`
+	const end = `</body><active xmlns='http://jabber.org/protocol/chatstates'/></message>`
+	return start + strings.Repeat("I take thee at thy word. ", 8)[:390-len(start)-len(end)] + end
+}
+
+func foreign() string {
+	return `<message to='a@b.example' from='c@d.example' type='chat' id='1'><body>` + strings.Repeat("Привет, как дела? ", 10) + `</body></message>`
+}
+
 func BenchmarkReader(b *testing.B) {
-	r := NewReader(&endless{head, stanza}, DefaultLimits())
-	b.SetBytes(int64(len(stanza)))
-	b.ReportAllocs()
+	for name, stanza := range map[string]string{"short": stanza, "usual": usual(), "foreign": foreign()} {
+		b.Run(name, func(b *testing.B) {
+			r := NewReader(&endless{head, strings.Repeat(stanza, 100)}, DefaultLimits())
+			b.SetBytes(int64(len(stanza)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := r.Next(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkCopy is what is lost already when somebody else's buffer passes the
+// bytes on without looking.
+func BenchmarkCopy(b *testing.B) {
+	r := bufio.NewReader(&endless{"", strings.Repeat(usual(), 100)})
+	b.SetBytes(390)
 	for b.Loop() {
-		if _, err := r.Next(); err != nil {
+		if _, err := io.CopyN(io.Discard, r, 390); err != nil {
 			b.Fatal(err)
 		}
 	}

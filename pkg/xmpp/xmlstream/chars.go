@@ -2,6 +2,8 @@ package xmlstream
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math/bits"
 	"unicode/utf8"
 )
 
@@ -24,6 +26,9 @@ func isChar(r rune) bool {
 
 // charLen returns the length of the character at the start of b.
 func charLen(b []byte) (int, *Error) {
+	if c := b[0]; c >= ' ' && c < utf8.RuneSelf {
+		return 1, nil
+	}
 	r, n := utf8.DecodeRune(b)
 	switch {
 	case r == utf8.RuneError && n <= 1:
@@ -34,15 +39,28 @@ func charLen(b []byte) (int, *Error) {
 	return n, nil
 }
 
-// checkChars checks b for characters outside of XML 1.0 and, where references
-// are read, for references that are not allowed.
-func checkChars(b []byte, references bool) *Error {
-	for i := 0; i < len(b); {
-		if c := b[i]; c >= ' ' && c < utf8.RuneSelf && c != '&' {
-			i++
+// place is where characters stand.
+type place uint8
+
+const (
+	inText  place = iota // between two tags
+	inValue              // between the quotes of an attribute
+	inCDATA              // in a CDATA section, where nothing is markup
+)
+
+// checkChars checks b for characters outside of XML 1.0, for references that are
+// not allowed, and for what has to be written as a reference.
+func checkChars(b []byte, in place) *Error {
+	skip := ascii
+	for i := plain(b, 0, skip); i < len(b); i = plain(b, i, skip) {
+		if b[i] >= utf8.RuneSelf && skip == ascii {
+			if !utf8.Valid(b[i:]) {
+				return &Error{UnsupportedEncoding, "not UTF-8"}
+			}
+			skip = utf
 			continue
 		}
-		n, err := checkChar(b[i:], references)
+		n, err := checkChar(b[i:], in)
 		if err != nil {
 			return err
 		}
@@ -51,21 +69,61 @@ func checkChars(b []byte, references bool) *Error {
 	return nil
 }
 
-// checkChar returns the length of the character or reference that b starts with.
-func checkChar(b []byte, references bool) (int, *Error) {
-	if b[0] == '&' && references {
-		_, n, err := reference(b)
-		return n, err
+// eight is eight bytes, or one bit for each of them: the highest.
+type eight uint64
+
+const (
+	ones  eight = 0x0101010101010101
+	highs eight = 0x8080808080808080
+
+	// What plain passes over: ASCII, or also what is known to be UTF-8.
+	ascii = highs
+	utf   = eight(0)
+
+	// lastPlane begins the characters from U+F000 to U+FFFF, two of which are none.
+	lastPlane = 0xEF
+)
+
+// plain returns the index of the first byte of b at or after i that needs a look:
+// a control, &, <, ], lastPlane, or what is not to be skipped. It takes eight bytes
+// at a time. The lowest bit in odd stands for the first such byte; higher ones may
+// be there for none.
+func plain(b []byte, i int, skip eight) int {
+	for ; i+8 <= len(b); i += 8 {
+		w := eight(binary.LittleEndian.Uint64(b[i:]))
+		odd := w&skip | (w-ones*' ')&^w | w.zero('&') | w.zero('<') | w.zero(']') | w.zero(lastPlane)
+		if odd &= highs; odd != 0 {
+			return i + bits.TrailingZeros64(uint64(odd))/8
+		}
 	}
-	return charLen(b)
+	for i < len(b) && isPlain(b[i], skip) {
+		i++
+	}
+	return i
 }
 
-// checkText checks the text between two tags.
-func checkText(b []byte) *Error {
-	if bytes.Contains(b, []byte("]]>")) {
-		return malformed("]]> in text; write ]]&gt;")
+// zero has the bit of the first byte that is c.
+func (w eight) zero(c byte) eight {
+	w ^= ones * eight(c)
+	return (w - ones) &^ w
+}
+
+func isPlain(c byte, skip eight) bool {
+	return c >= ' ' && c != '&' && c != '<' && c != ']' && c != lastPlane && (c < utf8.RuneSelf || skip == utf)
+}
+
+// checkChar returns the length of the character or reference that b starts with.
+func checkChar(b []byte, in place) (int, *Error) {
+	switch c := b[0]; {
+	case c == '&' && in != inCDATA:
+		_, n, err := reference(b)
+		return n, err
+	case c == '<' && in == inValue:
+		return 0, malformed("< inside of a tag; write &lt;")
+	case c == ']' && in == inText && bytes.HasPrefix(b, []byte(cdataEnd)):
+		return 0, malformed("]]> in text; write ]]&gt;")
 	}
-	return checkChars(b, true)
+	return charLen(b)
 }
 
 // reference returns the character that the reference at the start of b stands

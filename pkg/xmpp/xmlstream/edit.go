@@ -71,18 +71,18 @@ func (d *Edit) insert(name, more, value string) {
 	d.add(at, at, from)
 }
 
+// add keeps the spans in the order of what they replace, and those of one place in
+// the order of their making. There are few, and most come in order.
 func (d *Edit) add(start, end, from int) {
-	d.spans = append(d.spans, span{start, end, from, len(d.text)})
+	i := len(d.spans)
+	for i > 0 && (d.spans[i-1].start > start || d.spans[i-1].start == start && d.spans[i-1].end > end) {
+		i--
+	}
+	d.spans = slices.Insert(d.spans, i, span{start, end, from, len(d.text)})
 }
 
 // AppendTo appends the changed element to dst.
 func (d *Edit) AppendTo(dst []byte) []byte {
-	slices.SortStableFunc(d.spans, func(a, b span) int {
-		if a.start != b.start {
-			return a.start - b.start
-		}
-		return a.end - b.end
-	})
 	at := 0
 	for _, s := range d.spans {
 		if s.start < at {
@@ -98,14 +98,16 @@ func (d *Edit) AppendTo(dst []byte) []byte {
 // appendEscaped appends value so that it is read as itself between quotes of
 // either kind; white space other than the blank would be normalized.
 func appendEscaped(dst []byte, value string) []byte {
+	from := 0
 	for i := range len(value) {
-		if ref := escape(value[i]); ref != "" {
-			dst = append(dst, ref...)
-			continue
+		if c := value[i]; c <= '>' {
+			if ref := escape(c); ref != "" {
+				dst = append(append(dst, value[from:i]...), ref...)
+				from = i + 1
+			}
 		}
-		dst = append(dst, value[i])
 	}
-	return dst
+	return append(dst, value[from:]...)
 }
 
 func escape(c byte) string {

@@ -69,7 +69,7 @@ func FuzzEdit(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, doc, value string, what uint8) {
 		e, err := ParseElement([]byte(doc), "jabber:server", DefaultLimits())
-		if err != nil || checkChars([]byte(value), false) != nil {
+		if err != nil || checkChars([]byte(value), inCDATA) != nil {
 			return
 		}
 		names := []string{"to", "from", "id", "type", "xml:lang", "b"}

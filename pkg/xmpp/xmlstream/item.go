@@ -77,10 +77,10 @@ func (t *item) take(b []byte, end int, kind tokenKind, lim *Limits) (bool, *Erro
 		if len(t.open) == 0 {
 			return false, t.stray()
 		}
-		return false, checkChars(b[start+len(cdataStart):end-len(cdataEnd)], false)
+		return false, checkChars(b[start+len(cdataStart):end-len(cdataEnd)], inCDATA)
 	case text:
 	}
-	return false, checkText(b[start:end])
+	return false, checkChars(b[start:end], inText)
 }
 
 // enter reads a start tag.
@@ -129,16 +129,12 @@ func (t *item) begin(b []byte) *Error {
 
 // leave reads an end tag.
 func (t *item) leave(b []byte, start, end int) (bool, *Error) {
-	q, err := readEndTag(b, start, end)
-	if err != nil {
-		return false, err
-	}
 	want := t.root
 	if n := len(t.open); n > 0 {
 		want = t.open[n-1].name.raw(b)
 	}
-	if !bytes.Equal(q.raw(b), want) {
-		return false, malformed("end tag that does not match its start tag")
+	if err := checkEndTag(b[start:end], want); err != nil {
+		return false, err
 	}
 	if len(t.open) == 0 {
 		t.kind = Closing

@@ -1,9 +1,6 @@
 package xmlstream
 
-import (
-	"bytes"
-	"unicode/utf8"
-)
+import "unicode/utf8"
 
 // isNameStart is NameStartChar without the colon, isNameMore what NameChar adds
 // to it (XML 1.0, 5th edition).
@@ -63,6 +60,17 @@ func (q qname) raw(b []byte) []byte { return b[q.start:q.end] }
 
 // readName reads the qualified name at b[i:].
 func readName(b []byte, i int) (qname, *Error) {
+	end := i
+	for end < len(b) && b[end] >= 'a' && b[end] <= 'z' {
+		end++
+	}
+	if end > i && (end == len(b) || b[end] == '=' || b[end] == ' ') {
+		return qname{i, i, end}, nil // as most of them are
+	}
+	return readAnyName(b, i)
+}
+
+func readAnyName(b []byte, i int) (qname, *Error) {
 	q := qname{start: i, colon: i}
 	n := nameLen(b[i:])
 	q.end = i + n
@@ -85,8 +93,11 @@ func readName(b []byte, i int) (qname, *Error) {
 // is says whether the name is written as text.
 func (q qname) is(b []byte, text string) bool { return string(q.raw(b)) == text }
 
+// declares says whether the name is xmlns, or begins with xmlns and a colon.
 func (q qname) declares(b []byte) bool {
-	return q.is(b, "xmlns") || bytes.HasPrefix(q.raw(b), []byte("xmlns:"))
+	const xmlns = "xmlns"
+	n := q.start + len(xmlns)
+	return q.end >= n && string(b[q.start:n]) == xmlns && (q.end == n || b[n] == ':')
 }
 
 // declared returns the prefix that a declaration declares, empty for the default

@@ -6,7 +6,9 @@ import (
 )
 
 const (
-	idleBuffer = 4 << 10 // bytes a Reader holds while nothing arrives
+	idleBuffer = 1 << 10 // bytes a Reader holds while little arrives
+	busyBuffer = 8 << 10 // and while more does; long elements need more still
+	calmTimes  = 4       // how often the buffer has to empty, with little in it, to get small
 	emptyReads = 100     // reads without bytes and error before giving up, as in bufio
 )
 
@@ -25,6 +27,7 @@ type Reader struct {
 	lim        Limits
 	buf        []byte
 	start, end int // what of buf has not been consumed
+	calm       int // how often little has arrived since much did
 	waiting    bool
 	item       item
 	err        error // after which nothing can be read any more
@@ -137,22 +140,35 @@ func (r *Reader) fill() error {
 	return io.ErrNoProgress
 }
 
-// makeRoom makes a free byte at the end of the buffer, and the buffer small again
-// when it is empty.
+// makeRoom makes a free byte at the end of the buffer, and the buffer as large as
+// the traffic wants it.
 func (r *Reader) makeRoom() {
-	if r.start == r.end {
-		r.start, r.end = 0, 0
-		if len(r.buf) > idleBuffer {
-			r.buf = make([]byte, idleBuffer)
-		}
-	}
-	if r.end < len(r.buf) {
+	rest := r.buf[r.start:r.end]
+	if size := r.fitting(len(rest)); size != len(r.buf) {
+		r.buf = make([]byte, size)
+	} else if len(rest) > 0 && r.end < size {
 		return
 	}
-	old := r.buf[r.start:r.end]
-	if len(old) > len(r.buf)/2 {
-		r.buf = make([]byte, 2*len(r.buf))
+	r.start, r.end = 0, copy(r.buf, rest)
+}
+
+// fitting returns the size that the buffer should have, with rest bytes in it that
+// stay.
+func (r *Reader) fitting(rest int) int {
+	size, full := len(r.buf), r.end == len(r.buf)
+	switch {
+	case r.end >= idleBuffer:
+		r.calm = 0
+	case rest == 0:
+		r.calm = min(r.calm+1, calmTimes)
 	}
-	r.end = copy(r.buf, old)
-	r.start = 0
+	switch {
+	case rest == 0 && r.calm == calmTimes:
+		return idleBuffer
+	case full && size < busyBuffer, rest == 0 && size > busyBuffer:
+		return busyBuffer
+	case full && rest > size/2:
+		return 2 * size
+	}
+	return size
 }

@@ -126,6 +126,7 @@ var openings = []struct {
 	{"text", "GET / HTTP/1.1\r\n", NotWellFormed},
 	{"empty stream", `<stream/>`, BadFormat},
 	{"close first", `</stream:stream>`, NotWellFormed},
+	{"close without a name first", `</>`, NotWellFormed},
 	{"unbound", `<stream:stream>`, NotWellFormed},
 	{"DTD", `<!DOCTYPE stream []>`, RestrictedXML},
 }
@@ -162,7 +163,7 @@ func TestWellFormed(t *testing.T) {
 func secondOpinion(doc string) error {
 	for d := xml.NewDecoder(strings.NewReader(doc)); ; {
 		_, err := d.Token()
-		if errors.Is(err, io.EOF) || err != nil && strings.Contains(err.Error(), "invalid XML name") && !ascii(doc) {
+		if errors.Is(err, io.EOF) || err != nil && strings.Contains(err.Error(), "invalid XML name") && !isASCII(doc) {
 			return nil
 		}
 		if err != nil {
@@ -171,7 +172,7 @@ func secondOpinion(doc string) error {
 	}
 }
 
-func ascii(s string) bool {
+func isASCII(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r > 127 }) < 0
 }
 

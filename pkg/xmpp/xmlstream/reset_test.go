@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestReset(t *testing.T) {
@@ -43,16 +45,44 @@ func TestCallbacks(t *testing.T) {
 	}
 }
 
-func TestBufferShrinks(t *testing.T) {
+// offered is a source of parts that notes how many bytes it is asked for when a
+// part begins.
+type offered struct {
+	parts []string
+	at    int
+	sizes []int
+}
+
+func (o *offered) Read(b []byte) (int, error) {
+	if len(o.parts) == 0 {
+		return 0, io.EOF
+	}
+	if o.at == 0 {
+		o.sizes = append(o.sizes, len(b))
+	}
+	n := copy(b, o.parts[0][o.at:])
+	if o.at += n; o.at == len(o.parts[0]) {
+		o.parts, o.at = o.parts[1:], 0
+	}
+	return n, nil
+}
+
+func TestBufferFollowsTheTraffic(t *testing.T) {
 	long := strings.Repeat("b", 100<<10)
-	big := "<a xmlns='" + long + "'>" + long + "</a>"
-	r := NewReader(split(head+big+" ", len(head+big)), DefaultLimits())
+	src := &offered{parts: []string{
+		head, strings.Repeat(stanza, 200), "<a xmlns='" + long + "'>" + long + "</a>", "<a/>", "<b/>", "<c/>", "<d/>", " ",
+	}}
+	r := NewReader(src, DefaultLimits())
 	for {
 		if _, err := r.Next(); err != nil {
 			break
 		}
 	}
-	if n := len(r.buf) + cap(r.item.scope.text); n > 2*idleBuffer {
-		t.Errorf("idle buffers of %d bytes", n)
+	want := []int{idleBuffer, idleBuffer, busyBuffer, busyBuffer, busyBuffer, busyBuffer, busyBuffer, idleBuffer}
+	if diff := cmp.Diff(want, src.sizes); diff != "" {
+		t.Error(diff)
+	}
+	if n := cap(r.item.scope.text); n > idleBuffer {
+		t.Errorf("%d bytes for namespaces that are gone", n)
 	}
 }

@@ -56,14 +56,15 @@ func (s *scope) keep() {
 
 // enter declares what the tag t in b declares and checks its names.
 func (s *scope) enter(b []byte, t *tag, most int) *Error {
-	for _, a := range t.attrs {
+	for i := range t.attrs {
+		a := &t.attrs[i]
 		if !a.name.declares(b) {
 			continue
 		}
 		if len(s.binds) == most {
 			return excess("more namespace declarations in scope than the limit")
 		}
-		if err := s.declare(b, a); err != nil {
+		if err := s.declare(b, *a); err != nil {
 			return err
 		}
 	}
@@ -115,12 +116,14 @@ func (s *scope) resolve(prefix []byte) ([]byte, *Error) {
 // checkAttributes refuses undeclared prefixes and two attributes of one expanded
 // name (Namespaces in XML §6.3).
 func (s *scope) checkAttributes(b []byte, attrs []attribute) *Error {
-	for i, a := range attrs {
-		if err := s.checkPrefix(b, a.name); err != nil {
+	for i := range attrs {
+		q := attrs[i].name
+		if err := s.checkPrefix(b, q); err != nil {
 			return err
 		}
-		for _, other := range attrs[:i] {
-			if s.same(b, a.name, other.name) {
+		local := q.local(b)
+		for j := range i {
+			if other := attrs[j].name; bytes.Equal(local, other.local(b)) && s.same(b, q, other) {
 				return malformed("two attributes with one name")
 			}
 		}
@@ -137,12 +140,9 @@ func (s *scope) checkPrefix(b []byte, q qname) *Error {
 	return err
 }
 
-// same compares the expanded names of two attributes. An attribute without a
-// prefix is in no namespace.
+// same compares the namespaces of two attributes with one local name. An
+// attribute without a prefix is in no namespace.
 func (s *scope) same(b []byte, x, y qname) bool {
-	if !bytes.Equal(x.local(b), y.local(b)) {
-		return false
-	}
 	p, q := x.prefix(b), y.prefix(b)
 	if len(p) == 0 || len(q) == 0 || x.declares(b) || y.declares(b) {
 		return bytes.Equal(p, q)

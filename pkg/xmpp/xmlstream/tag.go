@@ -32,55 +32,65 @@ func (t *tag) parse(b []byte, from, end int, lim *Limits) *Error {
 
 // readAttributes appends the attributes of b[i:], at most most of them.
 func readAttributes(b []byte, i int, attrs []attribute, most int) ([]attribute, *Error) {
-	for skipSpace(b, i) < len(b) {
-		if len(attrs) == most {
+	for {
+		at := skipSpace(b, i)
+		switch {
+		case at == len(b):
+			return attrs, nil
+		case at == i:
+			return attrs, malformed("no white space between name and attributes")
+		case len(attrs) == most:
 			return attrs, excess("more attributes in one tag than the limit")
 		}
-		a, err := readAttribute(b, i)
-		if err != nil {
+		attrs = append(attrs, attribute{start: i})
+		a := &attrs[len(attrs)-1]
+		if err := a.read(b, at); err != nil {
 			return attrs, err
 		}
-		attrs = append(attrs, a)
 		i = a.end + 1
 	}
-	return attrs, nil
 }
 
-// readAttribute reads white space, name, equals sign and quoted value at b[i:].
-func readAttribute(b []byte, i int) (attribute, *Error) {
-	a := attribute{start: i}
-	at := skipSpace(b, i)
-	if at == i {
-		return a, malformed("no white space between name and attributes")
-	}
+// read reads name, equals sign and quoted value at b[at:].
+func (a *attribute) read(b []byte, at int) *Error {
 	var err *Error
 	if a.name, err = readName(b, at); err != nil {
-		return a, err
+		return err
 	}
 	at = skipSpace(b, a.name.end)
 	if at == len(b) || b[at] != '=' {
-		return a, malformed("attribute without a value")
+		return malformed("attribute without a value")
 	}
 	at = skipSpace(b, at+1)
 	if at == len(b) || b[at] != '"' && b[at] != '\'' {
-		return a, malformed("attribute value without quotes")
+		return malformed("attribute value without quotes")
 	}
 	a.value = at + 1
 	n := bytes.IndexByte(b[a.value:], b[at])
 	if n < 0 {
-		return a, malformed("attribute value without its closing quote")
+		return malformed("attribute value without its closing quote")
 	}
 	a.end = a.value + n
-	return a, checkChars(b[a.value:a.end], true)
+	return checkChars(b[a.value:a.end], inValue)
 }
 
-// readEndTag reads the name of the end tag b[from:end].
-func readEndTag(b []byte, from, end int) (qname, *Error) {
-	q, err := readName(b[:end-1], from+2)
-	if err == nil && skipSpace(b, q.end) != end-1 {
-		err = malformed("end tag with more than a name")
+// checkEndTag checks that b is the end tag of the name want.
+func checkEndTag(b, want []byte) *Error {
+	const start = len("</")
+	b = b[:len(b)-1]
+	if len(want) > 0 && bytes.Equal(b[start:], want) {
+		return nil
 	}
-	return q, err
+	q, err := readName(b, start)
+	switch {
+	case err != nil:
+		return err
+	case skipSpace(b, q.end) != len(b):
+		return malformed("end tag with more than a name")
+	case !bytes.Equal(q.raw(b), want):
+		return malformed("end tag that does not match its start tag")
+	}
+	return nil
 }
 
 // checkDeclaration checks the XML declaration b, from <?xml to ?> (XML 1.0 §2.8).

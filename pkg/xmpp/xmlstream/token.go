@@ -66,20 +66,30 @@ func (t *tokens) until(b []byte, mark string, skip int) int {
 	return 0
 }
 
-// tag looks for the > that is not in an attribute value.
+// tag looks for the > that is not in an attribute value. A < in a value is found
+// when the value is checked.
 func (t *tokens) tag(b []byte) (int, *Error) {
-	for i := max(t.start+1, t.seen); i < len(b); i++ {
-		switch c := b[i]; {
-		case c == '<':
-			return 0, malformed("< inside of a tag; write &lt;")
-		case c == t.quote:
+	i := max(t.start+1, t.seen)
+	for i < len(b) {
+		if t.quote != 0 {
+			n := bytes.IndexByte(b[i:], t.quote)
+			if n < 0 {
+				break
+			}
+			i += n + 1
 			t.quote = 0
-		case t.quote != 0:
-		case c == '"' || c == '\'':
-			t.quote = c
+			continue
+		}
+		switch c := b[i]; {
+		case c > '>':
 		case c == '>':
 			return i + 1, nil
+		case c == '<':
+			return 0, malformed("< inside of a tag; write &lt;")
+		case c == '"' || c == '\'':
+			t.quote = c
 		}
+		i++
 	}
 	t.seen = len(b)
 	return 0, nil
