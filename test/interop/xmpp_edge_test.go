@@ -38,12 +38,20 @@ func bothKinds() []xmppStandSpec {
 func newXMPPStand(t *testing.T, spec xmppStandSpec) *xmppStand {
 	t.Helper()
 	s := startXMPPEdge(t, spec)
+	s.startPartner(t)
 	s.pool = s.startXMPP(t, s.xmppMember(t, s.spec.pool, xmppFirst, s.spec.mode))
-	s.bob, s.carol = s.newUser(t, "bob", s.partner), s.newUser(t, "carol", s.pool)
+	s.carol = s.newUser(t, "carol", s.pool)
 	return s
 }
 
-// startXMPPEdge starts edged and the partner, but no pool.
+// startPartner starts the partner's server and its user.
+func (s *xmppStand) startPartner(t *testing.T) {
+	t.Helper()
+	s.partner = s.startXMPP(t, s.xmppPeer(t, s.spec.partner, xmppPartner, "jabber.example", s.spec.way, "bob"))
+	s.bob = s.newUser(t, "bob", s.partner)
+}
+
+// startXMPPEdge starts edged, but neither partner nor pool.
 func startXMPPEdge(t *testing.T, spec xmppStandSpec) *xmppStand {
 	t.Helper()
 	if spec.way.name == "" {
@@ -63,7 +71,6 @@ func startXMPPEdge(t *testing.T, spec xmppStandSpec) *xmppStand {
 	config := s.configureXMPP(t)
 	s.requireXMPP(t, config)
 	s.edge = s.runEdge(t, config)
-	s.partner = s.startXMPP(t, s.xmppPeer(t, spec.partner, xmppPartner, "jabber.example", spec.way, "bob"))
 	return s
 }
 

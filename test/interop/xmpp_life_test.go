@@ -67,12 +67,12 @@ func TestXMPPMemberKilled(t *testing.T) {
 		t.Run(spec.name(), func(t *testing.T) {
 			t.Parallel()
 			s := startXMPPEdge(t, spec)
+			s.startPartner(t)
 			members := map[*xmppUser]*xmppServer{}
 			for _, host := range spec.members {
 				member := s.startXMPP(t, s.xmppMember(t, spec.pool, host, "mint"))
 				members[s.newUser(t, "carol", member)] = member
 			}
-			s.bob = s.newUser(t, "bob", s.partner)
 			first := s.whoHears(t, members, "to the first")
 			members[first].kill()
 			delete(members, first)

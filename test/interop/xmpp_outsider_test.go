@@ -1,0 +1,140 @@
+package interop
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+
+	"edged/internal/lab/xmpppeer"
+)
+
+// outsider is jabber.example as the test plays it: it sends what no stock server
+// would, and sees every answer as it comes.
+type outsider struct {
+	*xmpppeer.Server
+	bob  *xmpppeer.User
+	sent int
+}
+
+// newOutsider listens where the DNS has jabber.example, and sends everything to
+// the server at that place.
+func (w *world) newOutsider(t *testing.T, to string) *outsider {
+	t.Helper()
+	cert := w.roots.Issue(leaf("jabber.example")).TLS
+	o := &outsider{Server: xmpppeer.NewServer(xmpppeer.Config{
+		Domains:      []string{"jabber.example"},
+		Certificates: map[string]*tls.Certificate{"": &cert},
+		Resolve: func(context.Context, string) (xmpppeer.Hop, error) {
+			return xmpppeer.Hop{Addr: w.place(to).String()}, nil
+		},
+	})}
+	t.Cleanup(o.Close)
+	listener, err := net.Listen("tcp", w.place(xmppPartner).String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.ServeStartTLS(listener)
+	o.bob = o.User("bob@jabber.example")
+	return o
+}
+
+// approaches are all the ways to ask whether somebody is there.
+var approaches = []xmpppeer.Stanza{
+	{Type: "chat", Payload: "<body>hello</body>"},
+	{Type: "normal", Payload: "<body>hello</body>"},
+	{Type: "headline", Payload: "<body>hello</body>"},
+	{Type: "groupchat", Payload: "<body>hello</body>"},
+	{Kind: "iq", Type: "get", Payload: "<ping xmlns='urn:xmpp:ping'/>"},
+	{Kind: "iq", Type: "get", Payload: "<query xmlns='jabber:iq:version'/>"},
+	{Kind: "iq", Type: "get", Payload: "<query xmlns='jabber:iq:last'/>"},
+	{Kind: "iq", Type: "get", Payload: "<query xmlns='http://jabber.org/protocol/disco#info'/>"},
+	{Kind: "iq", Type: "get", Payload: "<query xmlns='http://jabber.org/protocol/disco#items'/>"},
+	{Kind: "iq", Type: "get", Payload: "<vCard xmlns='vcard-temp'/>"},
+	{Kind: "iq", Type: "get", Payload: "<pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='urn:xmpp:avatar:metadata'/></pubsub>"},
+	{Kind: "iq", Type: "set", Payload: "<query xmlns='urn:example:nothing'/>"},
+	{Kind: "presence"},
+	{Kind: "presence", Type: "unavailable"},
+	{Kind: "presence", Type: "probe"},
+	{Kind: "presence", Type: "subscribe"},
+	{Kind: "presence", Type: "subscribed"},
+	{Kind: "presence", Type: "unsubscribe"},
+	{Kind: "presence", Type: "unsubscribed"},
+}
+
+// asText is the approach as one reads it.
+func asText(s xmpppeer.Stanza) string {
+	kind := s.Kind
+	if kind == "" {
+		kind = "message"
+	}
+	text := strings.TrimSpace(kind + " " + s.Type)
+	if s.Kind == "iq" {
+		_, space, _ := strings.Cut(s.Payload, "xmlns='")
+		space, _, _ = strings.Cut(space, "'")
+		text += " " + space
+	}
+	return text
+}
+
+// approach sends the stanza to somebody, and returns what came back before the
+// answer to a later ping of dave, who is known: whoever answers for somebody, edged
+// or the pool, answers for him too.
+func (o *outsider) approach(t *testing.T, s xmpppeer.Stanza, to string) []*xmpppeer.Element {
+	t.Helper()
+	o.sent++
+	s.From, s.To, s.ID = "bob@jabber.example/desk", to, fmt.Sprint("approach-", o.sent)
+	o.send(t, s)
+	fence := xmpppeer.Stanza{
+		Kind: "iq", Type: "get", From: "bob@jabber.example/desk", To: "dave@contoso.com", ID: fmt.Sprint("fence-", o.sent),
+		Payload: "<ping xmlns='urn:xmpp:ping'/>",
+	}
+	o.send(t, fence)
+	var answers []*xmpppeer.Element
+	for {
+		answer, err := o.bob.Receive(soon(t))
+		if err != nil {
+			t.Fatalf("%s to %s: no answer to the ping behind it: %v", asText(s), to, err)
+		}
+		if answer.Attr("id") == fence.ID {
+			return answers
+		}
+		answers = append(answers, answer)
+	}
+}
+
+func (o *outsider) send(t *testing.T, s xmpppeer.Stanza) {
+	t.Helper()
+	if err := o.SendRaw(soon(t), "jabber.example", "contoso.com", s.String()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// seen is what an outsider learns from the answers, in words: everything but ids.
+func seen(answers []*xmpppeer.Element, to string) string {
+	if len(answers) == 0 {
+		return "nothing"
+	}
+	var texts []string
+	for _, e := range answers {
+		text := strings.TrimSpace(e.Name + " " + e.Attr("type"))
+		if fault := e.Child("error", xmpppeer.NSServer); fault != nil {
+			text += " " + fault.Attr("type") + " " + e.Condition()
+			if by := fault.Attr("by"); by != "" {
+				text += " by " + by
+			}
+			if said := fault.Child("text", xmpppeer.NSStanzaErrors); said != nil {
+				text += fmt.Sprintf(" %q", said.Text)
+			}
+		}
+		for _, c := range e.Children {
+			if c.Name != "error" {
+				text += " <" + c.Name + ">"
+			}
+		}
+		texts = append(texts, text+" from "+strings.ReplaceAll(e.Attr("from"), bare(to), "the user"))
+	}
+	return strings.Join(texts, "; ")
+}
