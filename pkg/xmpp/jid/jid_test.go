@@ -151,6 +151,10 @@ func TestParseAllocates(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { _, _ = jid.Parse("juliet@example.com/Balcony 1") }); n != 0 {
 		t.Errorf("%v allocations for an address in lower-case ASCII", n)
 	}
+	octets := []byte("juliet@example.com/Balcony 1")
+	if n := testing.AllocsPerRun(100, func() { _, _ = jid.Parse(octets) }); n != 1 {
+		t.Errorf("%v allocations for octets in lower-case ASCII; the copy is one", n)
+	}
 }
 
 // FuzzParse: what is written stays, and the canonical form is a fixed point.
@@ -190,6 +194,15 @@ func BenchmarkParse(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				if _, err := jid.Parse(bb.in); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(bb.name+" octets", func(b *testing.B) {
+			octets := []byte(bb.in)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := jid.Parse(octets); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -22,6 +22,9 @@ var caseMapped = precis.NewIdentifier(precis.FoldWidth, precis.LowerCase(), prec
 
 // localpart enforces RFC 7622 §3.3.
 func localpart(s string) (string, error) {
+	if len(s) <= maxPart && usual(s) {
+		return s, nil
+	}
 	if err := checkLocal(s); err != nil {
 		return "", err
 	}
@@ -37,6 +40,17 @@ func localpart(s string) (string, error) {
 	}
 	// Once more, because a fullwidth @ has become an @ by now.
 	return mapped, checkLocal(mapped)
+}
+
+// usual tells whether s is of lower-case letters, digits, dots and hyphens, as
+// nearly all localparts are: there is nothing to look up and nothing to change.
+func usual(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '.' && c != '-' {
+			return false
+		}
+	}
+	return s != ""
 }
 
 func checkLocal(s string) error {

@@ -22,5 +22,8 @@
 // names them, because the element says nothing on another stream without them
 // (RFC 6120 §4.8.5). Prefixes inside of text and attribute values are not seen.
 //
+// What is inside of an element is looked at only on demand, by Child, Children, At
+// and Text; ParseElement reads a stanza that was kept.
+//
 // What a namespace, an attribute or an element means is left to the caller.
 package xmlstream
