@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"edged/bench/stage"
 )
@@ -60,13 +61,16 @@ func between(page, text string) (string, error) {
 
 func (s *suite) markdown() string {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "Medians of %d interleaved rounds, taken %s.\n\n", s.rounds, s.circumstances)
+	fmt.Fprintf(&b, "Medians of %d interleaved rounds, taken on %s. Meanwhile others used %.0f %% of the machine.\n\n",
+		s.rounds, time.Now().Format(time.DateOnly), 100*stage.Look().Others(s.began))
 	b.WriteString(row("target", "wanted", "measured", "") + row("---", "---", "---", "---"))
 	for _, t := range targets() {
 		b.WriteString(t.verdict(s.figures))
 	}
 	for _, t := range tables() {
-		b.WriteString("\n" + t.markdown(s.figures))
+		if s.does(t.part) {
+			b.WriteString("\n" + t.markdown(s.figures))
+		}
 	}
 	if len(s.figures.missing) > 0 {
 		b.WriteString("\nNot measured:\n\n")

@@ -28,7 +28,7 @@ func (s *suite) component(ctx context.Context, addr, name string) (*component, e
 	if c := s.components[name]; c != nil {
 		return c, nil
 	}
-	opened, err := wire.Component(ctx, addr, name, stage.Secret)
+	opened, err := wire.Component(ctx, addr, name, stage.Secret(name))
 	if err != nil {
 		return nil, err
 	}
@@ -56,12 +56,12 @@ func (s *suite) servers(ctx context.Context) {
 
 func (s *suite) pair(ctx context.Context, who string) error {
 	needs := []string{prosody, ejabberd}
-	here, there := stage.ProsodyOwn, stage.EjabOwn
+	here, there, gate := stage.ProsodyOwn, stage.EjabOwn, stage.EjabberdComp
 	if who == edged {
-		needs, here, there = append(needs, edged), stage.ProsodyFar, stage.EjabFar
+		needs, here, there, gate = append(needs, edged), stage.ProsodyFar, stage.EjabFar, stage.EjabberdEdge
 	}
 	for _, name := range needs {
-		if err := s.runs(name); err != nil {
+		if err := s.runs(ctx, name); err != nil {
 			return err
 		}
 	}
@@ -69,7 +69,7 @@ func (s *suite) pair(ctx context.Context, who string) error {
 	if err != nil {
 		return err
 	}
-	far, err := s.component(ctx, stage.EjabberdComp, there)
+	far, err := s.component(ctx, gate, there)
 	if err != nil {
 		return err
 	}

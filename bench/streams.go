@@ -114,7 +114,7 @@ func (s *suite) way(ctx context.Context, who string) (*way, error) {
 		return w, nil
 	}
 	if who != straight {
-		if err := s.runs(who); err != nil {
+		if err := s.runs(ctx, who); err != nil {
 			return nil, err
 		}
 	}

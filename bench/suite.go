@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"sync"
-	"time"
 
 	"edged/bench/load"
 	"edged/bench/stage"
@@ -31,8 +30,7 @@ const (
 type suite struct {
 	plan
 	world *stage.World
-	// circumstances is when the run was, and how busy the machine was before it.
-	circumstances string
+	began stage.Usage
 
 	out     io.Writer
 	figures *figures
@@ -53,7 +51,7 @@ type suite struct {
 
 func newSuite(w *stage.World, p plan, out io.Writer) *suite {
 	return &suite{
-		plan: p, world: w, circumstances: time.Now().Format("2006-01-02") + "; load average before: " + stage.Load(),
+		plan: p, world: w, began: stage.Look(),
 		out: out, figures: newFigures(), programs: map[string]*stage.Process{},
 		partner: w.Cert(stage.Partner, "*."+stage.Partner), pool: w.Cert(stage.Pool),
 		flows: map[string]*load.Flow{}, ways: map[string]*way{}, components: map[string]*component{},
@@ -112,6 +110,7 @@ func (s *suite) lose(name string) {
 	}
 }
 
+// stop ends everything.
 func (s *suite) stop() {
 	for _, f := range s.closing {
 		f()
@@ -121,12 +120,15 @@ func (s *suite) stop() {
 	}
 }
 
-// runs says why a program does not run.
-func (s *suite) runs(name string) error {
+// runs starts a program that does not run yet, unless that has failed before.
+func (s *suite) runs(ctx context.Context, name string) error {
 	if s.programs[name] != nil {
 		return nil
 	}
-	return fmt.Errorf("%s does not run", name)
+	if s.renew(ctx, name) != nil {
+		return fmt.Errorf("%s does not run", name)
+	}
+	return nil
 }
 
 // listen opens the sink.

@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
+	"time"
 )
 
 // Machine says on what kind of machine the run is.
@@ -32,11 +34,38 @@ func Versions(edged string) []string {
 	return all
 }
 
-// Load is how many processes wanted to run during the last minute: more than a
-// few tenths and somebody else is at work.
-func Load() string {
-	load, _, _ := strings.Cut(field("/proc/loadavg", ""), " ")
-	return load
+// Usage is CPU time at one moment.
+type Usage struct{ all, busy, ours time.Duration }
+
+// Look reads what the machine has spent and what this process and its ended
+// children have.
+func Look() Usage {
+	var u Usage
+	for i, text := range strings.Fields(field("/proc/stat", "cpu ")) {
+		n, _ := strconv.Atoi(text)
+		spent := time.Duration(n) * time.Second / ticks
+		if i > 7 { // guests, which are in the first two already
+			break
+		}
+		u.all += spent
+		if i != 3 && i != 4 { // idle, and waiting for a disk
+			u.busy += spent
+		}
+	}
+	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
+		var r syscall.Rusage
+		if err := syscall.Getrusage(who, &r); err == nil {
+			u.ours += time.Duration(r.Utime.Nano() + r.Stime.Nano())
+		}
+	}
+	return u
+}
+
+// Others is the share of the machine that others have used since before, from 0
+// to 1.
+func (u Usage) Others(before Usage) float64 {
+	others := (u.busy - before.busy) - (u.ours - before.ours)
+	return max(0, float64(others)/float64(max(1, u.all-before.all)))
 }
 
 // field is the rest of the first line that begins with key.

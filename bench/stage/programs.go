@@ -16,6 +16,9 @@ import (
 // IdleDomain is the domain of quiet partner i, below MaxIdle.
 func IdleDomain(i int) string { return fmt.Sprintf("quiet%03d.example", i) }
 
+// Secret is the password of a component.
+func Secret(component string) string { return "secret of " + component }
+
 // Edged runs the release build with the limits it has by default.
 func (w *World) Edged(ctx context.Context, binary string) (*Process, error) {
 	quiet := make([]string, MaxIdle)
@@ -84,7 +87,7 @@ func (w *World) Ejabberd(ctx context.Context) (*Process, error) {
 		"erl", "-noinput", "+K", "true", "+P", "250000",
 		"-mnesia", "dir", fmt.Sprintf("%q", w.file("mnesia")), "-s", "ejabberd",
 	}
-	return w.started(ctx, "ejabberd", env, argv, Ejabberd, EjabberdComp)
+	return w.started(ctx, "ejabberd", env, argv, Ejabberd, EjabberdComp, EjabberdEdge)
 }
 
 // Role runs another part of this program: cut, copy or drop.

@@ -29,7 +29,8 @@ const (
 	Sink         = "127.0.3.3:5269"
 	SinkBare     = "127.0.3.3:5270" // begins with TLS and has no XMPP in it
 	Ejabberd     = "127.0.3.4:5269"
-	EjabberdComp = "127.0.3.4:5347"
+	EjabberdComp = "127.0.3.4:5347" // for EjabOwn
+	EjabberdEdge = "127.0.3.4:5348" // for EjabFar
 	Prosody      = "127.0.3.5:5269"
 	ProsodyComp  = "127.0.3.5:5347"
 	Cutter       = "127.0.3.6:5269"
@@ -46,7 +47,6 @@ const (
 	ProsodyOwn = "direct.prosody.example"  // one that ejabberd reaches without edged
 	EjabFar    = "edge.ejabberd.example"   // ours, a component of ejabberd behind edged
 	EjabOwn    = "direct.ejabberd.example" // one that Prosody reaches without edged
-	Secret     = "as the components say it"
 	MaxIdle    = 500
 )
 

@@ -23,6 +23,6 @@ unbound = { resolvconf = false, hoststxt = false, forward = "{{.DNS}}",
 
 VirtualHost "prosody.example"
 Component "{{.Far}}"
-	component_secret = "{{.Secret}}"
+	component_secret = "{{call .Secret .Far}}"
 Component "{{.Own}}"
-	component_secret = "{{.Secret}}"
+	component_secret = "{{call .Secret .Own}}"
