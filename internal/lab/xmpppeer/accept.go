@@ -4,32 +4,37 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/base64"
-	"errors"
-	"fmt"
 	"net"
 	"strings"
 )
 
 // The features that a receiving side may send, for SendFeatures.
 const (
-	OfferTLS         = "<starttls xmlns='" + NSTLS + "'/>"
-	RequireTLS       = "<starttls xmlns='" + NSTLS + "'><required/></starttls>"
-	OfferExternal    = "<mechanisms xmlns='" + NSSASL + "'><mechanism>EXTERNAL</mechanism></mechanisms>"
-	OfferDialback    = "<dialback xmlns='" + NSDialbackFeature + "'/>"
-	OfferErrors      = "<dialback xmlns='" + NSDialbackFeature + "'><errors/></dialback>" // dialback with its errors
-	OfferBidi        = "<bidi xmlns='" + NSBidiFeature + "'/>"
-	OfferManagement  = "<sm xmlns='" + NSManagement + "'/>"
-	featuresStart    = "<stream:features>"
-	featuresEnd      = "</stream:features>"
-	tlsProceed       = "<proceed xmlns='" + NSTLS + "'/>"
-	saslSuccess      = "<success xmlns='" + NSSASL + "'/>"
-	externalMethod   = "EXTERNAL"
-	emptyInitialData = "="
+	OfferTLS        = "<starttls xmlns='" + NSTLS + "'/>"
+	RequireTLS      = "<starttls xmlns='" + NSTLS + "'><required/></starttls>"
+	OfferExternal   = "<mechanisms xmlns='" + NSSASL + "'><mechanism>EXTERNAL</mechanism></mechanisms>"
+	OfferDialback   = "<dialback xmlns='" + NSDialbackFeature + "'/>"
+	OfferErrors     = "<dialback xmlns='" + NSDialbackFeature + "'><errors/></dialback>" // dialback with its errors
+	OfferBidi       = "<bidi xmlns='" + NSBidiFeature + "'/>"
+	OfferManagement = "<sm xmlns='" + NSManagement + "'/>"
+)
+
+// What the steps answer.
+const (
+	tlsProceed  = "<proceed xmlns='" + NSTLS + "'/>"
+	saslSuccess = "<success xmlns='" + NSSASL + "'/>"
+)
+
+// external is the mechanism, emptyInitial the initial data of RFC 6120 §6.4.2 that stands
+// for none.
+const (
+	external     = "EXTERNAL"
+	emptyInitial = "="
 )
 
 // SendFeatures sends features holding the given ones, OfferTLS and so on.
 func (s *Stream) SendFeatures(offers ...string) error {
-	return s.Send(featuresStart, strings.Join(offers, ""), featuresEnd)
+	return s.Send("<stream:features>", strings.Join(offers, ""), "</stream:features>")
 }
 
 // Answer reads the other side's header and answers it with h. Where h leaves them
@@ -69,13 +74,13 @@ func (s *Stream) ExpectAuth(ctx context.Context) (string, error) {
 // authzid returns the authorization identity of a request for EXTERNAL, "" for the
 // empty one (RFC 6120 §6.3.8).
 func authzid(auth *Element) (string, error) {
-	if m := auth.Attr("mechanism"); m != externalMethod {
+	if m := auth.Attr("mechanism"); m != external {
 		return "", &SASLError{Condition: "invalid-mechanism", Text: m}
 	}
 	switch auth.Text {
 	case "":
 		return "", &SASLError{Condition: "malformed-request", Text: "no initial data"}
-	case emptyInitialData:
+	case emptyInitial:
 		return "", nil
 	}
 	id, err := base64.StdEncoding.DecodeString(auth.Text)
@@ -175,29 +180,4 @@ func (o AcceptOptions) secure(ctx context.Context, s *Stream, c *tls.Config) err
 		return err
 	}
 	return s.Proceed(ctx, c)
-}
-
-// step is one step of the walk to a usable stream.
-type step struct {
-	name Step
-	do   func() error
-}
-
-// walk takes the steps that the mode has, up to until.
-func walk(steps []step, mode Mode, until Step) error {
-	for _, st := range steps {
-		if !mode.has(st.name) {
-			continue
-		}
-		if err := st.do(); err != nil {
-			return fmt.Errorf("%s: %w", st.name, err)
-		}
-		if st.name == until {
-			return nil
-		}
-	}
-	if until != Ready && until != "" {
-		return errors.New("xmpppeer: the mode has no step " + string(until))
-	}
-	return nil
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// goodbye bounds how long Close waits for the other side to take the end tag.
+// goodbye bounds how long the other side has to take the last words.
 const goodbye = time.Second
 
 // End sends the stream's end tag and keeps the connection (RFC 6120 §4.4).

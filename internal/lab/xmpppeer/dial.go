@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
+	"fmt"
 	"net"
 	"strings"
 )
@@ -114,3 +116,28 @@ func (o DialOptions) tls() *tls.Config {
 
 // newID returns something that nobody guesses, for streams and stanzas.
 func newID() string { return strings.ToLower(rand.Text()) }
+
+// step is one step of the walk to a usable stream.
+type step struct {
+	name Step
+	do   func() error
+}
+
+// walk takes the steps that the mode has, up to until.
+func walk(steps []step, mode Mode, until Step) error {
+	for _, st := range steps {
+		if !mode.has(st.name) {
+			continue
+		}
+		if err := st.do(); err != nil {
+			return fmt.Errorf("%s: %w", st.name, err)
+		}
+		if st.name == until {
+			return nil
+		}
+	}
+	if until != Ready && until != "" {
+		return errors.New("xmpppeer: the mode has no step " + string(until))
+	}
+	return nil
+}

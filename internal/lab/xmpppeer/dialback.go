@@ -11,7 +11,7 @@ import (
 )
 
 // DialbackKey makes the key that proves to receiving that originating opened the stream
-// with that id (XEP-0185 §3).
+// with that id (XEP-0185).
 func DialbackKey(secret, receiving, originating, id string) string {
 	hashed := sha256.Sum256([]byte(secret))
 	mac := hmac.New(sha256.New, []byte(hex.EncodeToString(hashed[:])))
@@ -57,7 +57,7 @@ func (l *link) agreedBidi() bool {
 	return l.bidi
 }
 
-// answerVerify plays the authoritative server (XEP-0220 §2.3.1).
+// answerVerify plays the authoritative server (XEP-0220 §2.2).
 func (l *link) answerVerify(e *Element) error {
 	typ := "invalid"
 	want := DialbackKey(l.srv.cfg.Secret, strings.ToLower(e.Attr("from")), strings.ToLower(e.Attr("to")), e.Attr("id"))
@@ -83,7 +83,7 @@ func (l *link) checkResult(e *Element) error {
 		return l.judge(e, "error", "item-not-found")
 	}
 	l.srv.wg.Go(func() {
-		ctx, cancel := l.srv.bounded(context.Background())
+		ctx, cancel := l.srv.bounded(context.Background(), verifying)
 		defer cancel()
 		err := l.srv.verify(ctx, domainOf(e.Attr("to")), domainOf(e.Attr("from")), l.streamID(), strings.TrimSpace(e.Text))
 		if err := l.judge(e, verdictOf(err), conditionOf(err)); err != nil {
@@ -179,7 +179,7 @@ func (l *link) ended() error {
 }
 
 // verify asks the authoritative server of a domain about a key, on the stream that is
-// there or on a new connection (XEP-0220 §2.2.2).
+// there or on a new connection (XEP-0220 §2.2.1).
 func (s *Server) verify(ctx context.Context, local, remote, id, key string) error {
 	var l *link
 	if !s.cfg.FreshVerify {

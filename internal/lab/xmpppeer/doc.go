@@ -43,4 +43,5 @@
 //
 // Nothing here looks at the clock but for deadlines, nothing polls, and everything ends
 // on Close: Pipe and Network give connections in memory, for tests under testing/synctest.
+// There the year is 2000: make authorities and certificates inside the bubble as well.
 package xmpppeer

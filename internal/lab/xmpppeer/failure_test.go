@@ -28,7 +28,7 @@ func two(t *testing.T, changeA, changeB func(*xmpppeer.Config)) (a, b *xmpppeer.
 func asIs(*xmpppeer.Config) {}
 
 func dialback(c *xmpppeer.Config) {
-	c.Dialback, c.DialbackErrors, c.External = true, true, xmpppeer.OfferNever
+	c.Dialback, c.DialbackErrors, c.External = true, true, xmpppeer.ExternalNever
 }
 
 // more returns a change with another one behind it.
@@ -61,7 +61,7 @@ func TestSendingFails(t *testing.T) {
 		text string // otherwise part of the error
 	}{
 		"unknown domain":    {asIs, asIs, "x@nowhere.example", nil, "no such domain"},
-		"nothing in common": {asIs, func(c *xmpppeer.Config) { c.External = xmpppeer.OfferNever }, bob, nil, "no way to authenticate"},
+		"nothing in common": {asIs, func(c *xmpppeer.Config) { c.External = xmpppeer.ExternalNever }, bob, nil, "no way to authenticate"},
 		"no TLS":            {asIs, func(c *xmpppeer.Config) { c.TLS = xmpppeer.WithoutTLS }, bob, nil, "offers no TLS"},
 		"EXTERNAL refused": {
 			asIs, func(c *xmpppeer.Config) { c.RefuseExternal = true }, bob,
@@ -81,7 +81,7 @@ func TestSendingFails(t *testing.T) {
 		},
 		"key unanswered": {
 			more(dialback, func(c *xmpppeer.Config) { c.Authority = xmpppeer.SayNought }), dialback, bob,
-			nil, "deadline",
+			&xmpppeer.DialbackError{Type: "error", Condition: "remote-server-timeout"}, "",
 		},
 		"too long": {
 			asIs, func(c *xmpppeer.Config) { c.MaxBytes = 4000 }, bob, nil, "takes 4000",
@@ -214,10 +214,11 @@ func TestGoesOnAfterTheStreamIsLost(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a, b := two(t, asIs, asIs)
+				from, to := a.User(alice), b.User(bob)
 				for range 2 {
-					_, err := a.User(alice).Message(t.Context(), bob, "hello")
+					_, err := from.Message(t.Context(), bob, "hello")
 					must(t, err)
-					_, err = b.User(bob).Receive(t.Context())
+					_, err = to.Receive(t.Context())
 					must(t, err)
 					lose(b)
 					synctest.Wait()
@@ -262,7 +263,9 @@ func TestCloseEndsWhatWaits(t *testing.T) {
 		default:
 		}
 		a.Close()
-		<-sent
+		if err := <-sent; err == nil {
+			t.Error("the end of the server was no error")
+		}
 		if _, err := a.User(alice).Message(t.Context(), bob, "late"); err == nil {
 			t.Error("sent by a closed server")
 		}

@@ -49,7 +49,7 @@ func headerOf(e *Element, raw string) Header {
 }
 
 // SpeaksDialback says whether the header declares the dialback namespace, which is
-// how dialback is announced traditionally (XEP-0220 §2.4.2).
+// how dialback is announced traditionally (XEP-0220 §2.4).
 func (h Header) SpeaksDialback() bool {
 	for _, space := range h.Spaces {
 		if space == NSDialback {

@@ -21,7 +21,7 @@ func (l *link) serve(direct func(context.Context, *link) (bool, error)) {
 }
 
 func (l *link) begin(direct func(context.Context, *link) (bool, error)) error {
-	ctx, cancel := l.srv.bounded(context.Background())
+	ctx, cancel := l.srv.bounded(context.Background(), setup)
 	defer cancel()
 	tlsFirst, err := direct(ctx, l)
 	if err != nil {
@@ -117,11 +117,11 @@ func (l *link) offersExternal() bool {
 		return false
 	}
 	switch l.srv.cfg.External {
-	case OfferNever:
+	case ExternalNever:
 		return false
-	case OfferAlways:
+	case ExternalAlways:
 		return true
-	case OfferProven:
+	case ExternalProven:
 	}
 	return l.srv.proves(l.stream, l.remote)
 }
@@ -153,7 +153,7 @@ func (l *link) handleStartTLS() error {
 	if err := l.stream.Send(tlsProceed); err != nil {
 		return err
 	}
-	ctx, cancel := l.srv.bounded(context.Background())
+	ctx, cancel := l.srv.bounded(context.Background(), setup)
 	defer cancel()
 	if err := l.secure(ctx, false); err != nil {
 		return err
@@ -174,7 +174,7 @@ func (l *link) handleAuth(e *Element) error {
 	if err := l.stream.Succeed(); err != nil {
 		return err
 	}
-	ctx, cancel := l.srv.bounded(context.Background())
+	ctx, cancel := l.srv.bounded(context.Background(), setup)
 	defer cancel()
 	if err := l.greet(ctx); err != nil {
 		return err
@@ -201,7 +201,7 @@ func (l *link) refusal(id string, err error) *SASLError {
 	return nil
 }
 
-// handleBidi is XEP-0288 §2.2: it must come before authentication.
+// handleBidi is XEP-0288: it must come before authentication.
 func (l *link) handleBidi() error {
 	if !l.srv.cfg.Bidi || l.authenticated() {
 		return fatal("policy-violation")

@@ -143,7 +143,7 @@ func (l *link) complain(condition, inside string) {
 func (l *link) end() {
 	_ = l.stream.raw.SetWriteDeadline(time.Now().Add(goodbye)) // also frees who is writing
 	if l.stream.End() != nil {
-		l.stream.Drop() // TLS would wait for its own last words
+		_ = l.stream.Drop() // TLS would wait for its own last words
 	}
 	l.stream.Close()
 }

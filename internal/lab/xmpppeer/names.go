@@ -2,6 +2,7 @@ package xmpppeer
 
 import (
 	"encoding/xml"
+	"slices"
 	"strings"
 )
 
@@ -21,7 +22,7 @@ const (
 	NSManagement      = "urn:xmpp:sm:3"              // XEP-0198
 	NSLimits          = "urn:xmpp:stream-limits:0"   // XEP-0478
 	NSPing            = "urn:xmpp:ping"              // XEP-0199
-	NSErrors          = "urn:xmpp:errors"            // XEP-0205
+	NSErrors          = "urn:xmpp:errors"            // XEP-0182
 	nsXML             = "http://www.w3.org/XML/1998/namespace"
 )
 
@@ -36,9 +37,9 @@ func Escape(text string) string {
 // attributes prints name and value in turns; those without value are left out.
 func attributes(pairs ...string) string {
 	var b strings.Builder
-	for i := 0; i < len(pairs); i += 2 {
-		if pairs[i+1] != "" {
-			b.WriteString(" " + pairs[i] + "='" + Escape(pairs[i+1]) + "'")
+	for pair := range slices.Chunk(pairs, 2) {
+		if name, value := pair[0], pair[1]; value != "" {
+			b.WriteString(" " + name + "='" + Escape(value) + "'")
 		}
 	}
 	return b.String()

@@ -72,7 +72,7 @@ func (l *link) open(ctx context.Context) error {
 
 // dial opens a stream to a domain that stanzas can be sent on.
 func (s *Server) dial(ctx context.Context, local, remote string) (*link, error) {
-	ctx, cancel := s.bounded(ctx)
+	ctx, cancel := s.bounded(ctx, setup)
 	defer cancel()
 	l, err := s.connect(ctx, local, remote)
 	if err != nil {

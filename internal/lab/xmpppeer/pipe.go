@@ -182,7 +182,7 @@ func (d *deadline) set(h *half, t time.Time) {
 	default:
 		var timer *time.Timer
 		timer = time.AfterFunc(wait, func() {
-			h.shut(func(h *half) { d.passed = d.passed || d.timer == timer })
+			h.shut(func(*half) { d.passed = d.passed || d.timer == timer })
 		})
 		d.timer = timer
 	}

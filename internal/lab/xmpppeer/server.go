@@ -11,8 +11,13 @@ import (
 	"time"
 )
 
-// setup bounds everything up to a usable stream: connecting, TLS, EXTERNAL, dialback.
-const setup = 30 * time.Second
+// setup bounds everything up to a usable stream: connecting, TLS, EXTERNAL, dialback;
+// verifying bounds what the other side's verification takes of it: less, so that
+// who asked hears about its failure.
+const (
+	setup     = 30 * time.Second
+	verifying = 20 * time.Second
+)
 
 // Hop is where a server dials to reach a domain.
 type Hop struct {
@@ -30,14 +35,14 @@ const (
 	WithoutTLS  Policy = "none"     // neither offered nor used
 )
 
-// Offer says when a server offers SASL EXTERNAL.
-type Offer string
+// ExternalOffer says when a server offers SASL EXTERNAL.
+type ExternalOffer string
 
-// The ways to offer EXTERNAL. The zero value means OfferProven.
+// The ways to offer EXTERNAL. The zero value means ExternalProven.
 const (
-	OfferProven Offer = "proven" // if the certificate proves the domain: what Prosody does
-	OfferAlways Offer = "always" // and says no afterwards: what ejabberd does
-	OfferNever  Offer = "never"
+	ExternalProven ExternalOffer = "proven" // if the certificate proves the domain: what Prosody does
+	ExternalAlways ExternalOffer = "always" // and says no afterwards: what ejabberd does
+	ExternalNever  ExternalOffer = "never"
 )
 
 // Authority is how a server answers when asked whether a dialback key is its own.
@@ -63,23 +68,23 @@ type Config struct {
 	// Dial connects; nil means TCP.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 
-	TLS             Policy
-	External        Offer
-	RefuseExternal  bool // answers EXTERNAL with not-authorized
-	AvoidExternal   bool // does not use EXTERNAL where it is offered
-	Dialback        bool // in all three roles; without it certificates must prove both sides
-	DialbackErrors  bool // announces them and uses them (XEP-0220 §2.4)
-	RequireProof    bool // with Dialback: the certificate must prove the other side as well
-	FreshVerify     bool // opens a connection for every verification, as ejabberd does, even beside a usable stream
-	Authority       Authority
-	Secret          string // of dialback keys; "" = drawn at random
-	Management      bool   // XEP-0198: offered, and enabled where offered
-	WithholdAcks    bool   // never answers a request for an acknowledgement
-	Bidi            bool   // XEP-0288: offered, and used where offered
-	MaxBytes        int    // XEP-0478: announced, and enforced with policy-violation; 0 = no limit
-	IdleSeconds     int    // XEP-0478: announced only; 0 = not
-	IgnoreStrangers bool   // leaves stanzas for unknown users unanswered
-	InboxSize       int    // stanzas that wait for one user; when they do, the stream that brings more is not read on; 0 = 4096
+	TLS             Policy        // as listener and dialler
+	External        ExternalOffer // as listener
+	RefuseExternal  bool          // answers EXTERNAL with not-authorized
+	AvoidExternal   bool          // does not use EXTERNAL where it is offered
+	Dialback        bool          // in all three roles; without it certificates must prove both sides
+	DialbackErrors  bool          // announces them and uses them (XEP-0220 §2.4)
+	RequireProof    bool          // with Dialback: the certificate must prove the other side as well
+	FreshVerify     bool          // opens a connection for every verification, as ejabberd does, even beside a usable stream
+	Authority       Authority     // what it says about its own keys
+	Secret          string        // of dialback keys; "" = drawn at random
+	Management      bool          // XEP-0198: offered, and enabled where offered
+	WithholdAcks    bool          // never answers a request for an acknowledgement
+	Bidi            bool          // XEP-0288: offered, and used where offered
+	MaxBytes        int           // XEP-0478: announced, and enforced with policy-violation; 0 = no limit
+	IdleSeconds     int           // XEP-0478: announced only; 0 = not
+	IgnoreStrangers bool          // leaves stanzas for unknown users unanswered
+	InboxSize       int           // stanzas that wait for one user; when they do, the stream that brings more is not read on; 0 = 4096
 }
 
 // Server is a small XMPP server for some domains. Close it when done.
@@ -172,7 +177,7 @@ func (s *Server) keep(l *link) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		l.stream.Drop()
+		_ = l.stream.Drop()
 		return false
 	}
 	s.links[l] = true
@@ -227,7 +232,7 @@ func (s *Server) EndStreams() {
 func (s *Server) Cut() {
 	for _, l := range s.open() {
 		if l.stream.Reset() != nil {
-			l.stream.Drop()
+			_ = l.stream.Drop()
 		}
 	}
 }
@@ -261,9 +266,9 @@ func (s *Server) proves(st *Stream, domain string) bool {
 	return state != nil && proves(*state, s.cfg.Roots, domain) == nil
 }
 
-// bounded returns a context that ends with ctx, with the server and after setup.
-func (s *Server) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(ctx, setup)
+// bounded returns a context that ends with ctx, with the server and after a time.
+func (s *Server) bounded(ctx context.Context, after time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, after)
 	ctx, cut := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(s.life, func() { cut(errClosed) })
 	return ctx, func() { stop(); cut(nil); cancel() }

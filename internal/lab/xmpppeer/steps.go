@@ -35,7 +35,7 @@ func OffersExternal(features *Element) bool {
 		return false
 	}
 	for _, m := range mechanisms.Children {
-		if m.Is("mechanism", NSSASL) && m.Text == "EXTERNAL" {
+		if m.Is("mechanism", NSSASL) && m.Text == external {
 			return true
 		}
 	}
@@ -57,7 +57,7 @@ func (s *Stream) StartTLS(ctx context.Context, c *tls.Config) error {
 // External authenticates as authzid, "" being the empty one, and restarts the
 // stream: Open comes next (RFC 6120 §6.4, XEP-0178 §3). A refusal is a *SASLError.
 func (s *Stream) External(ctx context.Context, authzid string) error {
-	initial := "="
+	initial := emptyInitial
 	if authzid != "" {
 		initial = base64.StdEncoding.EncodeToString([]byte(authzid))
 	}
@@ -81,7 +81,7 @@ func (s *Stream) External(ctx context.Context, authzid string) error {
 	return &UnexpectedError{Want: "success", Got: answer}
 }
 
-// SendBidi asks for traffic both ways (XEP-0288 §2.2): after TLS, before authentication.
+// SendBidi asks for traffic both ways (XEP-0288): after TLS, before authentication.
 func (s *Stream) SendBidi() error { return s.Send("<bidi xmlns='" + NSBidi + "'/>") }
 
 // SendResult sends the dialback key of the domain from to the domain to (XEP-0220 §2.1.1).
@@ -103,7 +103,7 @@ func (s *Stream) Dialback(ctx context.Context, from, to, key string) error {
 }
 
 // SendVerify asks the authoritative server whether key is its own for the stream id
-// (XEP-0220 §2.2.2).
+// (XEP-0220 §2.2.1).
 func (s *Stream) SendVerify(from, to, id, key string) error {
 	return s.Send("<db:verify", attributes("from", from, "to", to, "id", id), ">", Escape(key), "</db:verify>")
 }

@@ -171,19 +171,20 @@ func (s *Stream) item(ctx context.Context, spaces bool) (itemKind, string, error
 		}
 		raw := string(s.in[:n])
 		s.in = s.in[n:]
-		switch {
-		case kind == itemNone:
+		switch kind {
+		case itemNone:
 			if err := s.fill(ctx); err != nil {
 				return itemNone, "", err
 			}
-		case kind == itemSpace:
+			continue
+		case itemSpace:
 			s.spaces += n
-			if spaces {
-				return kind, raw, nil
+			if !spaces {
+				continue
 			}
-		default:
-			return kind, raw, nil
+		case itemHeader, itemElement, itemEnd:
 		}
+		return kind, raw, nil
 	}
 }
 

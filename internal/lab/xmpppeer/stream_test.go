@@ -116,7 +116,7 @@ func plain(t *testing.T) (left, right *xmpppeer.Stream) {
 	if err := errors.Join(err, <-done); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { left.Drop(); right.Drop() })
+	t.Cleanup(func() { left.Close(); right.Close() })
 	return left, right
 }
 
@@ -146,7 +146,7 @@ func TestReading(t *testing.T) {
 	if err := right.AwaitEnd(t.Context()); !errors.Is(err, xmpppeer.ErrEnd) {
 		t.Errorf("end tag: %v", err)
 	}
-	left.Drop()
+	must(t, left.Drop())
 	if _, err := right.Next(t.Context()); !errors.Is(err, io.EOF) {
 		t.Errorf("end of the connection: %v", err)
 	}
@@ -167,12 +167,12 @@ func TestReadingStopsAndGoesOn(t *testing.T) {
 		if e, err := right.Next(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("half an element: %v, %v", e, err)
 		}
-		<-sent
+		must(t, <-sent)
 		go func() { sent <- left.Send("dy/></message>") }()
 		if e, err := right.Next(t.Context()); err != nil || e.Raw != "<message><body/></message>" {
 			t.Errorf("%v, %v", e, err)
 		}
-		<-sent
+		must(t, <-sent)
 	})
 }
 
@@ -199,10 +199,10 @@ func TestReadingRefusesNonsense(t *testing.T) {
 func TestStepsByHand(t *testing.T) {
 	left, right := plain(t)
 	go func() {
-		e, _ := right.Await(t.Context(), "bidi", xmpppeer.NSBidi)
+		_, _ = right.Await(t.Context(), "bidi", xmpppeer.NSBidi)
 		id, _ := right.ExpectAuth(t.Context())
 		_ = right.Fail("not-authorized", "not you, "+id)
-		e, _ = right.Expect(t.Context(), "result", xmpppeer.NSDialback)
+		e, _ := right.Expect(t.Context(), "result", xmpppeer.NSDialback)
 		_ = right.SendVerdict(e, "valid", "")
 		e, _ = right.Expect(t.Context(), "verify", xmpppeer.NSDialback)
 		_ = right.SendVerdict(e, "error", "item-not-found")

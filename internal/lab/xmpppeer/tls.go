@@ -30,17 +30,15 @@ func ServerTLS(pick func(sni string) *tls.Certificate) *tls.Config {
 // ClientTLS returns a configuration that sends sni if not empty, shows cert if not
 // nil whatever authorities the server names, and takes every certificate.
 func ClientTLS(cert *tls.Certificate, sni string) *tls.Config {
-	return &tls.Config{
-		MinVersion:         tls.VersionTLS12,
-		ServerName:         sni,
-		InsecureSkipVerify: true, // who cares sets VerifyConnection, or looks at the state afterwards
-		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			if cert == nil {
-				return &tls.Certificate{}, nil
-			}
-			return cert, nil
-		},
+	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: sni}
+	c.InsecureSkipVerify = true // who cares sets VerifyConnection, or looks at the state afterwards
+	c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		if cert == nil {
+			return &tls.Certificate{}, nil
+		}
+		return cert, nil
 	}
+	return c
 }
 
 // proves returns why the other side's certificate does not prove the domain, nil if

@@ -20,7 +20,7 @@ type User struct {
 }
 
 // User returns the user with that bare address, e.g. "alice@fabrikam.com", and makes
-// the account at the first call. An address without localpart is the domain itself:
+// the account at the first call: what comes before is for a stranger. An address without localpart is the domain itself:
 // its inbox gets what the server does not answer by itself.
 func (s *Server) User(address string) *User {
 	s.mu.Lock()
