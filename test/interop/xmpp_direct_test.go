@@ -66,13 +66,19 @@ func (w *world) xmppPeer(t *testing.T, kind, host, domain string, way xmppWay, u
 // themselves to each other: both ways by certificates, or both by dialback alone.
 func (s *xmppServer) wantProven(t *testing.T, other string, external bool) {
 	t.Helper()
-	log, err := os.ReadFile(s.log)
-	if err != nil {
-		t.Fatal(err)
+	says := func(p proof) bool {
+		log, err := os.ReadFile(s.log)
+		return err == nil && strings.Contains(string(log), p.text)
 	}
-	for _, line := range s.proofs(other) {
-		if strings.Contains(string(log), line.text) != (line.external == external) {
-			t.Errorf("%s, external %v: the log's line %q is there, or is not, against expectation", s.kind, external, line.text)
+	for _, p := range s.proofs(other) {
+		if p.external == external {
+			// Stanzas may be quicker than the log.
+			await(t, fmt.Sprintf("%s to log %q", s.kind, p.text), func() bool { return says(p) })
+		}
+	}
+	for _, p := range s.proofs(other) {
+		if p.external != external && says(p) {
+			t.Errorf("%s has logged %q, against its configuration", s.kind, p.text)
 		}
 	}
 }

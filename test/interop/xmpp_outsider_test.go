@@ -19,20 +19,24 @@ type outsider struct {
 	sent int
 }
 
-// newOutsider listens where the DNS has jabber.example, and sends everything to
-// the server at that place.
+// newOutsider listens where the DNS has jabber.example, with a good certificate, and
+// sends everything to the server at that place.
 func (w *world) newOutsider(t *testing.T, to string) *outsider {
 	t.Helper()
 	cert := w.roots.Issue(leaf("jabber.example")).TLS
-	o := &outsider{Server: xmpppeer.NewServer(xmpppeer.Config{
-		Domains:      []string{"jabber.example"},
-		Certificates: map[string]*tls.Certificate{"": &cert},
-		Resolve: func(context.Context, string) (xmpppeer.Hop, error) {
-			return xmpppeer.Hop{Addr: w.place(to).String()}, nil
-		},
-	})}
+	return w.playJabber(t, xmppPartner, to, xmpppeer.Config{Certificates: map[string]*tls.Certificate{"": &cert}})
+}
+
+// playJabber plays jabber.example at one place towards the server at another.
+func (w *world) playJabber(t *testing.T, at, to string, c xmpppeer.Config) *outsider {
+	t.Helper()
+	c.Domains = []string{"jabber.example"}
+	c.Resolve = func(context.Context, string) (xmpppeer.Hop, error) {
+		return xmpppeer.Hop{Addr: w.place(to).String()}, nil
+	}
+	o := &outsider{Server: xmpppeer.NewServer(c)}
 	t.Cleanup(o.Close)
-	listener, err := net.Listen("tcp", w.place(xmppPartner).String())
+	listener, err := net.Listen("tcp", w.place(at).String())
 	if err != nil {
 		t.Fatal(err)
 	}

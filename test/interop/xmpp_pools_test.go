@@ -107,7 +107,7 @@ func (w *world) xmppMember(t *testing.T, kind, host, mode string) xmppSpec {
 		return s
 	}
 	answerer := w.place("dns." + xmppInside)
-	s.inetrc = poolBlock(t, "ejabberd-inetrc", "{10,0,0,5}, 53", fmt.Sprintf("%s, %d", tuple(edge), answerer.Port()))
+	s.inetrc = poolBlock(t, "ejabberd-inetrc", "{10,0,0,5}, 53", fmt.Sprintf("%s, %d", tuple(answerer.Addr().String()), answerer.Port()))
 	s.hosts = poolBlock(t, "ejabberd-hosts", "10.0.0.5", edge)
 	s.settings = poolBlock(t, "ejabberd-limits")
 	if mode == "mint" {

@@ -51,10 +51,10 @@ type xmppSpec struct {
 	signer   authority // of its certificate
 	names    []string  // in it; the two domains if empty
 	trusts   authority // of others', over direct TLS
-	settings string // in its own language, over Debian's
-	dialback bool   // ejabberd: with the module, as Debian has it
-	inetrc   string // ejabberd: its resolver
-	hosts    string // ejabberd: in its /etc/hosts
+	settings string    // in its own language, over Debian's
+	dialback bool      // ejabberd: with the module, as Debian has it
+	inetrc   string    // ejabberd: its resolver
+	hosts    string    // ejabberd: in its /etc/hosts
 }
 
 // rooms is the domain of the server's rooms.
