@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -54,6 +55,10 @@ func (p plan) run(ctx context.Context, out io.Writer) (err error) {
 		if !slices.Contains(partNames(), name) {
 			return fmt.Errorf("there is no part %q: %v", name, partNames())
 		}
+	}
+	// The programs run in a directory of their own.
+	if p.edged, err = filepath.Abs(p.edged); err != nil {
+		return err
 	}
 	dir, err := os.MkdirTemp("", "edged-bench-")
 	if err != nil {

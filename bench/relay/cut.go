@@ -44,18 +44,19 @@ func (r Cut) Serve(ctx context.Context, l net.Listener) error {
 
 func cut(in *wire.Stream, out io.Writer) error {
 	var waiting []byte
-	elements := in.Elements(func() error {
+	flush := func() error {
 		if len(waiting) == 0 {
 			return nil
 		}
 		_, err := out.Write(waiting)
 		waiting = waiting[:0]
 		return err
-	})
+	}
+	elements := in.Elements(flush)
 	for {
 		e, err := elements.Next()
 		if err != nil || e.Kind != xmlstream.Stanza {
-			return ended(err)
+			return ended(errors.Join(err, flush()))
 		}
 		waiting = append(waiting, e.Raw...)
 	}

@@ -21,6 +21,9 @@ func Secret(component string) string { return "secret of " + component }
 
 // Edged runs the release build with the limits it has by default.
 func (w *World) Edged(ctx context.Context, binary string) (*Process, error) {
+	if _, err := os.Stat(binary); err != nil {
+		return nil, errors.New("the binary is not there: make build")
+	}
 	quiet := make([]string, MaxIdle)
 	for i := range quiet {
 		quiet[i] = IdleDomain(i)
