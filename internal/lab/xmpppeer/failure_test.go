@@ -215,6 +215,11 @@ func TestGoesOnAfterTheStreamIsLost(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a, b := two(t, asIs, asIs)
 				from, to := a.User(alice), b.User(bob)
+				for range 2 { // the one who ends the stream can send at once
+					_, err := to.Message(t.Context(), alice, "hello")
+					must(t, err)
+					lose(b)
+				}
 				for range 2 {
 					_, err := from.Message(t.Context(), bob, "hello")
 					must(t, err)

@@ -23,6 +23,7 @@ type link struct {
 	bidi          bool                     // agreed
 	waiting       map[string]chan *Element // who waits for a dialback answer, by requestKey
 	counts        counts
+	left          bool // ended, or about to: nothing new is sent on it
 	err           error
 }
 
@@ -78,13 +79,19 @@ func (l *link) authenticated() bool {
 	return len(l.pairs) > 0
 }
 
+// alive says whether stanzas may be sent on the stream.
 func (l *link) alive() bool {
-	select {
-	case <-l.done:
-		return false
-	default:
-		return true
-	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.left
+}
+
+// leave keeps new stanzas off the stream, from the moment it is to end: what follows
+// takes another one.
+func (l *link) leave() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.left = true
 }
 
 // read handles what comes in until the stream ends.
@@ -103,6 +110,7 @@ func (l *link) read() {
 
 // finish closes the stream, politely if the other side did or is to be told why.
 func (l *link) finish(err error) {
+	l.leave()
 	_ = l.stream.raw.SetWriteDeadline(time.Now().Add(goodbye)) // for the last words
 	l.lastWords(err)
 	l.mu.Lock()
@@ -141,6 +149,7 @@ func (l *link) complain(condition, inside string) {
 
 // end says goodbye and closes the connection, which ends the reading.
 func (l *link) end() {
+	l.leave()
 	_ = l.stream.raw.SetWriteDeadline(time.Now().Add(goodbye)) // also frees who is writing
 	if l.stream.End() != nil {
 		_ = l.stream.Drop() // TLS would wait for its own last words

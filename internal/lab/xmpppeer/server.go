@@ -231,6 +231,7 @@ func (s *Server) EndStreams() {
 // Cut breaks every connection with a TCP reset. The server goes on.
 func (s *Server) Cut() {
 	for _, l := range s.open() {
+		l.leave()
 		if l.stream.Reset() != nil {
 			_ = l.stream.Drop()
 		}
