@@ -36,11 +36,17 @@ func findBinary(t testing.TB, name string) string {
 	if path, err := exec.LookPath(filepath.Join("/usr/sbin", name)); err == nil {
 		return path
 	}
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s is not installed", name)
-	}
-	t.Skipf("%s is not installed", name)
+	missing(t, name+" is not installed")
 	return ""
+}
+
+// missing skips the test for what this machine lacks, or fails it when CI=true.
+func missing(t testing.TB, what string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal(what)
+	}
+	t.Skip(what)
 }
 
 // start runs a program until the end of the test. Its output goes to

@@ -34,7 +34,7 @@ func bothKinds() []xmppStandSpec {
 	return []xmppStandSpec{{partner: "prosody", pool: "ejabberd"}, {partner: "ejabberd", pool: "prosody"}}
 }
 
-// newXMPPStand starts everything; the users are online.
+// newXMPPStand starts everything, beside other tests; the users are online.
 func newXMPPStand(t *testing.T, spec xmppStandSpec) *xmppStand {
 	t.Helper()
 	s := startXMPPEdge(t, spec)
@@ -51,9 +51,10 @@ func (s *xmppStand) startPartner(t *testing.T) {
 	s.bob = s.newUser(t, "bob", s.partner)
 }
 
-// startXMPPEdge starts edged, but neither partner nor pool.
+// startXMPPEdge starts edged, beside other tests, but neither partner nor pool.
 func startXMPPEdge(t *testing.T, spec xmppStandSpec) *xmppStand {
 	t.Helper()
+	t.Parallel()
 	if spec.way.name == "" {
 		spec.way = xmppWay{name: "EXTERNAL", external: true}
 	}

@@ -2,54 +2,54 @@ package interop
 
 import "testing"
 
-// onEachStand runs the test with edged between each pair of servers.
-func onEachStand(t *testing.T, specs []xmppStandSpec, test func(t *testing.T, s *xmppStand)) {
-	t.Helper()
+// TestXMPPMessagePresenceIQ passes all three kinds of stanzas, both ways.
+func TestXMPPMessagePresenceIQ(t *testing.T) {
+	specs := append(bothKinds(), xmppStandSpec{partner: "prosody", pool: "prosody"}, xmppStandSpec{partner: "ejabberd", pool: "ejabberd"})
 	for _, spec := range specs {
 		t.Run(spec.name(), func(t *testing.T) {
-			t.Parallel()
-			test(t, newXMPPStand(t, spec))
+			s := newXMPPStand(t, spec)
+			exchangeMessages(t, s.bob, s.carol)
+			exchangeMessages(t, s.carol, s.bob)
+			exchangeQueries(t, s.bob, s.carol, s.pool)
+			exchangeQueries(t, s.carol, s.bob, s.partner)
+			exchangePresence(t, s.bob, s.carol)
+			exchangePresence(t, s.carol, s.bob)
 		})
 	}
 }
 
-// TestXMPPMessagePresenceIQ passes all three kinds of stanzas, both ways.
-func TestXMPPMessagePresenceIQ(t *testing.T) {
-	specs := append(bothKinds(), xmppStandSpec{partner: "prosody", pool: "prosody"}, xmppStandSpec{partner: "ejabberd", pool: "ejabberd"})
-	onEachStand(t, specs, func(t *testing.T, s *xmppStand) {
-		exchangeMessages(t, s.bob, s.carol)
-		exchangeMessages(t, s.carol, s.bob)
-		exchangeQueries(t, s.bob, s.carol, s.pool)
-		exchangeQueries(t, s.carol, s.bob, s.partner)
-		exchangePresence(t, s.bob, s.carol)
-		exchangePresence(t, s.carol, s.bob)
-	})
-}
-
 // TestXMPPSubscription has each side subscribe to the other, and end it.
 func TestXMPPSubscription(t *testing.T) {
-	onEachStand(t, bothKinds(), func(t *testing.T, s *xmppStand) {
-		subscribe(t, s.bob, s.carol)
-		unsubscribe(t, s.bob, s.carol)
-		subscribe(t, s.carol, s.bob)
-		subscribe(t, s.bob, s.carol)
-		s.carol.presence(t, "", "unavailable")
-		s.bob.see(t, s.carol.jid, "unavailable")
-	})
+	for _, spec := range bothKinds() {
+		t.Run(spec.name(), func(t *testing.T) {
+			s := newXMPPStand(t, spec)
+			subscribe(t, s.bob, s.carol)
+			unsubscribe(t, s.bob, s.carol)
+			subscribe(t, s.carol, s.bob)
+			subscribe(t, s.bob, s.carol)
+			s.carol.presence(t, "", "unavailable")
+			s.bob.see(t, s.carol.jid, "unavailable")
+		})
+	}
 }
 
 // TestXMPPMUC shares a room of the partner and one of ours. Rooms are on domains
 // of their own, so streams of several pairs of domains work together.
 func TestXMPPMUC(t *testing.T) {
-	onEachStand(t, bothKinds(), func(t *testing.T, s *xmppStand) {
-		shareRoom(t, s.bob, s.carol, "tea@"+s.partner.rooms())
-		shareRoom(t, s.carol, s.bob, "coffee@"+s.pool.rooms())
-	})
+	for _, spec := range bothKinds() {
+		t.Run(spec.name(), func(t *testing.T) {
+			s := newXMPPStand(t, spec)
+			shareRoom(t, s.bob, s.carol, "tea@"+s.partner.rooms())
+			shareRoom(t, s.carol, s.bob, "coffee@"+s.pool.rooms())
+		})
+	}
 }
 
 // TestXMPPExternal wants certificates on both legs.
 func TestXMPPExternal(t *testing.T) {
-	onEachStand(t, bothKinds(), func(t *testing.T, s *xmppStand) { s.wantBothWays(t) })
+	for _, spec := range bothKinds() {
+		t.Run(spec.name(), func(t *testing.T) { newXMPPStand(t, spec).wantBothWays(t) })
+	}
 }
 
 // TestXMPPDialbackOnly has a partner whose certificate nobody trusts.
@@ -58,7 +58,9 @@ func TestXMPPDialbackOnly(t *testing.T) {
 	for i := range specs {
 		specs[i].way = xmppWay{name: "dialback"}
 	}
-	onEachStand(t, specs, func(t *testing.T, s *xmppStand) { s.wantBothWays(t) })
+	for _, spec := range specs {
+		t.Run(spec.name(), func(t *testing.T) { newXMPPStand(t, spec).wantBothWays(t) })
+	}
 }
 
 // TestXMPPDirectTLS has nothing but _xmpps-server in the DNS, for both sides.
@@ -67,15 +69,20 @@ func TestXMPPDirectTLS(t *testing.T) {
 	for i := range specs {
 		specs[i].way = xmppWay{name: "direct TLS", external: true, direct: true}
 	}
-	onEachStand(t, specs, func(t *testing.T, s *xmppStand) { s.wantBothWays(t) })
+	for _, spec := range specs {
+		t.Run(spec.name(), func(t *testing.T) { newXMPPStand(t, spec).wantBothWays(t) })
+	}
 }
 
 // TestXMPPPoolMint lets the pool trust the authority of mint alone.
 func TestXMPPPoolMint(t *testing.T) {
-	onEachStand(t, bothKinds(), func(t *testing.T, s *xmppStand) {
-		exchangeAll(t, s.bob, s.partner, s.carol, s.pool)
-		s.pool.wantProven(t, "jabber.example", true)
-	})
+	for _, spec := range bothKinds() {
+		t.Run(spec.name(), func(t *testing.T) {
+			s := newXMPPStand(t, spec)
+			exchangeAll(t, s.bob, s.partner, s.carol, s.pool)
+			s.pool.wantProven(t, "jabber.example", true)
+		})
+	}
 }
 
 // TestXMPPPoolDialback lets the pool call back.
@@ -84,10 +91,13 @@ func TestXMPPPoolDialback(t *testing.T) {
 	for i := range specs {
 		specs[i].mode = "dialback"
 	}
-	onEachStand(t, specs, func(t *testing.T, s *xmppStand) {
-		exchangeAll(t, s.bob, s.partner, s.carol, s.pool)
-		s.pool.wantProven(t, "jabber.example", false)
-	})
+	for _, spec := range specs {
+		t.Run(spec.name(), func(t *testing.T) {
+			s := newXMPPStand(t, spec)
+			exchangeAll(t, s.bob, s.partner, s.carol, s.pool)
+			s.pool.wantProven(t, "jabber.example", false)
+		})
+	}
 }
 
 // wantBothWays exchanges messages and queries, and checks how the partner and

@@ -3,6 +3,7 @@ package interop
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -18,17 +19,17 @@ func (w *world) startEjabberd(t *testing.T, s xmppSpec, dir string) *process {
 	t.Helper()
 	findBinary(t, "ejabberdctl")
 	erl := findBinary(t, "erl")
-	unshare := findBinary(t, "unshare")
+	namespace := mountNamespace(t)
 	w.renderXMPP(t, "xmpp/ejabberd.yml", "ejabberd.yml", s, dir)
 	hosts := hostsFile(t, dir, s.hosts)
 	inetrc := filepath.Join(dir, "inetrc")
 	if err := os.WriteFile(inetrc, []byte(s.inetrc), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"--mount", "--map-root-user", "sh", "-c", `mount --bind "$1" /etc/hosts && shift && exec "$@"`, "sh", hosts}
+	args := append(namespace[1:], "sh", "-c", `mount --bind "$1" /etc/hosts && shift && exec "$@"`, "sh", hosts)
 	args = append(args, erl, "+K", "true", "+S", "1:1", "+sbwt", "none", "-noinput",
 		"-mnesia", "dir", fmt.Sprintf("%q", filepath.Join(dir, "spool")), "-s", "ejabberd", "-eval", registration(s))
-	p := w.prepare(t, "ejabberd-"+s.host, unshare, args...)
+	p := w.prepare(t, "ejabberd-"+s.host, namespace[0], args...)
 	p.cmd.Env = append(p.cmd.Env, "ERL_INETRC="+inetrc, "ERL_CRASH_DUMP_BYTES=0", "ERL_LIBS="+erlangLibraries(),
 		"EJABBERD_CONFIG_PATH="+filepath.Join(dir, "ejabberd.yml"), "EJABBERD_LOG_PATH="+filepath.Join(dir, "ejabberd.log"))
 	p.run(t)
@@ -40,6 +41,20 @@ func (w *world) startEjabberd(t *testing.T, s xmppSpec, dir string) *process {
 		return err == nil && strings.Contains(string(log), "users are registered")
 	})
 	return p
+}
+
+// mountNamespace is the command that runs another with mounts of its own. Who is not
+// root needs a user namespace too, which not every machine allows.
+func mountNamespace(t *testing.T) []string {
+	t.Helper()
+	command := []string{findBinary(t, "unshare"), "--mount"}
+	if os.Geteuid() != 0 {
+		command = append(command, "--map-root-user")
+	}
+	if out, err := exec.Command(command[0], append(command[1:], "true")...).CombinedOutput(); err != nil {
+		missing(t, fmt.Sprintf("ejabberd needs a mount namespace: %v %s", err, out))
+	}
+	return command
 }
 
 // registration is Erlang that makes the users.

@@ -12,6 +12,8 @@ func exchangeAll(t *testing.T, one *xmppUser, oneServer *xmppServer, other *xmpp
 	exchangeMessages(t, other, one)
 	exchangeQueries(t, one, other, otherServer)
 	exchangeQueries(t, other, one, oneServer)
+	exchangePresence(t, one, other)
+	exchangePresence(t, other, one)
 	subscribe(t, one, other)
 	unsubscribe(t, one, other)
 	subscribe(t, other, one)

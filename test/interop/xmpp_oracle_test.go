@@ -63,7 +63,6 @@ func TestXMPPUnknownUserOracle(t *testing.T) {
 	for name, tt := range tests {
 		for _, pool := range []string{"prosody", "ejabberd"} {
 			t.Run(name+" to "+pool, func(t *testing.T) {
-				t.Parallel()
 				s := startXMPPEdge(t, xmppStandSpec{pool: pool, partnerType: tt.partnerType})
 				s.pool = s.startXMPP(t, s.xmppMember(t, pool, xmppFirst, "mint"))
 				s.newUser(t, "dave", s.pool)

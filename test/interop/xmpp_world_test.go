@@ -29,8 +29,10 @@ func (w *world) startXMPPDNS(t *testing.T, contoso string, direct bool) {
 	w.serveZone(t, "xmpp/world.zone", map[string]any{
 		"Hosts": hosts,
 		"Domains": []xmppDomain{
-			{"jabber.example", xmppPartner, direct}, {"conference.jabber.example", xmppPartner, direct},
-			{"contoso.com", contoso, direct}, {"conference.contoso.com", contoso, direct},
+			{"jabber.example", xmppPartner, direct},
+			{"conference.jabber.example", xmppPartner, direct},
+			{"contoso.com", contoso, direct},
+			{"conference.contoso.com", contoso, direct},
 		},
 	})
 }
