@@ -80,7 +80,7 @@ class User(slixmpp.ClientXMPP):
             m["id"] = command["id"]
             m.send()
         elif do == "presence":
-            p = self.make_presence(pto=command["to"], ptype=command["type"] or None)
+            p = self.make_presence(pto=command.get("to"), ptype=command["type"] or None)
             p["id"] = command["id"]
             p.send()
         elif do == "join":
