@@ -55,9 +55,9 @@ func (f *figures) add(part, who string, what kind, v float64) {
 	f.taken[at] = append(f.taken[at], v)
 }
 
-// lack notes why a subject has no figures in a part.
+// lack notes why a subject has no figures in a part, or in none.
 func (f *figures) lack(part, who string, err error) {
-	if at := part + "/" + who; f.missing[at] == "" {
+	if at := part + "/" + who; f.missing[at] == "" && f.missing["/"+who] != err.Error() {
 		f.missing[at] = err.Error()
 	}
 }

@@ -86,9 +86,8 @@ func (p plan) run(ctx context.Context, out io.Writer) (err error) {
 	return s.report(p.page)
 }
 
-// measure does all rounds.
+// measure does all rounds. Programs start when they are first needed.
 func (s *suite) measure(ctx context.Context) error {
-	s.start(ctx)
 	for s.round = range s.rounds {
 		for _, part := range parts() {
 			if !s.does(part.name) {

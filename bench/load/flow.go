@@ -13,6 +13,8 @@ import (
 )
 
 const (
+	// recordMessages fill a TLS record of 16 KiB.
+	recordMessages = 16 << 10 / 390
 	// ring is how many messages can be under way; a power of two.
 	ring = 1 << 14
 	// readBytes is for one read of a receiver: a few TLS records.
@@ -26,6 +28,7 @@ const (
 type Flow struct {
 	form   wire.Form
 	window uint32
+	batch  uint32 // how many are sent at once: what fills a TLS record, if the window is that large
 	sent   atomic.Uint32
 	got    atomic.Uint32
 	due    [ring]atomic.Int64 // when message n%ring was to be sent, by the monotonic clock
@@ -41,31 +44,30 @@ type Flow struct {
 
 // NewFlow returns a Flow with at most window messages under way.
 func NewFlow(form wire.Form, window int) *Flow {
-	return &Flow{form: form, window: uint32(min(max(window, 0), ring)), wake: make(chan struct{}, 1), start: time.Now()}
+	under := uint32(min(max(window, 1), ring))
+	return &Flow{form: form, window: under, batch: min(under, recordMessages), wake: make(chan struct{}, 1), start: time.Now()}
 }
 
 // Received is how many messages have arrived since the beginning.
 func (f *Flow) Received() uint32 { return f.got.Load() }
 
-// Flat sends as fast as the window lets, until the context ends.
+// Flat sends as fast as the window lets, in full TLS records, until the context
+// ends.
 func (f *Flow) Flat(ctx context.Context, w io.Writer) error {
 	for ctx.Err() == nil {
 		free := f.window - (f.sent.Load() - f.got.Load())
-		if free == 0 {
+		if free < f.batch {
 			if err := f.await(ctx); err != nil && ctx.Err() == nil {
 				return err
 			}
 			continue
 		}
-		if err := f.send(w, min(free, batch), time.Since(f.start)); err != nil {
+		if err := f.send(w, f.batch, time.Since(f.start)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
-
-// batch fills a TLS record.
-const batch = 16 << 10 / 390
 
 // Paced sends messages one by one at a fixed rate. One that was held up by the
 // stream counts from the moment it was due.
