@@ -38,7 +38,7 @@ func (s *suite) crowded(ctx context.Context, who string) error {
 		return err
 	}
 	defer w.w.Close()
-	if err := s.opened(ctx, w.flow, w.w); err != nil {
+	if err := s.opened(ctx, w); err != nil {
 		return err
 	}
 	p := s.programs[who]
@@ -72,7 +72,7 @@ func (s *suite) beside(ctx context.Context, who string) (*way, error) {
 	flow := load.NewFlow(wire.NewForm(alice+stage.Partner+"/bench", bob+stage.Pool), window)
 	s.expect("", flow)
 	c, err := s.dialer(stage.Partner, stage.Pool).TLS(ctx, stage.Copier)
-	return &way{who, flow, c}, err
+	return &way{who, flow, c, nil}, err
 }
 
 // crowdAddr is where the crowd goes.

@@ -73,7 +73,7 @@ func (s *suite) markdown() string {
 		}
 	}
 	if len(s.figures.missing) > 0 {
-		b.WriteString("\nNot measured:\n\n")
+		b.WriteString("\nNot measured, in one round or in all:\n\n")
 	}
 	for _, at := range slices.Sorted(maps.Keys(s.figures.missing)) {
 		fmt.Fprintf(&b, "- %s: %.300s\n", strings.TrimPrefix(at, "/"), s.figures.missing[at])

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 
 	"edged/bench/load"
@@ -74,27 +73,25 @@ func (s *suite) pair(ctx context.Context, who string) error {
 		return err
 	}
 	forth := wire.NewForm(alice+here, bob+there)
-	oneWay := load.NewFlow(forth, window)
-	far.tap.To(oneWay.Arrived)
-	if err := s.opened(ctx, oneWay, near.conn); err != nil {
+	oneWay := (&way{who, load.NewFlow(forth, window), near.conn, far}).listen()
+	if err := s.opened(ctx, oneWay); err != nil {
 		return err
 	}
-	if err := s.full(ctx, "servers", &way{who, oneWay, near.conn}, s.programs[who]); err != nil {
+	if err := s.full(ctx, "servers", oneWay, s.programs[who]); err != nil {
 		return err
 	}
-	trip := load.NewFlow(forth, window)
+	trip := (&way{who, load.NewFlow(forth, window), near.conn, near}).listen()
 	far.tap.To(load.Echo(far.conn, wire.NewForm(bob+there, alice+here)))
-	near.tap.To(trip.Arrived)
-	if err := s.opened(ctx, trip, near.conn); err != nil {
+	if err := s.opened(ctx, trip); err != nil {
 		return err
 	}
-	return s.paced(ctx, "servers", &way{who, trip, near.conn}, slowRate, slowCount)
+	return s.paced(ctx, "servers", trip, slowRate, slowCount)
 }
 
-// opened sends what it takes until the servers have opened their streams.
-func (s *suite) opened(ctx context.Context, f *load.Flow, conn io.Writer) error {
-	if err := f.Paced(ctx, conn, slowRate, warmTrips); err != nil {
+// opened sends what it takes until all between have opened their streams.
+func (s *suite) opened(ctx context.Context, w *way) error {
+	if err := w.flow.Paced(ctx, w.w, slowRate, warmTrips); err != nil {
 		return err
 	}
-	return f.Drain(ctx)
+	return w.flow.Drain(ctx)
 }

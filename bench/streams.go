@@ -28,6 +28,16 @@ type way struct {
 	who  string
 	flow *load.Flow
 	w    io.WriteCloser
+	at   *component // where the flow arrives; nil if it is the sink
+}
+
+// listen makes the flow the one that gets the component's messages, which other
+// parts want too.
+func (w *way) listen() *way {
+	if w.at != nil {
+		w.at.tap.To(w.flow.Arrived)
+	}
+	return w
 }
 
 // streams measures raw streams between servers: through edged, through the
@@ -111,7 +121,7 @@ func (s *suite) paced(ctx context.Context, part string, w *way, perSecond, count
 // way opens the way through one program, once.
 func (s *suite) way(ctx context.Context, who string) (*way, error) {
 	if w := s.ways[who]; w != nil {
-		return w, nil
+		return w.listen(), nil
 	}
 	if who != straight {
 		if err := s.runs(ctx, who); err != nil {
@@ -123,10 +133,11 @@ func (s *suite) way(ctx context.Context, who string) (*way, error) {
 		open = s.toServer
 	}
 	w, err := open(ctx, who)
-	if err == nil {
-		s.ways[who] = w
+	if err != nil {
+		return nil, err
 	}
-	return w, err
+	s.ways[who] = w
+	return w.listen(), nil
 }
 
 // toSink opens a stream that leads to the sink.
@@ -145,7 +156,7 @@ func (s *suite) toSink(ctx context.Context, who string) (*way, error) {
 		return nil, err
 	}
 	s.watch(who, opened)
-	return &way{who, flow, opened.Conn}, nil
+	return &way{who, flow, opened.Conn, nil}, nil
 }
 
 // toServer opens a stream to a server, which hands everything to a component in
@@ -165,8 +176,7 @@ func (s *suite) toServer(ctx context.Context, who string) (*way, error) {
 		return nil, err
 	}
 	s.watch(who, opened)
-	receiver.tap.To(flow.Arrived)
-	return &way{who, flow, opened.Conn}, nil
+	return &way{who, flow, opened.Conn, receiver}, nil
 }
 
 func (s *suite) dialer(from, to string) wire.Dialer {

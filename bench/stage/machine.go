@@ -14,9 +14,10 @@ import (
 // Machine says on what kind of machine the run is.
 func Machine() []string {
 	memory, _ := strconv.Atoi(strings.TrimSuffix(field("/proc/meminfo", "MemTotal:"), " kB"))
+	kernel := strings.SplitN(field("/proc/sys/kernel/osrelease", ""), ".", 3)
 	return []string{
 		fmt.Sprintf("%d × %s, %.0f GiB", runtime.NumCPU(), field("/proc/cpuinfo", "model name\t:"), float64(memory)/(1<<20)),
-		strings.Trim(field("/etc/os-release", "PRETTY_NAME="), `"`) + ", Linux " + field("/proc/sys/kernel/osrelease", ""),
+		strings.Trim(field("/etc/os-release", "PRETTY_NAME="), `"`) + ", Linux " + strings.Join(kernel[:min(2, len(kernel))], "."),
 	}
 }
 
