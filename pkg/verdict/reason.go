@@ -45,6 +45,8 @@ const (
 	PoolDown           // no member of the pool can be reached
 	QueueFull          // the next hop does not take what is queued for it
 	PeerRefused        // the next hop answered with an error of its own
+	NegotiationFailed  // the next hop offers no way to authenticate that policy allows
+	DialbackInvalid    // the next hop does not believe our dialback key
 	Overloaded         // a bound of this edge is reached
 	ShuttingDown       // this edge is stopping
 

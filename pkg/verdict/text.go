@@ -37,6 +37,8 @@ var texts = [Count]text{
 	PoolDown:           {"pool-down", "No member of the pool can be reached: look at the pool's status and at its members."},
 	QueueFull:          {"queue-full", "The next hop takes messages more slowly than they come, and its queue is full."},
 	PeerRefused:        {"peer-refused", "The next hop answered with an error of its own: the log's status says which."},
+	NegotiationFailed:  {"negotiation-failed", "The next hop offers neither TLS, SASL EXTERNAL nor dialback in a way that the partner's tls, sasl and dialback settings allow: compare them with what the partner runs."},
+	DialbackInvalid:    {"dialback-invalid", "The next hop asked this edge whether its dialback key is good and got a no: secret_file differs between the hosts, or our SRV record leads elsewhere."},
 	Overloaded:         {"overloaded", "A bound of this edge is reached: the log names it; raise it under limits if the load is legitimate."},
 	ShuttingDown:       {"shutting-down", "This edge is stopping and takes nothing new."},
 

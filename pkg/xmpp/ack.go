@@ -1,0 +1,165 @@
+package xmpp
+
+import (
+	"log/slog"
+	"strconv"
+	"sync"
+	"time"
+
+	"edged/pkg/verdict"
+	"edged/pkg/xmpp/xmlstream"
+)
+
+// Stream management (XEP-0198) without resumption: what was acknowledged is the
+// responsibility of the other end, what was not when a connection breaks is
+// uncertain.
+
+// intake counts the stanzas of one incoming stream, and how many of them in a row
+// are somebody else's responsibility: the h of an acknowledgement (XEP-0198 §4).
+type intake struct {
+	mu       sync.Mutex
+	received uint64
+	handled  uint64              // all up to this one are taken over
+	later    map[uint64]struct{} // and these, out of order
+}
+
+// receive numbers a stanza, from 1.
+func (in *intake) receive() uint64 {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.received++
+	return in.received
+}
+
+// done notes that a stanza is taken over.
+func (in *intake) done(seq uint64) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if seq != in.handled+1 {
+		if in.later == nil {
+			in.later = make(map[uint64]struct{})
+		}
+		in.later[seq] = struct{}{}
+		return
+	}
+	in.handled++
+	for len(in.later) > 0 {
+		if _, ok := in.later[in.handled+1]; !ok {
+			return
+		}
+		delete(in.later, in.handled+1)
+		in.handled++
+	}
+}
+
+// h is the number to acknowledge, modulo 2^32 (XEP-0198 §4).
+func (in *intake) h() uint32 {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return uint32(in.handled) //nolint:gosec // modulo is meant
+}
+
+// window is what was written to a stream whose other end acknowledges, and is not
+// acknowledged yet. It is guarded by the conn's mutex.
+type window struct {
+	on    bool
+	acked uint32 // the last h
+	items []item
+	asked time.Time // when the oldest <r/> without an answer was sent; zero: none
+}
+
+// handleAck serves the elements of stream management on either end.
+func (c *conn) handleAck(e *xmlstream.Element) *refusal {
+	switch string(e.Local) {
+	case "enable":
+		return c.enableAcks()
+	case "r":
+		return c.acknowledge()
+	case "a":
+		return c.acknowledged(e.Value("h"))
+	case "enabled":
+	case "failed":
+		c.endWindow()
+	}
+	return nil
+}
+
+// enableAcks turns acknowledging on for what the other end sends (XEP-0198 §3).
+func (c *conn) enableAcks() *refusal {
+	switch {
+	case c.intake != nil:
+		return fatal(undefinedCondition, verdict.Malformed, "stream management was enabled already")
+	case c.dialled || c.bothWays() || !c.established():
+		c.control("<failed xmlns='urn:xmpp:sm:3'><unexpected-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>")
+		return nil
+	}
+	c.intake = &intake{}
+	c.control("<enabled xmlns='urn:xmpp:sm:3'/>")
+	return nil
+}
+
+// acknowledge answers a request at once with what has been taken over so far.
+func (c *conn) acknowledge() *refusal {
+	if c.intake != nil {
+		c.control("<a xmlns='urn:xmpp:sm:3' h='" + strconv.FormatUint(uint64(c.intake.h()), 10) + "'/>")
+	}
+	return nil
+}
+
+// startWindow begins to count what is written, right behind the request to
+// acknowledge it.
+func (c *conn) startWindow() {
+	c.mu.Lock()
+	c.window.on = true
+	c.mu.Unlock()
+	c.control("<enable xmlns='urn:xmpp:sm:3'/>")
+}
+
+// endWindow goes on without acknowledgements: what was written counts as taken.
+func (c *conn) endWindow() {
+	c.mu.Lock()
+	items := c.window.items
+	c.window = window{}
+	c.mu.Unlock()
+	for _, it := range items {
+		it.taken()
+	}
+	c.wake()
+}
+
+// acknowledged is the other end's word that it has taken over all up to h.
+func (c *conn) acknowledged(text string) *refusal {
+	h, err := strconv.ParseUint(text, 10, 32)
+	c.mu.Lock()
+	if !c.window.on || err != nil {
+		c.mu.Unlock()
+		return nil
+	}
+	n := int(uint32(h) - c.window.acked)
+	if n > len(c.window.items) {
+		most := len(c.window.items)
+		c.mu.Unlock()
+		c.log.Info("acknowledgement of more than was sent", slog.Int("stanzas", n), slog.Int("unacknowledged", most))
+		return fatal(undefinedCondition, verdict.Malformed, "acknowledged more stanzas than were sent")
+	}
+	done := append([]item(nil), c.window.items[:n]...)
+	c.window.items = append(c.window.items[:0], c.window.items[n:]...)
+	c.window.acked = uint32(h)
+	c.window.asked = time.Time{}
+	c.mu.Unlock()
+	for _, it := range done {
+		it.taken()
+	}
+	c.wake()
+	return nil
+}
+
+// askAck returns a request for an acknowledgement if one is due: there is something
+// to acknowledge and no request is under way. It is called with c.mu.
+func (c *conn) askAck() string {
+	if !c.window.on || len(c.window.items) == 0 || !c.window.asked.IsZero() {
+		return ""
+	}
+	c.window.asked = time.Now()
+	return "<r xmlns='urn:xmpp:sm:3'/>"
+}

@@ -1,0 +1,157 @@
+package xmpp
+
+import (
+	"context"
+	"hash/maphash"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"edged/pkg/xmpp/xmlstream"
+)
+
+// The rule hide-user: an outsider who writes to a user that does not exist, to one
+// who may not federate and to one who has not given consent sees the same answer
+// after about the same time. The first is the pool's to give, so the edge measures
+// how long it takes, and words it anew.
+
+// hiding knows how long pools take to say that a user is not there.
+type hiding struct {
+	mu    sync.Mutex
+	seed  maphash.Seed
+	asked [64]asked // stanzas that went inward, the latest ones
+	next  int
+	usual time.Duration // a moving average; 0 before a pool has said so once
+
+	waiting int // refusals that are being held back
+}
+
+// asked is a stanza that may be answered so.
+type asked struct {
+	sum uint64
+	at  time.Time
+}
+
+const (
+	hideAtFirst = 3 * time.Millisecond // before a pool has said so once
+	hideAtMost  = 2 * time.Second
+	hideMost    = 10_000 // refusals held back at a time
+)
+
+// observe notes a stanza that goes inward, or the answer to one.
+func (h *hiding) observe(e *xmlstream.Element, adm *admission, inward bool) {
+	id, ok := e.Attr("id")
+	if !ok {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.seed == (maphash.Seed{}) {
+		h.seed = maphash.MakeSeed()
+	}
+	var sum maphash.Hash
+	sum.SetSeed(h.seed)
+	_, _ = sum.Write(id)
+	_, _ = sum.WriteString(adm.remote().Domain.String())
+	_, _ = sum.WriteString(adm.local().Local)
+	now := time.Now()
+	if inward {
+		h.asked[h.next%len(h.asked)] = asked{sum.Sum64(), now}
+		h.next++
+		return
+	}
+	for i := range h.asked {
+		if h.asked[i].sum == sum.Sum64() {
+			h.answered(now.Sub(h.asked[i].at))
+			h.asked[i] = asked{}
+			return
+		}
+	}
+}
+
+func (h *hiding) answered(took time.Duration) {
+	if h.usual == 0 {
+		h.usual = took
+	}
+	h.usual = min(h.usual+(took-h.usual)/8, hideAtMost)
+}
+
+// delay is how long to wait: the average, give or take half of it. It is false when
+// too many wait already.
+func (h *hiding) delay() (time.Duration, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.waiting >= hideMost {
+		return 0, false
+	}
+	h.waiting++
+	usual := h.usual
+	if usual == 0 {
+		usual = hideAtFirst
+	}
+	return usual/2 + rand.N(usual), true //nolint:gosec // a delay is no secret
+}
+
+func (h *hiding) done() {
+	h.mu.Lock()
+	h.waiting--
+	h.mu.Unlock()
+}
+
+// hideUser answers a stanza that is refused because of its local user, as a pool does
+// that does not know the user.
+func (s *Server) hideUser(e *xmlstream.Element, adm *admission, it item) {
+	raw := appendHidden(nil, e)
+	if raw == nil {
+		it.taken()
+		return
+	}
+	delay, ok := s.hiding.delay()
+	if !ok {
+		s.metrics.dropped(External)
+		it.taken()
+		return
+	}
+	p, st := adm.pair, adm.st
+	started := s.start(func(context.Context) {
+		defer it.taken()
+		defer s.hiding.done()
+		if s.wait(delay) {
+			s.sendOwn(st, External, p, raw)
+			s.metrics.bounced(External, stanzaUnavailable)
+		}
+	})
+	if !started {
+		it.taken()
+	}
+}
+
+// appendHidden appends what a pool says for a user that is not there: an error to
+// messages and requests (RFC 6121 §8.5.1), and to presence nothing, but that a
+// subscription is none (§3.1.3).
+func appendHidden(dst []byte, e *xmlstream.Element) []byte {
+	if string(e.Local) != "presence" {
+		if !bounceable(e) {
+			return nil
+		}
+		return appendBounce(dst, e, answer{stanzaUnavailable, "cancel"}, "")
+	}
+	return nil
+}
+
+// hideAnswer is the rule outward: the pool's word that a user is not there, as the
+// edge words it. It is nil for everything else.
+func (c *conn) hideAnswer(e *xmlstream.Element, adm *admission) []byte {
+	if adm.kind != "error" || adm.from.Local == "" || stanzaCondition(e) != stanzaUnavailable {
+		return nil
+	}
+	c.srv.hiding.observe(e, adm, false)
+	if isStranger(adm.partner) && adm.st.Discovered != nil {
+		adm.st.Discovered.Outcome(adm.pair.theirs, true)
+	}
+	c.scratch = append(append(c.scratch[:0], '<'), e.Local...)
+	c.scratch = appendAttr(c.scratch, "from", e.Value("from"))
+	c.scratch = appendAttr(c.scratch, "to", e.Value("to"))
+	c.scratch = appendErrorBody(c.scratch, e, answer{stanzaUnavailable, "cancel"}, "")
+	return c.scratch
+}

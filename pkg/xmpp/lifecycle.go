@@ -1,0 +1,270 @@
+package xmpp
+
+import (
+	"context"
+	"crypto/sha256"
+	"log/slog"
+	"slices"
+	"time"
+
+	"edged/pkg/domain"
+	"edged/pkg/policy"
+	"edged/pkg/verdict"
+)
+
+// Apply replaces the State and asks the new one about every stream that is open: a
+// reload reaches what is already there.
+func (s *Server) Apply(st *State) {
+	st.prepare()
+	st.seq = s.state.Load().seq + 1
+	s.state.Store(st)
+	for side := range s.accept {
+		s.accept[side].SetLimits(acceptBounds(Side(side), st.Bounds))
+	}
+	s.setRates(st.Bounds)
+	s.metrics.forgetMembers()
+	for _, c := range s.live() {
+		s.recheck(st, c)
+	}
+}
+
+// recheck ends a stream that the State would not let in, takes from it the pairs that
+// are no longer welcome, and retires one on which we show a certificate that was
+// replaced.
+func (s *Server) recheck(st *State, c *conn) {
+	if !c.dialled && s.accept[c.side].Excess(c.addr.Addr()) > 0 {
+		s.cutOff(c, refuse(verdict.Overloaded, "limits.connections or limits.connections_per_address was lowered"))
+		c.release() // the next one asks about what is left
+		return
+	}
+	r := s.recheckPairs(st, c)
+	switch {
+	case r != nil:
+		s.cutOff(c, r)
+	case c.dialled && c.shown != st.shown(c.side, c.self):
+		c.leave(errRetired)
+	}
+}
+
+// recheckPairs asks again about everybody who speaks on a stream, and about whom a
+// dialled one leads to. It returns why nobody is left.
+func (s *Server) recheckPairs(st *State, c *conn) *refusal {
+	if c.dialled {
+		return st.stillWelcome(c, pairOf(c.side, c.self, c.peer), c.judged())
+	}
+	var last *refusal
+	pairs := c.spokenFor()
+	for _, p := range pairs {
+		how, _ := c.proven(p)
+		if r := st.stillWelcome(c, p, how); r != nil {
+			last = r
+			c.mu.Lock()
+			delete(c.pairs, p)
+			c.mu.Unlock()
+		}
+	}
+	if len(c.spokenFor()) > 0 || len(pairs) == 0 {
+		return nil
+	}
+	return last
+}
+
+// stillWelcome measures again what a pair was proven by, and asks policy.
+func (st *State) stillWelcome(c *conn, p pair, how proof) *refusal {
+	if c.side == Internal {
+		if pool := st.pools[p.ours]; pool == nil || how == byPKIX && !st.stillSigned(c, p) {
+			return refuse(verdict.CertificateRefused, "%s is not served by this pool any more", p.ours)
+		}
+		return nil
+	}
+	way, facts := policy.Inward, policy.Facts{Proven: true}
+	if c.dialled {
+		way, facts = policy.Outward, policy.Facts{}
+	}
+	d, r := st.partner(p, way, facts)
+	switch {
+	case r != nil:
+		return r
+	case how == byPKIX && !st.stillSigned(c, p):
+		return refuse(verdict.CertificateRefused, "the certificate does not prove %s any more", p.theirs)
+	case how == byDANE && !d.Partner.XMPP.DANE.On(), how == byPOSH && !d.Partner.XMPP.POSH.On(),
+		how == byDialback && !d.Partner.XMPP.Dialback.On():
+		return &refusal{reason: verdict.IdentityMismatch, rule: d.Partner.Rule, detail: how.String() + " is switched off"}
+	}
+	return nil
+}
+
+// stillSigned verifies the certificate by the roots and lists in force now.
+func (st *State) stillSigned(c *conn, p pair) bool {
+	id, err := st.trust(c.side).IdentifyXMPP(c.chain())
+	if err != nil {
+		return false
+	}
+	if c.side == Internal {
+		pool := st.pools[p.ours]
+		return pool != nil && pool.proves(id, p.ours)
+	}
+	t := st.terms(External, p, c.dialled)
+	return slices.Contains(id.Anchors, t.anchor) && id.Covers(p.theirs)
+}
+
+// cutOff ends a stream whose other end is not wanted any more.
+func (s *Server) cutOff(c *conn, r *refusal) {
+	c.log.Info("stream refused after reload", slog.String("reason", r.reason.String()), slog.String("rule", string(r.rule)),
+		slog.String("detail", quotable(r.detail)))
+	s.metrics.streamError(c.side, policyViolation)
+	c.fail(policyViolation, errRechecked)
+}
+
+// shown names the certificate that we show on a side for a domain, so that a new one
+// is noticed. Certificates of our private authority are made anew by themselves.
+func (st *State) shown(side Side, self domain.Name) [32]byte {
+	if side == Internal && st.Authority != nil {
+		return [32]byte{}
+	}
+	cert := st.Outside.Keys.ForXMPP(self)
+	return sha256.Sum256(cert.Certificate[0])
+}
+
+// Shutdown stops in stages: it takes no new streams, tells everybody who sends to us,
+// waits until what is queued has been written or ctx ends, and then closes what is
+// left. It returns when every goroutine has ended.
+func (s *Server) Shutdown(ctx context.Context) {
+	s.stopping.Store(true)
+	s.closeListeners()
+	for _, c := range s.live() {
+		if !c.dialled {
+			c.fail(systemShutdown, errStopped)
+		}
+	}
+	s.drain(ctx)
+	for _, l := range s.links.all() {
+		l.give(refuse(verdict.ShuttingDown, "not sent within limits.drain_timeout"))
+	}
+	s.drain(brieflyFrom(ctx)) // the bounces of that
+	s.mu.Lock()
+	s.ended = true
+	s.mu.Unlock()
+	for _, c := range s.live() {
+		c.fail(systemShutdown, errStopped)
+	}
+	abort := time.AfterFunc(lastWords, s.cancel)
+	s.settle(lastWords)
+	abort.Stop()
+	s.cancel()
+	s.work.Wait()
+}
+
+// lastWords is how long Shutdown lets streams end in order.
+const lastWords = 2 * time.Second
+
+// brieflyFrom is ctx if it has not ended, else one that has.
+func brieflyFrom(ctx context.Context) context.Context { return ctx }
+
+func (s *Server) closeListeners() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for l := range s.listeners {
+		_ = l.Close()
+	}
+	clear(s.listeners)
+}
+
+// drain waits until no link has anything left to send, or ctx ends.
+func (s *Server) drain(ctx context.Context) {
+	s.until(ctx, func() bool {
+		return !slices.ContainsFunc(s.links.all(), (*link).waits)
+	})
+}
+
+// settle waits until no stream is left.
+func (s *Server) settle(atMost time.Duration) {
+	ctx, cancel := context.WithTimeout(s.ctx, atMost)
+	defer cancel()
+	s.until(ctx, func() bool { return len(s.live()) == 0 })
+}
+
+func (s *Server) until(ctx context.Context, done func() bool) {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// waits reports whether stanzas are queued, or written and not acknowledged.
+func (l *link) waits() bool {
+	l.mu.Lock()
+	c, queued := l.conn, l.queue.stanzas
+	l.mu.Unlock()
+	return queued > 0 || c != nil && c.unacknowledged()
+}
+
+// unacknowledged reports whether an acknowledgement is still to come, from someone
+// who gives them.
+func (c *conn) unacknowledged() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed == nil && (c.writing || len(c.window.items) > 0)
+}
+
+// give bounces what is queued.
+func (l *link) give(why *refusal) {
+	l.mu.Lock()
+	waiting := l.queue
+	l.queue = queue{}
+	l.makeRoom()
+	l.mu.Unlock()
+	l.bounceAll(waiting, why)
+}
+
+// Connection is what Connections tells of one open stream.
+type Connection struct {
+	ID       uint64    `json:"id"`
+	Side     string    `json:"side"`
+	Dialled  bool      `json:"dialled"`
+	Peer     string    `json:"peer_addr"`
+	Pairs    []Pair    `json:"pairs"`
+	TLS      string    `json:"tls"`
+	Cert     []string  `json:"certificate_names"`
+	Acks     bool      `json:"acknowledged"`
+	LastUsed time.Time `json:"last_used"`
+}
+
+// Pair is whom a stream is between, and how the other end has proven it.
+type Pair struct {
+	Ours   string `json:"ours"`
+	Theirs string `json:"theirs"`
+	Proof  string `json:"proof"`
+}
+
+// Connections lists what is open now, for status pages and the admin socket.
+func (s *Server) Connections() []Connection {
+	var all []Connection
+	for _, c := range s.live() {
+		all = append(all, c.describe())
+	}
+	slices.SortFunc(all, func(a, b Connection) int { return int(a.ID) - int(b.ID) }) //nolint:gosec // ids are small
+	return all
+}
+
+func (c *conn) describe() Connection {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	d := Connection{
+		ID: c.id, Side: c.side.String(), Dialled: c.dialled, Peer: c.addr.String(), TLS: c.known.tls, Cert: c.known.names,
+		Acks: c.window.on, LastUsed: c.busy,
+	}
+	for p, how := range c.pairs {
+		d.Pairs = append(d.Pairs, Pair{p.ours.String(), p.theirs.String(), how.String()})
+	}
+	if c.dialled && len(d.Pairs) == 0 {
+		p := pairOf(c.side, c.known.self, c.known.peer)
+		d.Pairs = []Pair{{p.ours.String(), p.theirs.String(), c.known.proof.String()}}
+	}
+	return d
+}

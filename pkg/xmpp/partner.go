@@ -1,0 +1,62 @@
+package xmpp
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"strconv"
+
+	"edged/pkg/discovery"
+	"edged/pkg/domain"
+	"edged/pkg/policy"
+	"edged/pkg/verdict"
+)
+
+// planPartner lists where a partner's servers are: at its pinned proxy, or where its
+// SRV records lead (RFC 6120 §3.2, XEP-0368 §3).
+func (s *Server) planPartner(ctx context.Context, st *State, p pair) (plan, *refusal) {
+	d, refused := st.partner(p, policy.Outward, policy.Facts{})
+	if refused != nil {
+		return plan{}, refused
+	}
+	if proxy := d.Partner.Proxy; !proxy.IsZero() {
+		return plan{places: []place{hostAt(proxy, d.Partner.Port, false)}}, nil
+	}
+	answer, err := st.Resolver.XMPP(ctx, p.theirs)
+	if err != nil {
+		return plan{}, refuse(dnsReason(err), "%v", err)
+	}
+	var pl plan
+	for _, t := range answer.Ordered(rand.IntN) {
+		if t.DirectTLS && d.Partner.XMPP.TLS == policy.NotSupported {
+			continue
+		}
+		at := hostAt(t.Host, t.Port, t.DirectTLS)
+		if d.Partner.XMPP.DANE.On() && answer.Authentic && !answer.Fallback {
+			at.tlsa = st.tlsa(ctx, t.Host, t.Port)
+		}
+		pl.places = append(pl.places, at)
+	}
+	return pl, nil
+}
+
+func hostAt(host domain.Name, port uint16, direct bool) place {
+	return place{name: net.JoinHostPort(host.String(), strconv.Itoa(int(port))), host: host, port: port, direct: direct}
+}
+
+// dnsReason tells a record that does not exist from a DNS that does not answer.
+func dnsReason(err error) verdict.Reason {
+	var e *discovery.Error
+	if !errors.As(err, &e) {
+		return verdict.DNSFailed
+	}
+	switch e.Kind {
+	case discovery.NoSuchName, discovery.NoData, discovery.NotOffered:
+		return verdict.DNSNoRecord
+	case discovery.Private:
+		return verdict.TargetPrivate
+	default:
+		return verdict.DNSFailed
+	}
+}

@@ -1,0 +1,106 @@
+package xmpp
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"edged/pkg/domain"
+	"edged/pkg/policy"
+	"edged/pkg/tlsid"
+)
+
+// proof is how the other end has shown that it speaks for a domain.
+type proof uint8
+
+const (
+	unproven   proof = iota
+	byPKIX           // its certificate names the domain, and who signed it is trusted (RFC 6120 §13.7)
+	byDANE           // its certificate is the one in signed DNS (RFC 7673)
+	byPOSH           // its certificate is the one that the domain's web server names (RFC 7711)
+	byDialback       // the domain's server vouches for it (XEP-0220)
+)
+
+// String is the label in logs and metrics.
+func (p proof) String() string {
+	return [...]string{"none", "pkix", "dane", "posh", "dialback"}[p]
+}
+
+// facts are what policy is told about a pair with this proof.
+func (p proof) facts(anchor string) policy.Facts {
+	f := policy.Facts{Proven: p != unproven}
+	if p == byPKIX {
+		f.Anchors = []string{anchor}
+	}
+	return f
+}
+
+// isStranger reports whether nothing lists a partner.
+func isStranger(p *policy.Partner) bool { return p.Kind == policy.XMPPDefault }
+
+// prove measures what the other end's certificate says about the stream's peer.
+func (c *conn) prove(st *State, t terms) proof { return c.proveFor(st, t, c.peer) }
+
+func (c *conn) proveFor(st *State, t terms, peer domain.Name) proof {
+	cs := c.connectionState()
+	if cs == nil || len(cs.PeerCertificates) == 0 || peer.IsZero() {
+		return unproven
+	}
+	if c.side == Internal {
+		if pool := st.pools[peer]; c.certErr == nil && pool != nil && pool.proves(c.identity, peer) {
+			return byPKIX
+		}
+		return unproven
+	}
+	if c.certErr == nil && slices.Contains(c.identity.Anchors, t.anchor) && c.identity.Covers(peer) {
+		return byPKIX
+	}
+	if t.refused != nil || t.partner == nil {
+		return unproven
+	}
+	ctx, cancel := context.WithTimeout(c.srv.ctx, st.Bounds.ConnectTimeout)
+	defer cancel()
+	if t.dane && c.provenByDANE(ctx, st, peer) {
+		return byDANE
+	}
+	if t.posh && c.srv.cfg.POSH != nil {
+		set, err := c.srv.cfg.POSH.Lookup(ctx, peer)
+		if err == nil && set.Matches(cs.PeerCertificates[0]) {
+			return byPOSH
+		}
+	}
+	return unproven
+}
+
+// provenByDANE compares the certificate with the TLSA records of the place that was
+// dialled; of who dialled us, with those of all places of its domain (RFC 7673 §3).
+func (c *conn) provenByDANE(ctx context.Context, st *State, peer domain.Name) bool {
+	records := c.tlsa
+	if !c.dialled {
+		answer, err := st.Resolver.XMPP(ctx, peer)
+		if err != nil || !answer.Authentic {
+			return false
+		}
+		for _, t := range answer.Targets {
+			records = append(records, st.tlsa(ctx, t.Host, t.Port)...)
+		}
+	}
+	chain := c.connectionState().PeerCertificates
+	// Where signed DNS leads from the domain to the target, the certificate may name
+	// either (RFC 7673 §4.1).
+	return tlsid.MatchTLSA(records, chain, peer, time.Now()) == tlsid.TLSAMatch ||
+		!c.host.IsZero() && tlsid.MatchTLSA(records, chain, c.host, time.Now()) == tlsid.TLSAMatch
+}
+
+// tlsa returns the records of a place, if signed DNS vouches for them.
+func (st *State) tlsa(ctx context.Context, host domain.Name, port uint16) []tlsid.TLSA {
+	records, authentic, err := st.Resolver.TLSA(ctx, host, port)
+	if err != nil || !authentic {
+		return nil
+	}
+	out := make([]tlsid.TLSA, len(records))
+	for i, r := range records {
+		out[i] = tlsid.TLSA(r)
+	}
+	return out
+}

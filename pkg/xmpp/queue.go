@@ -1,0 +1,89 @@
+package xmpp
+
+// item is one stanza in a queue.
+type item struct {
+	size int     // bytes
+	from *intake // who awaits that it is taken over; nil: nobody
+	seq  uint64  // its number there
+}
+
+// taken tells the stream that the stanza came in on that somebody else is
+// responsible for it now: it was acknowledged, written, bounced or dropped.
+func (it item) taken() {
+	if it.from != nil {
+		it.from.done(it.seq)
+	}
+}
+
+// chunkBytes is how much a chunk holds, unless one stanza alone is larger: what
+// fits into one TLS record (RFC 8446 §5.1).
+const chunkBytes = 16 << 10
+
+// chunk is a run of stanzas that are written together.
+type chunk struct {
+	buf   []byte
+	items []item
+}
+
+// queue holds stanzas in order, in chunks. It keeps no memory when it is empty.
+type queue struct {
+	chunks  []*chunk
+	bytes   int
+	stanzas int
+}
+
+// push appends a copy of a stanza.
+func (q *queue) push(it item, raw []byte) {
+	it.size = len(raw)
+	if q.needs(len(raw)) {
+		q.chunks = append(q.chunks, &chunk{})
+	}
+	c := q.chunks[len(q.chunks)-1]
+	c.buf = append(c.buf, raw...)
+	c.items = append(c.items, it)
+	q.bytes += len(raw)
+	q.stanzas++
+}
+
+// needs reports whether so many bytes more begin a new chunk.
+func (q *queue) needs(bytes int) bool {
+	n := len(q.chunks)
+	if n == 0 {
+		return true
+	}
+	last := len(q.chunks[n-1].buf)
+	return last > 0 && last+bytes > chunkBytes
+}
+
+// next returns the first chunk without removing it, nil if the queue is empty.
+func (q *queue) next() *chunk {
+	if len(q.chunks) == 0 {
+		return nil
+	}
+	return q.chunks[0]
+}
+
+// pop removes the first chunk.
+func (q *queue) pop() *chunk {
+	c := q.chunks[0]
+	q.chunks[0] = nil
+	q.chunks = q.chunks[1:]
+	if len(q.chunks) == 0 {
+		q.chunks = nil
+	}
+	q.bytes -= len(c.buf)
+	q.stanzas -= len(c.items)
+	return c
+}
+
+// drop empties the queue and calls each with every stanza in it, in order.
+func (q *queue) drop(each func(it item, raw []byte)) {
+	for q.next() != nil {
+		c := q.pop()
+		at := 0
+		for _, it := range c.items {
+			each(it, c.buf[at:at+it.size])
+			at += it.size
+		}
+	}
+}

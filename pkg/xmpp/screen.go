@@ -1,0 +1,228 @@
+package xmpp
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+
+	"edged/pkg/consent"
+	"edged/pkg/limit"
+	"edged/pkg/policy"
+	"edged/pkg/verdict"
+	"edged/pkg/xmpp/jid"
+	"edged/pkg/xmpp/xmlstream"
+)
+
+// admission is a stanza that may cross, and what was learnt on the way to that
+// verdict.
+type admission struct {
+	st       *State
+	from, to jid.JID
+	pair     pair
+	inward   bool
+	kind     string // the attribute type
+	partner  *policy.Partner
+	rule     verdict.Rule
+	seq      uint64 // its number on the stream
+}
+
+// local and remote are our user's address and the contact's.
+func (adm *admission) local() jid.JID {
+	if adm.inward {
+		return adm.to
+	}
+	return adm.from
+}
+
+func (adm *admission) remote() jid.JID {
+	if adm.inward {
+		return adm.from
+	}
+	return adm.to
+}
+
+// handleStanza screens a stanza and relays it, answers it, or ends the stream.
+func (c *conn) handleStanza(ctx context.Context, e *xmlstream.Element) *refusal {
+	adm := admission{st: c.srv.state.Load(), inward: c.side == External}
+	r := c.screenStanza(e, &adm)
+	switch {
+	case r == nil:
+		c.forwardStanza(ctx, e, &adm)
+	case r.stream != "":
+		c.srv.metrics.stanza(c.side, e.Local, r.reason)
+		return r
+	default:
+		c.refuseStanza(e, &adm, r)
+	}
+	return nil
+}
+
+// screenStanza checks a stanza up to and including policy. The steps are in the
+// order in which a fault ends the stream, then the stanza.
+func (c *conn) screenStanza(e *xmlstream.Element, adm *admission) *refusal {
+	// Is it a stanza, in the one form that may be relayed? (RFC 6120 §4.8.5)
+	switch {
+	case !isStanza(e.Local):
+		return fatal(unsupportedStanzaType, verdict.Malformed, "no message, presence or iq")
+	case len(e.Prefix) > 0:
+		return fatal(badNamespacePrefix, verdict.Malformed, "a stanza with a namespace prefix")
+	case !c.established():
+		return fatal(notAuthorized, verdict.IdentityMismatch, "a stanza before authentication")
+	}
+	if c.intake != nil {
+		adm.seq = c.intake.receive()
+	}
+	c.stanzas++
+	// Whom is it between? (§8.1.1.2, §8.1.2.2)
+	if r := c.addresses(e, adm); r != nil {
+		return r
+	}
+	// Is it what the relay has to see through? (§8.2.3)
+	adm.kind = e.Value("type")
+	if string(e.Local) == "iq" {
+		if r := screenIQ(e, adm.kind); r != nil {
+			return r
+		}
+	}
+	return c.decide(e, adm)
+}
+
+// addresses reads from and to, and holds them against what the stream has proven.
+func (c *conn) addresses(e *xmlstream.Element, adm *admission) *refusal {
+	var err error
+	if adm.from, err = address(e, "from"); err != nil {
+		return fatal(improperAddressing, verdict.Malformed, "from: %v", err)
+	}
+	if adm.to, err = address(e, "to"); err != nil {
+		return fatal(improperAddressing, verdict.Malformed, "to: %v", err)
+	}
+	adm.pair = pairOf(c.side, adm.to.Domain, adm.from.Domain)
+	if _, ok := c.proven(adm.pair); ok {
+		return nil
+	}
+	for _, p := range c.spokenFor() {
+		if p.peer(c.side) != adm.from.Domain {
+			continue
+		}
+		// Who is proven by certificate is so for all that we serve (RFC 6120 §8.1.1.2).
+		if how, _ := c.proven(p); c.external && how != byDialback && adm.st.actsFor(c.side, adm.to.Domain) {
+			return nil
+		}
+		return fatal(hostUnknown, verdict.NotOurs, "to is a domain that this stream was not opened for")
+	}
+	return fatal(invalidFrom, verdict.IdentityMismatch, "from is a domain that was not proven on this stream")
+}
+
+// address reads an address of a stanza as it means itself, references resolved.
+func address(e *xmlstream.Element, attr string) (jid.JID, error) {
+	raw, _ := e.Attr(attr)
+	if bytes.IndexByte(raw, '&') < 0 {
+		return jid.Parse(raw)
+	}
+	return jid.Parse(e.Value(attr))
+}
+
+func isStanza(local []byte) bool {
+	switch string(local) {
+	case "message", "presence", "iq":
+		return true
+	}
+	return false
+}
+
+// screenIQ refuses what nobody could answer.
+func screenIQ(e *xmlstream.Element, kind string) *refusal {
+	switch kind {
+	case "get", "set", "result", "error":
+	default:
+		return refuse(verdict.Malformed, "type of an iq")
+	}
+	if id, _ := e.Attr("id"); len(id) == 0 {
+		return refuse(verdict.Malformed, "an iq without id")
+	}
+	return nil
+}
+
+// decide asks policy.
+func (c *conn) decide(e *xmlstream.Element, adm *admission) *refusal {
+	how, ok := c.proven(adm.pair)
+	if !ok {
+		how = c.proof
+	}
+	local, remote := adm.local(), adm.remote()
+	q := policy.Question{
+		Protocol: policy.XMPP, Direction: policy.Outward,
+		Local: policy.User{Local: local.Local, Domain: local.Domain}, Remote: remote.Domain,
+	}
+	if adm.inward {
+		q.Direction = policy.Inward
+		q.Facts = policy.Facts{Proven: true, Answer: isAnswer(e.Local, adm.kind)}
+		if how == byPKIX {
+			q.Facts.Anchors = c.identity.Anchors
+		}
+		q.Facts.Consent = !q.Facts.Answer && c.srv.cfg.Consent.Has(party(local), party(remote))
+	}
+	d := adm.st.Policy.Decide(q)
+	adm.partner, adm.rule = d.Partner, d.Rule
+	if r := refusedBy(d); r != nil {
+		if adm.inward && !hidesUser(r.reason) {
+			r.stream = policyViolation
+		}
+		return r
+	}
+	return c.spend(adm)
+}
+
+// isAnswer reports whether a stanza answers one that went the other way.
+func isAnswer(local []byte, kind string) bool {
+	return kind == "error" || kind == "result" && string(local) == "iq"
+}
+
+// spend takes a stanza out of the budget of a partner that nothing lists.
+func (c *conn) spend(adm *admission) *refusal {
+	if !adm.inward || !isStranger(adm.partner) || adm.st.Discovered == nil {
+		return nil
+	}
+	to := adm.to.Bare().Canonical().String()
+	admitted := adm.st.Discovered.Admit(adm.pair.theirs, to)
+	if admitted == limit.Admitted {
+		return nil
+	}
+	return &refusal{reason: verdict.BudgetExhausted, rule: "federation.discovered", detail: admitted.String()}
+}
+
+func party(j jid.JID) consent.Party { return consent.Party{Local: j.Local, Domain: j.Domain} }
+
+// grantsConsent reports whether a stanza of our user says that its contact may
+// answer: everything does but answers and leave-taking.
+func grantsConsent(local []byte, kind string) bool {
+	switch string(local) {
+	case "message":
+		return kind != "error"
+	case "iq":
+		return kind == "get" || kind == "set"
+	}
+	switch kind { // presence
+	case "", "subscribe", "subscribed", "probe":
+		return true
+	}
+	return false
+}
+
+// refuseStanza answers a stanza that may not cross, as far as it may be answered.
+func (c *conn) refuseStanza(e *xmlstream.Element, adm *admission, r *refusal) {
+	c.srv.metrics.stanza(c.side, e.Local, r.reason)
+	c.log.Info("stanza refused", slog.String("stanza", string(e.Local)), slog.String("type", quotable(adm.kind)),
+		slog.String("from", quotable(adm.from.String())), slog.String("to", quotable(adm.to.String())),
+		slog.String("reason", r.reason.String()), slog.String("rule", string(r.rule)), slog.String("detail", quotable(r.detail)))
+	if adm.inward && isStranger(adm.partner) && adm.st.Discovered != nil {
+		adm.st.Discovered.Outcome(adm.pair.theirs, true)
+	}
+	it := item{from: c.intake, seq: adm.seq}
+	if adm.inward && hidesUser(r.reason) {
+		c.srv.hideUser(e, adm, it)
+		return
+	}
+	c.srv.bounce(e, c.side, adm.pair, r)
+	it.taken()
+}

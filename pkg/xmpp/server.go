@@ -1,0 +1,335 @@
+package xmpp
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"edged/pkg/domain"
+	"edged/pkg/limit"
+	"edged/pkg/verdict"
+)
+
+// Server is the XMPP half of an edge: its listeners, streams and links. Make one
+// with New, give it listeners with Serve, replace its State with Apply, end it with
+// Shutdown.
+type Server struct {
+	cfg     Config
+	log     *slog.Logger
+	metrics *Metrics
+	ctx     context.Context //nolint:containedctx // the life of the server's goroutines: ends when Shutdown has waited long enough
+	cancel  context.CancelFunc
+
+	state     atomic.Pointer[State]
+	accept    [2]*limit.Accept            // by Side
+	strangers atomic.Pointer[limit.Rates] // look-ups that strangers cause
+	bounces   atomic.Pointer[limit.Rates] // error stanzas to partners
+	hiding    hiding
+	links     links
+	verifying verifying
+
+	nextConn atomic.Uint64
+	stopping atomic.Bool
+
+	mu        sync.Mutex
+	conns     map[*conn]struct{}
+	streams   map[string]int // established outside, by partner
+	listeners map[net.Listener]struct{}
+	ended     bool
+	work      sync.WaitGroup // every goroutine of the server
+}
+
+// Listener says how streams begin on a listener.
+type Listener uint8
+
+// The kinds of listeners.
+const (
+	StartTLS  Listener = iota // in the clear (RFC 6120 §5)
+	DirectTLS                 // with TLS (XEP-0368)
+	Either                    // the first byte tells
+)
+
+// New makes a Server that works by st.
+func New(cfg Config, st *State) *Server {
+	st.prepare()
+	s := &Server{
+		cfg: cfg, log: cfg.Log, metrics: cfg.Metrics,
+		conns: make(map[*conn]struct{}), streams: make(map[string]int), listeners: make(map[net.Listener]struct{}),
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.links = links{srv: s, m: make(map[linkKey]*link)}
+	s.verifying.byAddress = make(map[netip.Addr]int)
+	for side := range s.accept {
+		s.accept[side] = limit.NewAccept(acceptBounds(Side(side), st.Bounds))
+	}
+	s.setRates(st.Bounds)
+	s.state.Store(st)
+	s.start(s.sweepLoop)
+	return s
+}
+
+// acceptBounds are the bounds of one side. Inside, one address may be a whole pool:
+// only the number in all counts.
+func acceptBounds(side Side, b limit.Bounds) limit.AcceptConfig {
+	c := limit.AcceptConfig{Connections: b.Connections, PerAddress: b.ConnectionsPerAddress, Handshakes: b.Handshakes}
+	if side == Internal {
+		c.PerAddress = c.Connections
+	}
+	return c
+}
+
+// setRates makes the tables of what strangers may cause; they are bounded too.
+func (s *Server) setRates(b limit.Bounds) {
+	const keys = 10_000
+	rates := func(r float64) *limit.Rates { return limit.NewRates(keys, rate.Limit(r), max(1, int(r)), time.Now) }
+	s.strangers.Store(rates(b.StrangerLookups))
+	s.bounces.Store(rates(b.BounceRate))
+}
+
+// start runs a goroutine that Shutdown waits for. It reports false, and runs
+// nothing, once the server has ended.
+func (s *Server) start(run func(context.Context)) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return false
+	}
+	s.work.Go(func() { run(s.ctx) })
+	return true
+}
+
+// Serve accepts streams of one side until the listener is closed, which Shutdown
+// does too. It returns nil in that case.
+func (s *Server) Serve(side Side, kind Listener, l net.Listener) error {
+	if !s.listen(l) {
+		return l.Close()
+	}
+	pause := time.Duration(0)
+	for {
+		raw, err := l.Accept()
+		switch {
+		case err == nil:
+			pause = 0
+			if !s.start(func(ctx context.Context) { s.serveConn(ctx, side, kind, raw) }) {
+				_ = raw.Close()
+			}
+		case errors.Is(err, net.ErrClosed) || s.stopping.Load():
+			return nil
+		default: // out of descriptors, most likely: wait for some to come back
+			s.metrics.acceptFailed(side)
+			s.log.Warn("accept failed", slog.String("side", side.String()), slog.Any("err", err))
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			if !s.wait(pause) {
+				return nil
+			}
+		}
+	}
+}
+
+func (s *Server) listen(l net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended || s.stopping.Load() {
+		return false
+	}
+	s.listeners[l] = struct{}{}
+	return true
+}
+
+func (s *Server) wait(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-s.ctx.Done():
+		return false
+	}
+}
+
+// serveConn is an accepted stream's whole life: limits, TLS where it comes first,
+// then elements. What is negotiated, negotiate.go tells.
+func (s *Server) serveConn(ctx context.Context, side Side, kind Listener, raw net.Conn) {
+	defer raw.Close()
+	addr := addrPort(raw.RemoteAddr())
+	if !s.state.Load().mayConnect(side, addr.Addr()) {
+		s.turnedAway(side, raw, verdict.NotOurs, errors.New("not in xmpp.internal.authority.sources"))
+		return
+	}
+	release, err := s.accept[side].Admit(addr.Addr())
+	if err != nil {
+		s.turnedAway(side, raw, verdict.Overloaded, err)
+		return
+	}
+	defer release()
+	c := newConn(s, side, false, raw)
+	c.release = release
+	if !s.register(c) {
+		return
+	}
+	if err := c.begin(ctx, kind); err != nil {
+		s.forget(c)
+		c.log.Info("handshake failed", slog.String("reason", verdict.TLSFailed.String()), slog.Any("err", quoted{err}))
+		return
+	}
+	c.run(ctx)
+}
+
+// mayConnect reports whether an address is where our pools are.
+func (st *State) mayConnect(side Side, addr netip.Addr) bool {
+	return side == External || len(st.Sources) == 0 || !addr.IsValid() ||
+		slices.ContainsFunc(st.Sources, func(p netip.Prefix) bool { return p.Contains(addr) })
+}
+
+// turnedAway notes a connection that is closed without a word.
+func (s *Server) turnedAway(side Side, raw net.Conn, reason verdict.Reason, err error) {
+	s.metrics.opened(side, false, reason.String())
+	s.log.Info("connection refused", slog.String("side", side.String()), slog.String("peer_addr", raw.RemoteAddr().String()),
+		slog.String("reason", reason.String()), slog.Any("err", err))
+}
+
+// begin starts an accepted stream: direct TLS comes before everything.
+func (c *conn) begin(ctx context.Context, kind Listener) error {
+	if kind == Either {
+		kind = c.firstByte()
+	}
+	if kind == DirectTLS {
+		if err := c.handshake(ctx, domain.Name{}); err != nil {
+			return err
+		}
+	}
+	c.mu.Lock()
+	c.started = true
+	c.mu.Unlock()
+	return nil
+}
+
+// firstByte tells TLS from XML: a handshake record begins with 22 (RFC 8446 §5.1).
+func (c *conn) firstByte() Listener {
+	const handshake = 22
+	first := make([]byte, 1)
+	n, err := timedReader{c}.Read(first)
+	c.sock = &peeked{Conn: c.raw, first: first[:n]}
+	if err == nil && first[0] == handshake {
+		return DirectTLS
+	}
+	return StartTLS
+}
+
+// peeked is a connection whose first byte has been read.
+type peeked struct {
+	net.Conn
+	first []byte
+}
+
+func (p *peeked) Read(b []byte) (int, error) {
+	if len(p.first) == 0 {
+		return p.Conn.Read(b)
+	}
+	n := copy(b, p.first)
+	p.first = p.first[n:]
+	return n, nil
+}
+
+// register enters a live stream; false once the server is ending.
+func (s *Server) register(c *conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return false
+	}
+	s.conns[c] = struct{}{}
+	s.metrics.connection(c.side, c.dialled, 1)
+	return true
+}
+
+// forget takes a stream that has ended out of the tables, and the links from it.
+func (s *Server) forget(c *conn) {
+	s.mu.Lock()
+	delete(s.conns, c)
+	if c.counted != "" {
+		if s.streams[c.counted]--; s.streams[c.counted] == 0 {
+			delete(s.streams, c.counted)
+		}
+	}
+	s.mu.Unlock()
+	s.metrics.connection(c.side, c.dialled, -1)
+	c.settle()
+	c.mu.Lock()
+	links := c.links
+	c.links = nil
+	c.mu.Unlock()
+	for _, l := range links {
+		l.detach(c)
+	}
+}
+
+// carries enters a dialled stream and lets it carry a link.
+func (s *Server) carries(c *conn, l *link) bool {
+	st := s.state.Load()
+	c.publish(c.terms(st))
+	c.mu.Lock()
+	c.started = true
+	c.links = []*link{l}
+	c.mu.Unlock()
+	if !s.register(c) {
+		c.abort(errStopped)
+		l.failed(refuse(verdict.ShuttingDown, "this edge is stopping"))
+		return false
+	}
+	l.attach(c)
+	c.wake()
+	return true
+}
+
+// count enters an authenticated stream outside in the account of its partner
+// (limits.streams, connection_limit), or says which bound is reached.
+func (s *Server) count(c *conn, partner string, limit int) *refusal {
+	if c.side == Internal || c.counted != "" {
+		return nil
+	}
+	most := s.state.Load().Bounds.Streams
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := 0
+	for _, n := range s.streams {
+		all += n
+	}
+	switch {
+	case limit > 0 && s.streams[partner] >= limit:
+		return fatal(resourceConstraint, verdict.Overloaded, "connection_limit %d of %s is reached", limit, partner)
+	case all >= most:
+		return fatal(resourceConstraint, verdict.Overloaded, "limits.streams %d is reached", most)
+	}
+	s.streams[partner]++
+	c.counted = partner
+	return nil
+}
+
+// live returns the streams open now.
+func (s *Server) live() []*conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]*conn, 0, len(s.conns))
+	for c := range s.conns {
+		all = append(all, c)
+	}
+	return all
+}
+
+// dial opens a TCP connection by Config.Dial.
+func (s *Server) dial(ctx context.Context, side Side, addr netip.AddrPort) (net.Conn, error) {
+	if s.cfg.Dial != nil {
+		return s.cfg.Dial(ctx, side, addr)
+	}
+	var d net.Dialer
+	return d.DialContext(ctx, "tcp", addr.String())
+}
