@@ -113,6 +113,7 @@ var answers = [verdict.Count]answer{
 	verdict.ConnectionLost:     {stanzaServerTimeout, "wait"},
 	verdict.NoAnswer:           {stanzaServerTimeout, "wait"},
 	verdict.PeerRefused:        {stanzaServerTimeout, "wait"},
+	verdict.NegotiationFailed:  {stanzaServerTimeout, "cancel"},
 	verdict.DialbackInvalid:    {stanzaInternalError, "cancel"},
 	verdict.PoolDown:           {stanzaInternalError, "wait"},
 	verdict.QueueFull:          {stanzaNoResources, "wait"},

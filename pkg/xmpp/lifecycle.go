@@ -87,11 +87,17 @@ func (st *State) stillWelcome(c *conn, p pair, how proof) *refusal {
 		return r
 	case how == byPKIX && !st.stillSigned(c, p):
 		return refuse(verdict.CertificateRefused, "the certificate does not prove %s any more", p.theirs)
-	case how == byDANE && !d.Partner.XMPP.DANE.On(), how == byPOSH && !d.Partner.XMPP.POSH.On(),
-		how == byDialback && !d.Partner.XMPP.Dialback.On():
+	case !d.Partner.XMPP.Accepts(how.said(c.isEncrypted())):
 		return &refusal{reason: verdict.IdentityMismatch, rule: d.Partner.Rule, detail: how.String() + " is switched off"}
 	}
 	return nil
+}
+
+// isEncrypted is for whoever does not own the stream.
+func (c *conn) isEncrypted() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.known.tls != inTheClear
 }
 
 // stillSigned verifies the certificate by the roots and lists in force now.

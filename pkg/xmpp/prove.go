@@ -26,13 +26,21 @@ func (p proof) String() string {
 	return [...]string{"none", "pkix", "dane", "posh", "dialback"}[p]
 }
 
-// facts are what policy is told about a pair with this proof.
-func (p proof) facts(anchor string) policy.Facts {
-	f := policy.Facts{Proven: p != unproven}
-	if p == byPKIX {
-		f.Anchors = []string{anchor}
+// said is what policy calls the proof, on a stream that is encrypted or not.
+func (p proof) said(encrypted bool) policy.Proof {
+	switch {
+	case p == byPKIX:
+		return policy.ByCertificate
+	case p == byDANE:
+		return policy.ByDANE
+	case p == byPOSH:
+		return policy.ByPOSH
+	case p == byDialback && encrypted:
+		return policy.ByTLSDialback
+	case p == byDialback:
+		return policy.ByTCPDialback
 	}
-	return f
+	return 0
 }
 
 // isStranger reports whether nothing lists a partner.
@@ -50,6 +58,9 @@ func (c *conn) proveFor(st *State, t terms, peer domain.Name) proof {
 		if pool := st.pools[peer]; c.certErr == nil && pool != nil && pool.proves(c.identity, peer) {
 			return byPKIX
 		}
+		return unproven
+	}
+	if !t.allowsSASL() { // then no certificate counts, whoever vouches for it
 		return unproven
 	}
 	if c.certErr == nil && slices.Contains(c.identity.Anchors, t.anchor) && c.identity.Covers(peer) {

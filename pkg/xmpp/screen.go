@@ -156,7 +156,7 @@ func (c *conn) decide(e *xmlstream.Element, adm *admission) *refusal {
 	}
 	if adm.inward {
 		q.Direction = policy.Inward
-		q.Facts = policy.Facts{Proven: true, Answer: isAnswer(e.Local, adm.kind)}
+		q.Facts = policy.Facts{Proven: true, Proof: how.said(c.encrypted), Answer: isAnswer(e.Local, adm.kind)}
 		if how == byPKIX {
 			q.Facts.Anchors = c.identity.Anchors
 		}

@@ -118,10 +118,13 @@ func (c *conn) connectionState() *tls.ConnectionState {
 	return &cs
 }
 
-// tlsVersion is the protocol's name, for logs; "none" in the clear.
+// inTheClear is the version of TLS where there is none.
+const inTheClear = "none"
+
+// tlsVersion is the protocol's name, for logs.
 func (c *conn) tlsVersion() string {
 	if cs := c.connectionState(); cs != nil {
 		return tls.VersionName(cs.Version)
 	}
-	return "none"
+	return inTheClear
 }
