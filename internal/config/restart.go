@@ -58,6 +58,7 @@ func changes() []struct {
 		{"xmpp.internal.dns.listen", restarts},
 		{"xmpp.internal.dns.forward", reloads},
 		{"xmpp.internal.dns.clients", reloads},
+		{"xmpp.internal.dns.catch_all", reloads},
 		{"xmpp.pools", reloads},
 		{"limits", reloads},
 		{"log.level", reloads},

@@ -63,4 +63,7 @@ type InsideDNS struct {
 	Forward []string `yaml:"forward"`
 	// Clients are the networks that may ask.
 	Clients []Network `yaml:"clients"`
+	// CatchAll answers with the edge's addresses for every name that is not ours, for
+	// servers that look further than SRV records. Default false.
+	CatchAll bool `yaml:"catch_all"`
 }

@@ -9,13 +9,13 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"edged/internal/admin"
 	"edged/internal/config"
+	"edged/internal/insidedns"
 	"edged/pkg/nexthop"
 	"edged/pkg/sipfed"
 )
@@ -38,6 +38,10 @@ type Daemon struct {
 	current atomic.Pointer[build]
 	members map[string]*nexthop.Pool // owned by Start, then by the reload goroutine
 	server  *sipfed.Server           // nil if SIP is not configured
+	xmpp    xmppPart
+	keeps   bool // consent is kept
+
+	insideDNS *insidedns.Server // nil if it is not wanted
 
 	external, internal []net.Listener
 	pages              []*admin.Server
@@ -89,6 +93,7 @@ func (d *Daemon) openLog(c config.Log) {
 
 func (d *Daemon) start(ctx context.Context, l *config.Loaded, m *material) error {
 	handed := handedOver()
+	d.keeps = l.Config.XMPP.Serves()
 	err := d.listen(ctx, handed, &l.Config)
 	for _, name := range handed.unused() {
 		d.log.Warn("socket of systemd is not used", slog.String("name", name))
@@ -107,6 +112,16 @@ func (d *Daemon) start(ctx context.Context, l *config.Loaded, m *material) error
 			return err
 		}
 	}
+	if d.keeps {
+		if err = d.startXMPP(b); err == nil {
+			err = d.startInsideDNS(ctx, handed, b)
+		}
+		if err != nil {
+			d.end(context.WithoutCancel(ctx))
+			b.resolver.Close()
+			return err
+		}
+	}
 	d.inForce(b)
 	d.serve()
 	return nil
@@ -114,11 +129,12 @@ func (d *Daemon) start(ctx context.Context, l *config.Loaded, m *material) error
 
 // listen opens every socket of the configuration, all or none.
 func (d *Daemon) listen(ctx context.Context, s *sockets, c *config.Config) error {
-	var errs [4]error
+	var errs [5]error
 	d.external, errs[0] = s.openAll(ctx, "sip.external.listen", c.SIP.External.Listen)
 	d.internal, errs[1] = s.openAll(ctx, "sip.internal.listen", c.SIP.Internal.Listen)
 	errs[2] = d.openMetrics(ctx, s, c.Metrics.Listen)
 	errs[3] = d.openAdmin(ctx, s, c.Admin)
+	errs[4] = d.listenXMPP(ctx, s, c)
 	if err := errors.Join(errs[:]...); err != nil {
 		return err
 	}
@@ -173,7 +189,7 @@ func (d *Daemon) openAdmin(ctx context.Context, s *sockets, c config.Admin) erro
 
 // funcs is what the admin pages may ask.
 func (d *Daemon) funcs() admin.Funcs {
-	return admin.Funcs{
+	f := admin.Funcs{
 		Ready:  d.ready,
 		Reload: d.Reload,
 		Running: func() admin.Running {
@@ -184,12 +200,32 @@ func (d *Daemon) funcs() admin.Funcs {
 			return admin.Running{Version: d.options.Version, Config: b.loaded.Hash, Policy: b.loaded.PolicyHash, LoadedAt: b.loadedAt}
 		},
 		Connections: func() any {
-			if d.current.Load() == nil || d.server == nil { // in this order: server is set before current
+			if d.current.Load() == nil { // the servers are set before current
 				return []sipfed.Connection{}
 			}
-			return d.server.Connections()
+			return d.connections()
 		},
 	}
+	if d.keeps {
+		f.ListConsent, f.RemoveConsent = d.listConsent, d.removeConsent
+	}
+	return f
+}
+
+// connections lists what is open, of both protocols.
+func (d *Daemon) connections() []any {
+	all := []any{}
+	if d.server != nil {
+		for _, c := range d.server.Connections() {
+			all = append(all, c)
+		}
+	}
+	if d.xmpp.server != nil {
+		for _, c := range d.xmpp.server.Connections() {
+			all = append(all, c)
+		}
+	}
+	return all
 }
 
 func (d *Daemon) ready() error {
@@ -211,6 +247,7 @@ func (d *Daemon) serve() {
 	for _, l := range d.internal {
 		d.work.Go(func() { d.accept(sipfed.Internal, l) })
 	}
+	d.serveXMPP()
 	d.work.Go(d.reloadLoop)
 }
 
@@ -234,8 +271,10 @@ func (d *Daemon) where(name string) string {
 
 func (d *Daemon) listening() []string {
 	var all []string
-	for _, l := range append(slices.Clip(d.external), d.internal...) {
-		all = append(all, l.Addr().String())
+	for _, group := range [][]net.Listener{d.external, d.internal, d.xmpp.external, d.xmpp.direct, d.xmpp.internal} {
+		for _, l := range group {
+			all = append(all, l.Addr().String())
+		}
 	}
 	return all
 }
@@ -245,9 +284,7 @@ func (d *Daemon) listening() []string {
 func (d *Daemon) Stop(ctx context.Context) error {
 	d.stopping.Store(true)
 	d.log.Info("stopping")
-	if d.server != nil {
-		d.server.Shutdown(ctx)
-	}
+	d.end(ctx)
 	d.cancel()
 	err := d.release()
 	d.work.Wait()
@@ -258,13 +295,26 @@ func (d *Daemon) Stop(ctx context.Context) error {
 	return err
 }
 
-// release closes what listens.
+// end stops what speaks with others, both protocols at the same time.
+func (d *Daemon) end(ctx context.Context) {
+	var both sync.WaitGroup
+	if d.server != nil {
+		both.Go(func() { d.server.Shutdown(ctx) })
+	}
+	both.Go(func() { d.xmpp.stop(ctx) })
+	both.Wait()
+	if d.insideDNS != nil {
+		d.insideDNS.Close()
+	}
+}
+
+// release closes what listens, and what is kept on disk.
 func (d *Daemon) release() error {
 	closeAll(d.external)
 	closeAll(d.internal)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	var errs []error
+	errs := []error{d.xmpp.release()}
 	for _, p := range d.pages {
 		// A client that has connected and asks nothing, as health checks do, is cut
 		// off after that second: no fault of this edge.
@@ -278,12 +328,18 @@ func (d *Daemon) release() error {
 // dial opens a connection to a next hop, from the configured source address of
 // its family, if there is one.
 func (d *Daemon) dial(ctx context.Context, side sipfed.Side, to netip.AddrPort) (net.Conn, error) {
-	var dialer net.Dialer
+	var from []netip.Addr
 	if side == sipfed.External {
-		for _, from := range d.current.Load().loaded.Config.SIP.External.DialFrom {
-			if from.Unmap().Is4() == to.Addr().Unmap().Is4() {
-				dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
-			}
+		from = d.current.Load().loaded.Config.SIP.External.DialFrom
+	}
+	return dialFrom(ctx, from, to)
+}
+
+func dialFrom(ctx context.Context, sources []netip.Addr, to netip.AddrPort) (net.Conn, error) {
+	var dialer net.Dialer
+	for _, from := range sources {
+		if from.Unmap().Is4() == to.Addr().Unmap().Is4() {
+			dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
 		}
 	}
 	return dialer.DialContext(ctx, "tcp", to.String())

@@ -30,12 +30,3 @@ func unsupported(c *config.Config) []config.Problem {
 	}
 	return problems
 }
-
-// unserved finds what is checked and then left alone, for warnings.
-func unserved(l *config.Loaded) []config.Problem {
-	x := &l.Config.XMPP
-	if !x.Serves() && len(x.Internal.Listen) == 0 {
-		return nil
-	}
-	return []config.Problem{{File: l.File, Path: "xmpp", Text: "XMPP is not served by this version; the section is checked, but nothing listens"}}
-}

@@ -15,6 +15,8 @@ import (
 // the secret. Reading it is part of judging the configuration.
 type material struct {
 	external, internal *tlsid.Side
+	pools              *tlsid.Trust     // who signs our XMPP pools
+	authority          *tlsid.Authority // nil in mode dialback
 	secret             sipfed.Secret
 	warnings           []string // what keeps working, but not for long
 }
@@ -27,7 +29,6 @@ func load(path string) (*config.Loaded, *material, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	l.Warnings = append(l.Warnings, unserved(l)...)
 	return l, m, nil
 }
 
@@ -62,6 +63,7 @@ func (m *material) read(l *config.Loaded) []config.Problem {
 		Roots: c.TLS.Roots, Anchors: l.Policy.Anchors(),
 		CRLs: c.TLS.CRLs, CRLRequired: c.TLS.CRL == config.CRLRequired,
 	}, "tls", outsideTrust(l))...)
+	problems = append(problems, m.readXMPP(c)...)
 	if !c.SIP.Serves() {
 		return problems
 	}
@@ -182,6 +184,36 @@ func insideTrust(c *config.Config) []trustFile {
 		all = append(all, rootFiles("", item("sip.pools", i)+".roots", c.SIP.Pools[i].Roots)...)
 	}
 	return all
+}
+
+// readXMPP loads what proves pools to us, and partners to pools.
+func (m *material) readXMPP(c *config.Config) []config.Problem {
+	if !c.XMPP.Serves() {
+		return nil
+	}
+	var files []trustFile
+	for i := range c.XMPP.Pools {
+		files = append(files, rootFiles("", item("xmpp.pools", i)+".roots", c.XMPP.Pools[i].Roots)...)
+	}
+	inside := &tlsid.Side{}
+	problems := readTrust(inside, tlsid.TrustConfig{Anchors: poolRoots(c.XMPP.Pools)}, "xmpp.pools", files)
+	m.pools = inside.Trust
+	a := &c.XMPP.Internal.Authority
+	if a.Mode != config.Mint {
+		return problems
+	}
+	var ours []domain.Name
+	for i := range c.Domains {
+		ours = append(ours, c.Domains[i].Name)
+	}
+	authority, err := tlsid.LoadAuthority(tlsid.AuthorityConfig{
+		Cert: a.CACert, Key: a.CAKey, Ours: ours, CacheSize: c.Limits.Minted, Rate: c.Limits.MintRate,
+	})
+	if err != nil {
+		return append(problems, config.Problem{Path: "xmpp.internal.authority", Text: err.Error()})
+	}
+	m.authority = authority
+	return problems
 }
 
 // item is the path of the i-th value of a list.

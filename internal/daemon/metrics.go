@@ -6,6 +6,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"edged/pkg/consent"
 )
 
 // metrics is what only the process knows. The registry is the daemon's own; the
@@ -20,6 +22,7 @@ type metrics struct {
 	staleCRLs   prometheus.Gauge
 	lookups     *prometheus.CounterVec   // kind, outcome
 	lookupTime  *prometheus.HistogramVec // kind
+	insideDNS   *prometheus.CounterVec   // kind, outcome
 }
 
 func newMetrics(version string) *metrics {
@@ -57,10 +60,14 @@ func newMetrics(version string) *metrics {
 			Name: "edged_dns_lookup_seconds",
 			Help: "Time of DNS look-ups.", Buckets: prometheus.ExponentialBuckets(0.0005, 4, 8),
 		}, []string{"kind"}),
+		insideDNS: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "edged_inside_dns_questions_total",
+			Help: "Questions of pools to the inside DNS answerer, by kind and outcome.",
+		}, []string{"kind", "outcome"}),
 	}
 	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "edged_build_info", Help: "The program that runs."}, []string{"version", "goversion"})
 	info.WithLabelValues(version, runtime.Version()).Set(1)
-	m.registry.MustRegister(m.reloadGood, m.reloadTime, m.reloads, m.config, m.certificate, m.staleCRLs, m.lookups, m.lookupTime, info,
+	m.registry.MustRegister(m.reloadGood, m.reloadTime, m.reloads, m.config, m.certificate, m.staleCRLs, m.lookups, m.lookupTime, m.insideDNS, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -69,6 +76,25 @@ func newMetrics(version string) *metrics {
 func (m *metrics) lookup(kind, outcome string, took time.Duration) {
 	m.lookups.WithLabelValues(kind, outcome).Inc()
 	m.lookupTime.WithLabelValues(kind).Observe(took.Seconds())
+}
+
+// answered counts one question of a pool; it is insidedns.Config.Observe.
+func (m *metrics) answered(kind, outcome string) { m.insideDNS.WithLabelValues(kind, outcome).Inc() }
+
+// watchConsent shows what the consent book holds.
+func (m *metrics) watchConsent(b *consent.Book) {
+	gauge := func(name, help string, read func(consent.Stats) int) {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help},
+			func() float64 { return float64(read(b.Stats())) }))
+	}
+	counter := func(name, help string, read func(consent.Stats) uint64) {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help},
+			func() float64 { return float64(read(b.Stats())) }))
+	}
+	gauge("edged_consent_pairs", "Pairs of a local user and a contact who may write back.", func(s consent.Stats) int { return s.Pairs })
+	gauge("edged_consent_unwritten", "Changes of consent that are not on disk yet.", func(s consent.Stats) int { return s.Unwritten })
+	counter("edged_consent_evicted_total", "Pairs given up because limits.consent_pairs was reached.", func(s consent.Stats) uint64 { return s.Evicted })
+	counter("edged_consent_write_errors_total", "Failures to write consent to disk.", func(s consent.Stats) uint64 { return s.WriteErrors })
 }
 
 // reloaded counts an attempt to reload.

@@ -60,6 +60,7 @@ func (d *Daemon) reloadLoop() {
 			d.refresh()
 		case <-members.C:
 			d.setMembers(d.current.Load(), bySRV(d.current.Load())...)
+			d.setXMPPMembers(d.current.Load(), true)
 		case <-d.ctx.Done():
 			return
 		}
@@ -115,6 +116,13 @@ func (d *Daemon) replace(l *config.Loaded, m *material) error {
 		}
 	}
 	d.setMembers(b, b.kept...)
+	d.setXMPPMembers(b, false)
+	d.applyXMPP(b)
+	if d.insideDNS != nil {
+		if err := d.insideDNS.SetConfig(d.insideDNSConfig(b)); err != nil {
+			d.log.Error("inside DNS keeps its old configuration", slog.Any("err", err))
+		}
+	}
 	old := d.current.Load()
 	d.inForce(b)
 	if b.fresh {
@@ -129,6 +137,9 @@ func (d *Daemon) inForce(b *build) {
 	clear(d.members)
 	for _, p := range b.pools {
 		d.members[p.Name] = p.Members
+	}
+	for _, p := range b.xmppPools {
+		d.members["xmpp:"+p.Name] = p.Members
 	}
 	if d.own != nil {
 		d.own.follow(b.loaded.Config.Log)

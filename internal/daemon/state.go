@@ -14,17 +14,19 @@ import (
 	"edged/pkg/domain"
 	"edged/pkg/nexthop"
 	"edged/pkg/sipfed"
+	"edged/pkg/xmpp"
 )
 
 // build is one complete configuration, ready to be put in force.
 type build struct {
-	loaded   *config.Loaded
-	material *material
-	resolver *discovery.Resolver
-	fresh    bool           // the resolver was made for this build
-	pools    []*sipfed.Pool // in the order of sip.pools
-	kept     []int          // those of them that were there before
-	loadedAt time.Time
+	loaded    *config.Loaded
+	material  *material
+	resolver  *discovery.Resolver
+	fresh     bool           // the resolver was made for this build
+	pools     []*sipfed.Pool // in the order of sip.pools
+	kept      []int          // those of them that were there before
+	xmppPools []*xmpp.Pool   // in the order of xmpp.pools
+	loadedAt  time.Time
 }
 
 // assemble turns a loaded configuration into a build. It reuses the resolver of
@@ -48,6 +50,9 @@ func (d *Daemon) assemble(l *config.Loaded, m *material) (*build, error) {
 			continue
 		}
 		d.setMembers(b, i) // now: the first request may come as soon as the build is in force
+	}
+	for i := range l.Config.XMPP.Pools {
+		b.xmppPools = append(b.xmppPools, d.xmppPool(&l.Config.XMPP.Pools[i]))
 	}
 	return b, nil
 }

@@ -124,14 +124,10 @@ func (a *Authority) mint(d domain.Name, now time.Time) (*tls.Certificate, error)
 	return cert, nil
 }
 
-// sign issues for d, named as DNS name and as XmppAddr: every server reads one of
-// them.
+// sign issues for d, as DNS name only: ejabberd up to 23 falls over an XmppAddr, and
+// every server reads DNS names.
 func (a *Authority) sign(d domain.Name, now time.Time) (*tls.Certificate, error) {
-	names, err := marshalNames(d)
-	if err != nil {
-		return nil, err
-	}
-	der, err := x509.CreateCertificate(rand.Reader, a.template(names, now), a.cert, a.key.Public(), a.signer)
+	der, err := x509.CreateCertificate(rand.Reader, a.template(d, now), a.cert, a.key.Public(), a.signer)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +138,7 @@ func (a *Authority) sign(d domain.Name, now time.Time) (*tls.Certificate, error)
 	return &tls.Certificate{Certificate: append([][]byte{der}, a.above...), PrivateKey: a.key, Leaf: leaf}, nil
 }
 
-func (a *Authority) template(names []byte, now time.Time) *x509.Certificate {
+func (a *Authority) template(d domain.Name, now time.Time) *x509.Certificate {
 	until := now.Add(mintedLives)
 	if a.cert.NotAfter.Before(until) {
 		until = a.cert.NotAfter
@@ -155,6 +151,6 @@ func (a *Authority) template(names []byte, now time.Time) *x509.Certificate {
 		KeyUsage:              x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 		BasicConstraintsValid: true,
-		ExtraExtensions:       []pkix.Extension{{Id: subjectAltName(), Value: names}},
+		DNSNames:              []string{d.String()},
 	}
 }

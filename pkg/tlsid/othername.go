@@ -152,22 +152,6 @@ func parsePattern(s string) (n xmppName, ok bool) {
 	return xmppName{name: d, wildcard: wildcard}, err == nil
 }
 
-// marshalNames is a subjectAltName of d as DNS name and as XmppAddr; the latter in
-// U-labels, as XMPP writes domains.
-func marshalNames(d domain.Name) ([]byte, error) {
-	var address struct {
-		ID    asn1.ObjectIdentifier
-		Value string `asn1:"utf8,explicit,tag:0"`
-	}
-	address.ID, address.Value = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 8, 5}, d.Unicode()
-	other, err := asn1.MarshalWithParams(address, "tag:0")
-	if err != nil {
-		return nil, err
-	}
-	name := asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 2, Bytes: []byte(d.String())}
-	return asn1.Marshal([]asn1.RawValue{name, {FullBytes: other}})
-}
-
 // otherNamesHandled returns c as crypto/x509 should see it. A critical
 // subjectAltName of otherNames alone is "unhandled" there and fails every chain;
 // here it is handled. Certificates are shared, so c itself stays as it is.
