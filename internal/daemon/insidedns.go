@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 
 	"edged/internal/config"
 	"edged/internal/insidedns"
@@ -60,7 +59,7 @@ func (d *Daemon) insideDNSConfig(b *build) insidedns.Config {
 	}
 	out.Ours = append(out.Ours, hostsOf(c)...)
 	for _, n := range c.XMPP.Internal.DNS.Clients {
-		out.Clients = append(out.Clients, netip.Prefix(n.Prefix))
+		out.Clients = append(out.Clients, n.Prefix)
 	}
 	return out
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"edged/pkg/sipfed"
+	"edged/pkg/xmpp"
 )
 
 // metricSets says how a package with a metrics.go registers its metrics: one row
@@ -20,6 +21,7 @@ import (
 // names are read from the source, which must then hold them as literals.
 var metricSets = map[string]func(prometheus.Registerer){
 	"pkg/sipfed": func(r prometheus.Registerer) { sipfed.NewMetrics(r) },
+	"pkg/xmpp":   func(r prometheus.Registerer) { xmpp.NewMetrics(r) },
 }
 
 // recorder keeps what is registered.

@@ -130,8 +130,11 @@ func (c *conn) endWindow() {
 // acknowledged is the other end's word that it has taken over all up to h.
 func (c *conn) acknowledged(text string) *refusal {
 	h, err := strconv.ParseUint(text, 10, 32)
+	if err != nil {
+		return fatal(policyViolation, verdict.Malformed, "an acknowledgement without a number")
+	}
 	c.mu.Lock()
-	if !c.window.on || err != nil {
+	if !c.window.on {
 		c.mu.Unlock()
 		return nil
 	}

@@ -1,5 +1,7 @@
 package xmpp
 
+import "slices"
+
 // Bidirectional streams (XEP-0288): what we have for the other end travels on the
 // stream that it has opened. They go without acknowledgements (XEP-0198): a reader
 // that waits for room on one stream is also who reads the acknowledgements of the
@@ -39,7 +41,7 @@ func (s *Server) adopt(c *conn, p pair) {
 	l.conn = c
 	l.mu.Unlock()
 	c.mu.Lock()
-	c.links = append(c.links[:len(c.links):len(c.links)], l)
+	c.links = append(slices.Clip(c.links), l)
 	c.mu.Unlock()
 	c.wake()
 }

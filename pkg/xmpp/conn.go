@@ -255,7 +255,7 @@ func (c *conn) handle(ctx context.Context, e *xmlstream.Element) *refusal {
 	case nsServer:
 		return c.handleStanza(ctx, e)
 	case nsDialback:
-		return c.handleDialback(ctx, e)
+		return c.handleDialback(e)
 	case nsAck:
 		return c.handleAck(e)
 	case nsSASL:
@@ -320,9 +320,6 @@ func (c *conn) why() error {
 	}
 	return c.closed
 }
-
-// usable reports whether stanzas may be sent on it.
-func (c *conn) usable() bool { return c.why() == nil }
 
 // ours and theirs are the pair of the stream header.
 func (c *conn) ours() domain.Name   { return pairOf(c.side, c.self, c.peer).ours }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"strings"
@@ -44,8 +45,9 @@ type plan struct {
 func (s *Server) open(ctx context.Context, l *link) (*conn, *refusal) {
 	c, refused := s.connect(ctx, l.key.side, l.key.pair, toRelay)
 	if refused == nil {
-		c.log.Info("stream opened", "dialled", true, "ours", l.key.pair.ours.String(), "theirs", l.key.pair.theirs.String(),
-			"target", c.target, "proof", c.proof.String(), "tls", c.tlsVersion())
+		c.log.Info("stream opened", slog.Bool("dialled", true), slog.String("ours", l.key.pair.ours.String()),
+			slog.String("theirs", l.key.pair.theirs.String()), slog.String("target", c.target),
+			slog.String("proof", c.proof.String()), slog.String("tls", c.tlsVersion()))
 	}
 	return c, refused
 }

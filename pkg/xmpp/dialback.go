@@ -51,7 +51,7 @@ func (s dialbackSecret) verifies(key string, receiving, originating domain.Name,
 
 // handleDialback serves dialback elements, before and after authentication: servers
 // mix them among stanzas (XEP-0220 §2.2.1).
-func (c *conn) handleDialback(ctx context.Context, e *xmlstream.Element) *refusal {
+func (c *conn) handleDialback(e *xmlstream.Element) *refusal {
 	if _, answer := e.Attr("type"); answer || c.dialled {
 		// Whoever awaits an answer reads it on the stream it asked on, and nowhere else
 		// is one believed (XEP-0220 §3.1).
@@ -69,7 +69,7 @@ func (c *conn) handleDialback(ctx context.Context, e *xmlstream.Element) *refusa
 	case "verify":
 		c.answerVerify(from, to, e.Value("id"), strings.TrimSpace(key))
 	case "result":
-		return c.receiveKey(ctx, pairOf(c.side, to, from), strings.TrimSpace(key))
+		return c.receiveKey(pairOf(c.side, to, from), strings.TrimSpace(key))
 	}
 	return nil
 }
@@ -90,7 +90,7 @@ func (c *conn) answerVerify(receiving, originating domain.Name, streamID, key st
 // receiveKey is the receiving server: the key is verified with the authoritative
 // server of the domain that it is for (XEP-0220 §2.2). Policy is asked first, and
 // what is under way is bounded: each key makes us open a connection.
-func (c *conn) receiveKey(ctx context.Context, p pair, key string) *refusal {
+func (c *conn) receiveKey(p pair, key string) *refusal {
 	st := c.srv.state.Load()
 	if _, ok := c.proven(p); ok {
 		c.answerKey(p, "valid", "")
@@ -104,7 +104,8 @@ func (c *conn) receiveKey(ctx context.Context, p pair, key string) *refusal {
 	}
 	// The certificate says it already (XEP-0344 §2.1).
 	if how := c.proveFor(st, t, p.peer(c.side)); how != unproven {
-		return c.believe(st, p, how)
+		c.believe(st, p, how)
+		return nil
 	}
 	if !c.mayAsk(st, t, p) || !c.awaitKey(p) {
 		c.answerKey(p, "error", stanzaNoResources)
@@ -191,20 +192,21 @@ func (c *conn) forgetKey(p pair) {
 }
 
 // believe makes a pair one that stanzas may come from, and says so.
-func (c *conn) believe(st *State, p pair, how proof) *refusal {
-	if r := c.ready(st, p, how); r != nil {
-		c.forgetKey(p)
-		c.answerKey(p, "error", stanzaNoResources)
-		return nil
+func (c *conn) believe(st *State, p pair, how proof) {
+	r := c.ready(st, p, how)
+	if r == nil {
+		c.answerKey(p, "valid", "")
+		return
 	}
-	c.answerKey(p, "valid", "")
-	return nil
+	c.log.Info("dialback refused", slog.String("reason", r.reason.String()), slog.String("detail", quotable(r.detail)))
+	c.forgetKey(p)
+	c.answerKey(p, "error", stanzaNoResources)
 }
 
 // verified ends a verification.
 func (c *conn) verified(st *State, p pair, r *refusal) {
 	if r == nil {
-		_ = c.believe(st, p, byDialback)
+		c.believe(st, p, byDialback)
 		return
 	}
 	c.forgetKey(p)

@@ -15,10 +15,10 @@ import (
 // maxSASLTries is how often SASL may fail on one stream (RFC 6120 §6.4.5).
 const maxSASLTries = 3
 
-// saslFailure is a defined condition of RFC 6120 §6.5.
-type saslFailure string
+// saslError is a defined condition of RFC 6120 §6.5.
+type saslError string
 
-func (f saslFailure) Error() string { return "SASL: " + string(f) }
+func (f saslError) Error() string { return "SASL: " + string(f) }
 
 // handleSASL serves SASL EXTERNAL as the receiving entity (XEP-0178 §3).
 func (c *conn) handleSASL(e *xmlstream.Element) *refusal {
@@ -29,7 +29,7 @@ func (c *conn) handleSASL(e *xmlstream.Element) *refusal {
 	if err == nil {
 		return c.authenticated()
 	}
-	failure := saslFailure("not-authorized")
+	failure := saslError("not-authorized")
 	_ = errors.As(err, &failure)
 	c.control("<failure xmlns='" + nsSASL + "'><" + string(failure) + "/></failure>")
 	c.srv.metrics.opened(c.side, false, verdict.CertificateRefused.String())
@@ -43,13 +43,13 @@ func (c *conn) handleSASL(e *xmlstream.Element) *refusal {
 func (c *conn) authenticate(e *xmlstream.Element) error {
 	switch {
 	case string(e.Local) == "abort":
-		return saslFailure("aborted")
+		return saslError("aborted")
 	case string(e.Local) != "auth":
-		return saslFailure("malformed-request")
+		return saslError("malformed-request")
 	case !c.encrypted:
-		return saslFailure("encryption-required")
+		return saslError("encryption-required")
 	case e.Value("mechanism") != sasl.External:
-		return saslFailure("invalid-mechanism")
+		return saslError("invalid-mechanism")
 	}
 	initial, err := initialResponse(e)
 	if err != nil {
@@ -61,7 +61,7 @@ func (c *conn) authenticate(e *xmlstream.Element) error {
 	case err != nil:
 		return err
 	case !done:
-		return saslFailure("malformed-request")
+		return saslError("malformed-request")
 	}
 	return nil
 }
@@ -72,13 +72,13 @@ func initialResponse(e *xmlstream.Element) ([]byte, error) {
 	text, ok := e.Text()
 	switch {
 	case !ok || text == "":
-		return nil, saslFailure("malformed-request")
+		return nil, saslError("malformed-request")
 	case text == "=":
 		return []byte{}, nil
 	}
 	raw, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
-		return nil, saslFailure("incorrect-encoding")
+		return nil, saslError("incorrect-encoding")
 	}
 	return raw, nil
 }
@@ -91,11 +91,11 @@ func (c *conn) authorize(identity string) error {
 	if identity != "" {
 		d, err := domain.Parse(identity)
 		if err != nil || d != c.peer {
-			return saslFailure("invalid-authzid")
+			return saslError("invalid-authzid")
 		}
 	}
 	if c.peer.IsZero() || t.refused != nil || c.prove(st, t) == unproven {
-		return saslFailure("not-authorized")
+		return saslError("not-authorized")
 	}
 	return nil
 }

@@ -276,8 +276,7 @@ func (c *conn) await() (*xmlstream.Element, *refusal) {
 }
 
 func (c *conn) unread(err error) *refusal {
-	var broken *xmlstream.Error
-	if errors.As(err, &broken) {
+	if broken, ok := errors.AsType[*xmlstream.Error](err); ok {
 		_ = c.say(string(appendStreamError(nil, broken.Condition)) + "</stream:stream>")
 		return refuse(verdict.PeerRefused, "%s: %v", c.target, broken)
 	}

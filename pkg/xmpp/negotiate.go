@@ -219,7 +219,7 @@ func (c *conn) features(st *State, t terms) string {
 		if t.bidi {
 			b.WriteString("<bidi xmlns='" + nsBidiFeature + "'/>")
 		}
-		if t.dialback {
+		if t.allowsDialback(true) {
 			b.WriteString(dialbackFeature + "<sm xmlns='urn:xmpp:sm:3'/>")
 		}
 	}

@@ -3,6 +3,7 @@ package xmpp
 import (
 	"crypto/tls"
 	"errors"
+	"log/slog"
 	"net"
 	"time"
 
@@ -253,7 +254,7 @@ func (c *conn) settle() {
 		return
 	}
 	c.srv.metrics.uncertain(c.side, unsure)
-	c.log.Warn("stanzas uncertain", "stanzas", unsure, "acknowledgements", on)
+	c.log.Warn("stanzas uncertain", slog.Int("stanzas", unsure), slog.Bool("acknowledgements", on))
 }
 
 // doubt is how long after being written a stanza counts as uncertain when its

@@ -18,6 +18,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"edged/pkg/domain"
+	"edged/pkg/tlsid"
 )
 
 // Lay copies folders into a new one, later ones over earlier ones, adds what a
@@ -34,7 +37,7 @@ func Lay(tb testing.TB, folders ...string) string {
 	addPair(tb, filepath.Join(dir, "tls", "edge"), "sip.contoso.com", "xmpp.contoso.com", "contoso.com")
 	addPair(tb, filepath.Join(dir, "tls", "inside"), "edge.corp.contoso.com")
 	addPair(tb, filepath.Join(dir, "tls", "internal-ca"), "ca.corp.contoso.com")
-	addPair(tb, filepath.Join(dir, "tls", "authority"), "authority.corp.contoso.com")
+	addAuthority(tb, filepath.Join(dir, "tls", "authority"), "contoso.com", "conference.contoso.com", "branch.contoso.com")
 	addPair(tb, filepath.Join(dir, "litware-ca"), "ca.litware.com")
 	for _, from := range folders {
 		if err := filepath.WalkDir(from, func(path string, e fs.DirEntry, err error) error {
@@ -90,6 +93,21 @@ func addSecret(tb testing.TB, path string) {
 }
 
 // addPair writes base.crt and base.key: a certificate for names that signs itself.
+// addAuthority adds the private authority for XMPP pools, which may not name ours.
+func addAuthority(tb testing.TB, base string, ours ...string) {
+	tb.Helper()
+	names := make([]domain.Name, len(ours))
+	for i, name := range ours {
+		names[i] = domain.MustParse(name)
+	}
+	cert, key, err := tlsid.NewAuthorityPEM(names, time.Now())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	write(tb, base+".crt", cert)
+	write(tb, base+".key", key)
+}
+
 func addPair(tb testing.TB, base string, names ...string) {
 	tb.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
