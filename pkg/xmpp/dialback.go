@@ -99,7 +99,7 @@ func (c *conn) receiveKey(p pair, key string) *refusal {
 	t := st.terms(c.side, p, false)
 	if condition := c.refusesKey(st, p, t); condition != "" {
 		c.answerKey(p, "error", condition)
-		c.log.Info("dialback refused", slog.String("from", p.peer(c.side).String()), slog.String("condition", condition), slog.Any("refusal", reasonOf(t.refused)))
+		c.logKeyRefused(p, condition, t.refused)
 		return nil
 	}
 	// The certificate says it already (XEP-0344 §2.1).
@@ -144,11 +144,14 @@ func (c *conn) refusesKey(st *State, p pair, t terms) string {
 	return ""
 }
 
-func reasonOf(r *refusal) string {
-	if r == nil {
-		return ""
+// logKeyRefused is the line of a key that is not verified: why says what policy has
+// against the domain, if it is that.
+func (c *conn) logKeyRefused(p pair, condition string, why *refusal) {
+	if why == nil {
+		why = refuse(verdict.IdentityMismatch, "no key proves the domain here")
 	}
-	return r.reason.String()
+	c.log.Info("dialback refused", slog.String("from", p.peer(c.side).String()), slog.String("condition", condition),
+		slog.String("reason", why.reason.String()), slog.String("rule", string(why.rule)), slog.String("detail", quotable(why.detail)))
 }
 
 // mayAsk spends one of a stranger's look-ups.

@@ -31,6 +31,17 @@ func (c *conn) forwardStanza(ctx context.Context, e *xmlstream.Element, adm *adm
 		return
 	}
 	c.srv.metrics.stanza(c.side, e.Local, verdict.Allowed)
+	c.logRelayed(ctx, e, adm)
+}
+
+// logRelayed is the line of a stanza that crosses, for who asks for so much.
+func (c *conn) logRelayed(ctx context.Context, e *xmlstream.Element, adm *admission) {
+	if !c.log.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	c.log.LogAttrs(ctx, slog.LevelDebug, "stanza relayed", slog.String("stanza", string(e.Local)), slog.String("type", quotable(adm.kind)),
+		slog.String("from", quotable(adm.from.String())), slog.String("to", quotable(adm.to.String())),
+		slog.String("reason", verdict.Allowed.String()), slog.String("rule", string(adm.rule)))
 }
 
 // learn notes what the stanza says about those it is between.
