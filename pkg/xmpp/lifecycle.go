@@ -87,10 +87,17 @@ func (st *State) stillWelcome(c *conn, p pair, how proof) *refusal {
 		return r
 	case how == byPKIX && !st.stillSigned(c, p):
 		return refuse(verdict.CertificateRefused, "the certificate does not prove %s any more", p.theirs)
-	case !d.Partner.XMPP.Accepts(how.said(c.isEncrypted())):
+	case c.dialled && how == unproven && !believed(st, c, p), !d.Partner.XMPP.Accepts(how.said(c.isEncrypted())):
 		return &refusal{reason: verdict.IdentityMismatch, rule: d.Partner.Rule, detail: how.String() + " is switched off"}
 	}
 	return nil
+}
+
+// believed reports whether a partner that we have dialled need not show a certificate
+// for its domain.
+func believed(st *State, c *conn, p pair) bool {
+	t := st.terms(External, p, true)
+	return t.allowsDialback(c.isEncrypted())
 }
 
 // isEncrypted is for whoever does not own the stream.
