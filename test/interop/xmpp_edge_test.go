@@ -69,29 +69,8 @@ func startXMPPEdge(t *testing.T, spec xmppStandSpec) *xmppStand {
 	}
 	s := &xmppStand{world: newWorld(t), spec: spec}
 	s.startXMPPDNS(t, xmppOutside, spec.way.direct)
-	config := s.configureXMPP(t)
-	s.requireXMPP(t, config)
-	s.edge = s.runEdge(t, config)
+	s.edge = s.runEdge(t, s.configureXMPP(t))
 	return s
-}
-
-// requireXMPP skips the test as long as edged serves no XMPP.
-func (s *xmppStand) requireXMPP(t *testing.T, config string) {
-	t.Helper()
-	bin := os.Getenv("EDGED_UNDER_TEST")
-	if _, err := os.Stat(bin); err != nil {
-		t.Skip("edged could not be built, see above")
-	}
-	p := s.start(t, "edged-probe", bin, "serve", "--config", config)
-	served := false
-	await(t, "edged to end or to be ready", func() bool {
-		served = s.edgeReady(t.Context()) && listening(s.place(xmppOutside))
-		return p.ended() || s.edgeReady(t.Context())
-	})
-	p.stop()
-	if !served {
-		t.Skip("edged does not serve XMPP yet")
-	}
 }
 
 // configureXMPP writes edged.yaml and all it names.
