@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -41,13 +42,13 @@ const (
 // bed is a Server on loopback between a pool for contoso.com and whatever partners a
 // test starts. The pool finds everybody at the edge, the edge finds partners by DNS.
 type bed struct {
-	t                *testing.T
-	ctx              context.Context //nolint:containedctx // the test's, with a deadline
-	s                *Server
-	state            *State
-	world            *authorities
-	zone             *zone.Server
-	pool             *xmpppeer.Server
+	t               *testing.T
+	ctx             context.Context //nolint:containedctx // the test's, with a deadline
+	s               *Server
+	state           *State
+	world           *authorities
+	zone            *zone.Server
+	pool            *xmpppeer.Server
 	outside, inside string // where the edge listens
 }
 
@@ -112,7 +113,7 @@ func must[T any](v T, err error) T {
 
 // listed is a partner's entry, of type federated.
 func listed(name string, s policy.XMPPSettings) policy.XMPPPartner {
-	s.Type = policy.Federated
+	s.Type, s.ConnectionLimit = policy.Federated, 1000
 	return policy.XMPPPartner{Domain: domain.MustParse(name), XMPPSettings: s}
 }
 
@@ -241,6 +242,11 @@ func (b *bed) publish(name, addr string, direct bool) {
 	})
 }
 
+// alias lets a domain be served where another one is.
+func (b *bed) alias(name, other string) {
+	b.zone.Set(func(z *zone.Zone) { z.SRV[zone.XMPP(name)] = z.SRV[zone.XMPP(other)] })
+}
+
 // partner starts the server of a partner's domain; to it the edge is everybody else,
 // and others are where the test says.
 func (b *bed) partner(name string, change ...func(*xmpppeer.Config)) *xmpppeer.Server {
@@ -273,6 +279,14 @@ func (b *bed) partnerAt(name string, direct bool, change ...func(*xmpppeer.Confi
 func (b *bed) cert(names ...string) *tls.Certificate {
 	c := b.world.public.Issue(ca.Leaf{DNS: names})
 	return &c.TLS
+}
+
+// in is the bed for a subtest.
+func (b *bed) in(t *testing.T) *bed {
+	t.Helper()
+	sub := *b
+	sub.t = t
+	return &sub
 }
 
 // dial opens a stream to the edge by hand, as the domain from, up to a step.
@@ -341,6 +355,24 @@ func (b *bed) ended(s *xmpppeer.Stream, condition string) {
 	}
 	if err := s.AwaitEnd(b.ctx); !errors.Is(err, xmpppeer.ErrEnd) {
 		b.t.Errorf("after the error: %v, want a closing tag", err)
+	}
+}
+
+// isError checks an error stanza of the edge: what it answers, and how (RFC 6120 §8.3).
+func (b *bed) isError(e *xmpppeer.Element, sent xmpppeer.Stanza, condition, kind, by string) {
+	b.t.Helper()
+	name := sent.Kind
+	if name == "" {
+		name = "message"
+	}
+	fault := e.Child("error", xmpppeer.NSServer)
+	if fault == nil || len(fault.Children) != 1 || len(e.Children) != 1 {
+		b.t.Fatalf("got %s, want an error with one condition", e)
+	}
+	want := []string{name, "error", sent.To, sent.From, sent.ID, condition, kind, by}
+	got := []string{e.Name, e.Attr("type"), e.Attr("from"), e.Attr("to"), e.Attr("id"), e.Condition(), fault.Attr("type"), fault.Attr("by")}
+	if !slices.Equal(got, want) {
+		b.t.Errorf("got  %q\nwant %q", got, want)
 	}
 }
 

@@ -38,7 +38,7 @@ func (s *Server) adopt(c *conn, p pair) {
 		l.mu.Unlock()
 		return
 	}
-	l.conn = c
+	l.conn, l.most = c, 0
 	l.mu.Unlock()
 	c.mu.Lock()
 	c.links = append(slices.Clip(c.links), l)

@@ -83,6 +83,7 @@ type conn struct {
 	window  window
 	written tally
 	started bool  // negotiated so far that the writer may run by itself
+	greeted bool  // accepted ones: our header has been sent since the stream began, or began anew
 	writing bool  // a writer runs
 	again   bool  // ... and has to look once more
 	held    bool  // no writer may start

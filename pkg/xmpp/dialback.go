@@ -188,6 +188,14 @@ func (c *conn) awaitKey(p pair) bool {
 	return true
 }
 
+// aloneWith reports whether a key is all that the stream has.
+func (c *conn) aloneWith(p pair) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, waits := c.pending[p]
+	return waits && len(c.pending) == 1 && len(c.pairs) == 0
+}
+
 func (c *conn) forgetKey(p pair) {
 	c.mu.Lock()
 	delete(c.pending, p)
@@ -212,7 +220,7 @@ func (c *conn) verified(st *State, p pair, r *refusal) {
 		c.believe(st, p, byDialback)
 		return
 	}
-	c.forgetKey(p)
+	defer c.forgetKey(p)
 	c.srv.metrics.opened(c.side, false, r.reason.String())
 	c.log.Info("dialback failed", slog.String("from", p.peer(c.side).String()), slog.String("reason", r.reason.String()),
 		slog.String("detail", quotable(r.detail)))
@@ -221,7 +229,7 @@ func (c *conn) verified(st *State, p pair, r *refusal) {
 		return
 	}
 	c.answerKey(p, "invalid", "")
-	if c.idleInClear() { // no other domain is proven on the stream (XEP-0220 §2.2.1)
+	if c.aloneWith(p) { // no other domain is proven on the stream (XEP-0220 §2.2.1)
 		c.leave(r)
 	}
 }

@@ -107,6 +107,7 @@ var answers = [verdict.Count]answer{
 	verdict.DNSFailed:          {stanzaServerTimeout, "wait"},
 	verdict.DNSLimited:         {stanzaServerTimeout, "wait"},
 	verdict.TargetPrivate:      {stanzaServerTimeout, "cancel"},
+	verdict.LoopDetected:       {stanzaServerTimeout, "cancel"},
 	verdict.ConnectFailed:      {stanzaServerTimeout, "wait"},
 	verdict.TLSFailed:          {stanzaServerTimeout, "wait"},
 	verdict.CertificateRefused: {stanzaServerTimeout, "cancel"},
@@ -134,7 +135,10 @@ func answerTo(r *refusal, side Side) answer {
 	if a.condition == "" {
 		a = answer{stanzaInternalError, "wait"} // a reason of another protocol: never expected
 	}
-	if r.permanent {
+	if side == External && (a.condition == stanzaServerTimeout || a.condition == stanzaNoServer) {
+		a = answer{stanzaInternalError, "wait"} // to an outsider we are the server, not on the way to it
+	}
+	if r.permanent && side == Internal {
 		a.kind = "cancel"
 	}
 	return a

@@ -201,11 +201,13 @@ func (l *link) bounceAll(q queue, why *refusal) {
 	})
 }
 
-// attach lets a stream carry the link's stanzas.
+// attach lets a stream carry the link's stanzas, as far as the next hop takes them.
 func (l *link) attach(c *conn) {
 	l.mu.Lock()
-	l.conn, l.dialling = c, false
+	l.conn, l.dialling, l.most = c, false, c.most
+	large := l.queue.over(c.most)
 	l.mu.Unlock()
+	l.bounceAll(large, refuse(verdict.BodyTooLarge, "the next hop takes %d bytes", c.most))
 }
 
 // detach takes the link from a stream that has ended. What was not written yet goes

@@ -96,7 +96,7 @@ func (c *conn) opened(e *xmlstream.Element) *refusal {
 		r = c.address(st, h)
 	}
 	c.lang, c.streamID = h.lang, rand.Text()
-	c.control(string(c.appendHeader(nil)))
+	c.greet()
 	if r != nil {
 		return r
 	}
@@ -108,6 +108,26 @@ func (c *conn) opened(e *xmlstream.Element) *refusal {
 	c.control(c.features(st, t))
 	return nil
 }
+
+// greet sends our header.
+func (c *conn) greet() {
+	c.control(string(c.appendHeader(nil)))
+	c.mu.Lock()
+	c.greeted = true
+	c.mu.Unlock()
+}
+
+// startOver waits for the next header of a stream that begins anew.
+func (c *conn) startOver(authenticated bool) {
+	c.mu.Lock()
+	c.greeted = false
+	c.mu.Unlock()
+	c.reader.Reset(timedReader{c}, authenticated)
+}
+
+// bareHeader is for an error that comes before anything else (RFC 6120 §4.9.1.2).
+const bareHeader = "<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback'" +
+	" xmlns:stream='http://etherx.jabber.org/streams' version='1.0' xml:lang='" + ourLang + "'"
 
 // address takes whom the stream is between from its header. What an earlier header
 // in the clear said counts no more (RFC 6120 §5.4.3.3).

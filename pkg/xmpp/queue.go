@@ -87,3 +87,20 @@ func (q *queue) drop(each func(it item, raw []byte)) {
 		}
 	}
 }
+
+// over removes the stanzas of more than most bytes, 0 being no bound, and returns them.
+func (q *queue) over(most int) queue {
+	var large, rest queue
+	if most == 0 || q.bytes <= most {
+		return large
+	}
+	q.drop(func(it item, raw []byte) {
+		if len(raw) > most {
+			large.push(it, raw)
+			return
+		}
+		rest.push(it, raw)
+	})
+	*q = rest
+	return large
+}

@@ -293,12 +293,12 @@ func (s *Server) carries(c *conn, l *link) bool {
 // count enters an authenticated stream outside in the account of its partner
 // (limits.streams, connection_limit), or says which bound is reached.
 func (s *Server) count(c *conn, partner string, limit int) *refusal {
-	if c.side == Internal || c.counted != "" {
-		return nil
-	}
 	most := s.state.Load().Bounds.Streams
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if c.side == Internal || c.counted != "" {
+		return nil
+	}
 	all := 0
 	for _, n := range s.streams {
 		all += n
