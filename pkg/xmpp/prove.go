@@ -43,8 +43,9 @@ func (p proof) said(encrypted bool) policy.Proof {
 	return 0
 }
 
-// isStranger reports whether nothing lists a partner.
-func isStranger(p *policy.Partner) bool { return p.Kind == policy.XMPPDefault }
+// isStranger reports whether nothing lists a partner; nil is one that policy has not
+// been asked about.
+func isStranger(p *policy.Partner) bool { return p != nil && p.Kind == policy.XMPPDefault }
 
 // prove measures what the other end's certificate says about the stream's peer.
 func (c *conn) prove(st *State, t terms) proof { return c.proveFor(st, t, c.peer) }
