@@ -108,7 +108,7 @@ func (c *conn) authenticated() *refusal {
 		return r
 	}
 	c.control("<success xmlns='" + nsSASL + "'/>")
-	c.reader.Reset(timedReader{c}, true)
+	c.startOver(true)
 	return nil
 }
 

@@ -73,7 +73,6 @@ func (b *bed) endless(t *testing.T) {
 	}{
 		"header":               {xmpppeer.Connected, "<stream:stream ", " a='b'"},
 		"header's attribute":   {xmpppeer.Connected, "<stream:stream to='", "a"},
-		"white space first":    {xmpppeer.Connected, "", " "},
 		"element in clear":     {xmpppeer.Offered, "<a>", "aaaa"},
 		"nesting in clear":     {xmpppeer.Offered, "", "<a>"},
 		"attribute":            {xmpppeer.Ready, toBob + "id='", "a"},

@@ -109,26 +109,6 @@ func (c *conn) opened(e *xmlstream.Element) *refusal {
 	return nil
 }
 
-// greet sends our header.
-func (c *conn) greet() {
-	c.control(string(c.appendHeader(nil)))
-	c.mu.Lock()
-	c.greeted = true
-	c.mu.Unlock()
-}
-
-// startOver waits for the next header of a stream that begins anew.
-func (c *conn) startOver(authenticated bool) {
-	c.mu.Lock()
-	c.greeted = false
-	c.mu.Unlock()
-	c.reader.Reset(timedReader{c}, authenticated)
-}
-
-// bareHeader is for an error that comes before anything else (RFC 6120 §4.9.1.2).
-const bareHeader = "<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback'" +
-	" xmlns:stream='http://etherx.jabber.org/streams' version='1.0' xml:lang='" + ourLang + "'"
-
 // address takes whom the stream is between from its header. What an earlier header
 // in the clear said counts no more (RFC 6120 §5.4.3.3).
 func (c *conn) address(st *State, h header) *refusal {

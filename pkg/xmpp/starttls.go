@@ -40,7 +40,7 @@ func (c *conn) handleStartTLS(ctx context.Context, e *xmlstream.Element) *refusa
 		c.abort(fmt.Errorf("TLS handshake: %w", err))
 		return nil
 	}
-	c.reader.Reset(timedReader{c}, false)
+	c.startOver(false)
 	return nil
 }
 

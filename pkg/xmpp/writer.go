@@ -42,10 +42,14 @@ func (c *conn) end(condition xmlstream.Condition, why error, deaf bool) {
 		return
 	}
 	c.leaving, c.deaf = why, deaf
+	greeted := c.dialled || c.greeted
 	if condition != "" {
+		if !greeted {
+			c.out, greeted = appendOpening(c.out), true
+		}
 		c.out = appendStreamError(c.out, condition)
 	}
-	if c.started {
+	if c.started && greeted {
 		c.out = append(c.out, "</stream:stream>"...)
 	}
 	c.mu.Unlock()
