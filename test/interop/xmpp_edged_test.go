@@ -80,12 +80,13 @@ func TestXMPPPoolMint(t *testing.T) {
 		t.Run(spec.name(), func(t *testing.T) {
 			s := newXMPPStand(t, spec)
 			exchangeAll(t, s.bob, s.partner, s.carol, s.pool)
-			s.pool.wantProven(t, "jabber.example", true)
+			s.pool.wantProven(t, "jabber.example", byExternal, byExternal)
 		})
 	}
 }
 
-// TestXMPPPoolDialback lets the pool call back.
+// TestXMPPPoolDialback lets the pool call back. Its own certificate proves it to edged
+// as ever.
 func TestXMPPPoolDialback(t *testing.T) {
 	specs := bothKinds()
 	for i := range specs {
@@ -95,7 +96,7 @@ func TestXMPPPoolDialback(t *testing.T) {
 		t.Run(spec.name(), func(t *testing.T) {
 			s := newXMPPStand(t, spec)
 			exchangeAll(t, s.bob, s.partner, s.carol, s.pool)
-			s.pool.wantProven(t, "jabber.example", false)
+			s.pool.wantProven(t, "jabber.example", byDialback, byExternal)
 		})
 	}
 }
@@ -107,6 +108,6 @@ func (s *xmppStand) wantBothWays(t *testing.T) {
 	exchangeMessages(t, s.bob, s.carol)
 	exchangeMessages(t, s.carol, s.bob)
 	exchangeQueries(t, s.bob, s.carol, s.pool)
-	s.partner.wantProven(t, "contoso.com", s.spec.way.external)
-	s.pool.wantProven(t, "jabber.example", s.spec.mode == "mint")
+	s.partner.wantProven(t, "contoso.com", s.spec.way.method(), s.spec.way.method())
+	s.pool.wantProven(t, "jabber.example", byExternal, byExternal)
 }

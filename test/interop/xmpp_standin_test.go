@@ -35,7 +35,8 @@ func TestXMPPPoolsWithoutEdge(t *testing.T) {
 				if got, err := o.bob.Receive(soon(t)); err != nil || got.Body() != "out" || got.Attr("from") != carol.full {
 					t.Errorf("outside arrived %v, %v", got, err)
 				}
-				pool.wantProven(t, "jabber.example", mode == "mint")
+				by := xmppWay{external: mode == "mint"}.method()
+				pool.wantProven(t, "jabber.example", by, by)
 			})
 		}
 	}
