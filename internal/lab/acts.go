@@ -39,6 +39,12 @@ func withoutDiscovery() Settings {
 	return s
 }
 
+func openXMPP() Settings {
+	s := everything()
+	s.OpenXMPP = true
+	return s
+}
+
 func withoutFederation() Settings {
 	s := everything()
 	s.Enabled = false
@@ -48,18 +54,25 @@ func withoutFederation() Settings {
 // acts is the whole play, in order.
 func acts() []act {
 	return []act{
-		{"Partners write to us", everything(), inward()},
-		{"We write to partners", everything(), outward()},
-		{"Calls and presence", everything(), dialogs()},
-		{"Who may not talk with whom", everything(), refusals()},
-		{"Attempts to use us as a relay", everything(), relays()},
-		{"Partners and pools that cannot be reached", everything(), unreachable()},
-		{"Partners that stay silent", impatient(), silent()},
-		{"Answers of others", everything(), answers()},
-		{"Messages that are broken", everything(), broken()},
-		{"Connections that are not let in", everything(), handshakes()},
-		{"Partner discovery is switched off", withoutDiscovery(), undiscovered()},
-		{"Federation is switched off", withoutFederation(), switchedOff()},
+		{"Partners write to us", everything(), sip(inward())},
+		{"We write to partners", everything(), sip(outward())},
+		{"Calls and presence", everything(), sip(dialogs())},
+		{"Who may not talk with whom", everything(), sip(refusals())},
+		{"Attempts to use us as a relay", everything(), sip(relays())},
+		{"Partners and pools that cannot be reached", everything(), sip(unreachable())},
+		{"Partners that stay silent", impatient(), sip(silent())},
+		{"Answers of others", everything(), sip(answers())},
+		{"Messages that are broken", everything(), sip(broken())},
+		{"Connections that are not let in", everything(), sip(handshakes())},
+		{"Partner discovery is switched off", withoutDiscovery(), sip(undiscovered())},
+		{"XMPP: partners and we talk", everything(), xmpp(talks())},
+		{"XMPP: who is heard only once we wrote", everything(), xmpp(consents())},
+		{"XMPP: who may not talk with whom", everything(), xmpp(stanzaRefusals())},
+		{"XMPP: domains that are not let in", everything(), xmpp(strangers())},
+		{"XMPP: partners that cannot be reached", everything(), xmpp(unreachableChats())},
+		{"XMPP: streams that are broken", everything(), xmpp(brokenStreams())},
+		{"XMPP federation is open", openXMPP(), xmpp(open())},
+		{"Federation is switched off", withoutFederation(), append(sip(switchedOff()), xmpp(switchedOffXMPP())...)},
 	}
 }
 

@@ -14,6 +14,8 @@ const maxRecords = 4096
 type Record struct {
 	Message string
 	Attrs   map[string]string
+
+	seq uint64 // its number in the log, from 1
 }
 
 // capture is a slog.Handler that keeps what the edge logs and passes it on.
@@ -28,6 +30,7 @@ type capture struct {
 type logStore struct {
 	mu      sync.Mutex
 	records []Record
+	count   uint64        // of all records there ever were
 	more    chan struct{} // closed and replaced at every record
 }
 
@@ -92,9 +95,18 @@ func (s *logStore) add(r Record) {
 	if len(s.records) == maxRecords {
 		s.records = append(s.records[:0], s.records[maxRecords/2:]...)
 	}
+	s.count++
+	r.seq = s.count
 	s.records = append(s.records, r)
 	close(s.more)
 	s.more = make(chan struct{})
+}
+
+// mark is the number of the latest record.
+func (s *logStore) mark() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.count
 }
 
 // await returns the first record that fits, waiting for it if need be.

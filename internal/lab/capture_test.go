@@ -18,10 +18,10 @@ func TestCaptureKeepsAndPassesOn(t *testing.T) {
 	log.Info("seen by both", slog.Int("n", 7))
 
 	want := []Record{
-		{"seen by the lab alone", map[string]string{"side": "external", "peer.addr": "192.0.2.1", "peer.cert.name": "a"}},
-		{"seen by both", map[string]string{"side": "external", "peer.addr": "192.0.2.1", "peer.n": "7"}},
+		{"seen by the lab alone", map[string]string{"side": "external", "peer.addr": "192.0.2.1", "peer.cert.name": "a"}, 1},
+		{"seen by both", map[string]string{"side": "external", "peer.addr": "192.0.2.1", "peer.n": "7"}, 2},
 	}
-	if diff := cmp.Diff(want, c.log.records); diff != "" {
+	if diff := cmp.Diff(want, c.log.records, cmp.AllowUnexported(Record{})); diff != "" {
 		t.Errorf("kept (-want +got):\n%s", diff)
 	}
 	if got := passed.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "side=external peer.addr=192.0.2.1 peer.n=7") {

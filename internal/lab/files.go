@@ -22,6 +22,7 @@ var templates embed.FS
 type Settings struct {
 	Enabled   bool          // federation.enabled: the organisation's switch
 	Discovery bool          // federation.partner_discovery
+	OpenXMPP  bool          // federation.xmpp_discovery
 	Answers   time.Duration // limits.transaction_timeout
 }
 
@@ -32,6 +33,7 @@ type blanks struct {
 	Front  []string // members of the pool that works
 	Seoul  string   // the one member of the pool that is down
 	Direct uint16   // port of the direct partner
+	Chat   string   // the member of the XMPP pool
 }
 
 // render fills in one of the templates.
@@ -89,6 +91,7 @@ func (w *World) blanks(s Settings) blanks {
 	b := blanks{
 		Settings: s, DNS: w.Zone.Addr(), Direct: w.peers["litware.com"].Port(),
 		Seoul: fmt.Sprintf("fe1.kr.contoso.com:%d", closedPort),
+		Chat:  fmt.Sprintf("%s:%d", chatPool().host(), w.ports["contoso.com"]),
 	}
 	for _, p := range pools() {
 		b.Front = append(b.Front, fmt.Sprintf("%s:%d", p.host, w.peers[p.name].Port()))
@@ -108,6 +111,12 @@ func (w *World) writeKeys(dir string) error {
 		if _, _, err := cert.WriteFiles(dir, base); err != nil {
 			return fmt.Errorf("lab: %w", err)
 		}
+	}
+	if err := write(dir, "authority.crt", w.mintCert); err != nil {
+		return err
+	}
+	if err := write(dir, "authority.key", w.mintKey); err != nil {
+		return err
 	}
 	crl := w.authorities[public].CRL(time.Now().Add(-time.Hour), time.Now().AddDate(0, 0, 7), w.revoked...)
 	if err := write(dir, "public-ca.crl", crl); err != nil {

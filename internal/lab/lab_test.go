@@ -31,7 +31,7 @@ func TestAWrongExpectationIsAnError(t *testing.T) {
 	hello := inward()[0]
 	hello.want = want{reason: verdict.DomainBlocked, rule: ruleSpam, status: 403}
 	var out bytes.Buffer
-	err := Run(t.Context(), Options{Out: &out, Once: true, acts: []act{{"One", everything(), []scenario{hello}}}})
+	err := Run(t.Context(), Options{Out: &out, Once: true, acts: []act{{"One", everything(), sip([]scenario{hello})}}})
 	if !errors.Is(err, ErrDiffers) {
 		t.Errorf("got %v, want ErrDiffers", err)
 	}
@@ -50,7 +50,7 @@ func TestStaysUpUntilInterrupted(t *testing.T) {
 	r, w := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		done <- Run(ctx, Options{Out: w, acts: []act{{"One", everything(), inward()[:1]}}})
+		done <- Run(ctx, Options{Out: w, acts: []act{{"One", everything(), sip(inward()[:1])}}})
 		w.Close()
 	}()
 	shown := map[string]string{} // what is listed at the end: label -> value

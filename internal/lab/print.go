@@ -23,21 +23,21 @@ type widths struct{ from, to, method, kind, why, wire int }
 func newPrinter(out io.Writer, acts []act) *printer {
 	p := &printer{out: out, colour: isTerminal(out)}
 	for _, a := range acts {
-		for _, sc := range a.scenarios {
-			p.widths.fit(sc)
+		for _, t := range a.turns {
+			p.widths.fit(t.expected())
 		}
 	}
 	return p
 }
 
-func (w *widths) fit(sc scenario) {
+func (w *widths) fit(r result) {
 	grow := func(n *int, s string) { *n = max(*n, utf8.RuneCountInString(s)) }
-	grow(&w.from, sc.from)
-	grow(&w.to, sc.to)
-	grow(&w.method, sc.method)
-	grow(&w.kind, sc.kind)
-	grow(&w.why, why(result{Allowed: sc.want.allowed(), Reason: sc.want.reasonText(), Rule: sc.want.rule}))
-	grow(&w.wire, wantedWire(sc.want))
+	grow(&w.from, r.From)
+	grow(&w.to, r.To)
+	grow(&w.method, r.Method)
+	grow(&w.kind, r.Kind)
+	grow(&w.why, why(r))
+	grow(&w.wire, r.Wire)
 }
 
 // isTerminal tells whether colour is of use: a terminal whose owner has not

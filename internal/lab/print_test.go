@@ -11,10 +11,10 @@ import (
 )
 
 func TestLinesAreAligned(t *testing.T) {
-	acts := []act{{title: "Two", scenarios: []scenario{
+	acts := []act{{title: "Two", turns: sip([]scenario{
 		message("a@a.example", "longer@b.example", "allowed").passes("list: a"),
 		request("BYE", "b@b.example", "a@a.example", "blocked").refused(504, verdict.DomainBlocked, "list: b").diagnosed(1008),
-	}}}
+	})}}
 	var out strings.Builder
 	p := newPrinter(&out, acts)
 	p.title(acts[0].title)

@@ -14,5 +14,12 @@ const (
 	ruleGlobal       = "access_policies.global: public: false"
 	ruleUndiscovered = "federation.partner_discovery: false"
 	ruleOurs         = "domains: contoso.com"
+	ruleWoodgrove    = "xmpp_partners: woodgrove.example"
+	ruleAdatum       = "xmpp_partners: adatum.example"
+	ruleProseware    = "xmpp_partners: proseware.example"
+	ruleJabber       = "xmpp_partners: jabber.example"
+	ruleWithoutXMPP  = "access_policies.global: xmpp: false"
+	ruleClosedXMPP   = "federation.xmpp_discovery: false"
+	ruleOpenXMPP     = "federation.xmpp_discovery: true"
 	ruleSwitch       = "federation.enabled: false"
 )

@@ -43,11 +43,11 @@ func (w *World) perform(ctx context.Context, p *printer, acts []act) error {
 			return fmt.Errorf("lab: before %q: %w", a.title, err)
 		}
 		p.title(a.title)
-		for i := range a.scenarios {
+		for _, t := range a.turns {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			r := h.run(ctx, &a.scenarios[i])
+			r := t.run(ctx, h)
 			p.line(r)
 			wrong += min(len(r.Wrong), 1)
 		}
@@ -61,7 +61,7 @@ func (w *World) perform(ctx context.Context, p *printer, acts []act) error {
 
 // introduce says what has been started.
 func (w *World) introduce(p *printer) {
-	p.say("The edge of contoso.com between %d partners and its pools, with DNS and authorities: all on loopback.", len(partners()))
+	p.say("The edge of contoso.com between %d partners and its pools, with DNS and authorities: all on loopback.", len(partners())+len(chats())-1)
 	p.say("The edge was started by %s.", w.Config())
 	p.columns()
 }
@@ -82,6 +82,8 @@ func (w *World) invite(p *printer) {
 	p.say("  metrics      http://%s/metrics", w.Addr("metrics"))
 	p.say("  SIP outside  %s", w.Addr("sip.external"))
 	p.say("  SIP inside   %s", w.Addr("sip.internal"))
+	p.say("  XMPP outside %s", w.Addr("xmpp.external"))
+	p.say("  XMPP inside  %s", w.Addr("xmpp.internal"))
 	p.say("  DNS          %s", w.Zone.Addr())
 	p.say("  files        %s", w.Dir)
 	p.say("Ask the same policy: edged explain --config %s %s %s", w.Config(), robin, carol)

@@ -36,9 +36,34 @@ type want struct {
 
 // act is a run of scenarios under the same settings.
 type act struct {
-	title     string
-	settings  Settings
-	scenarios []scenario
+	title    string
+	settings Settings
+	turns    []turn
+}
+
+// turn is what an act is made of: a scenario of SIP or an exchange of XMPP.
+type turn interface {
+	expected() result
+	run(ctx context.Context, h *show) result
+}
+
+// sip makes scenarios the turns of an act.
+func sip(scenarios ...[]scenario) []turn {
+	var turns []turn
+	for _, list := range scenarios {
+		for i := range list {
+			turns = append(turns, &list[i])
+		}
+	}
+	return turns
+}
+
+// expected is how the lab wants the scenario to end.
+func (sc *scenario) expected() result {
+	return result{
+		From: sc.from, To: sc.to, Method: sc.method, Kind: sc.kind,
+		Allowed: sc.want.allowed(), Reason: sc.want.reasonText(), Rule: sc.want.rule, Wire: wantedWire(sc.want),
+	}
 }
 
 // request begins a scenario: whoever speaks for from's domain sends it.

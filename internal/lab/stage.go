@@ -19,12 +19,13 @@ const (
 	logTimeout  = 5 * time.Second
 )
 
-// show plays scenarios one after the other in one world.
+// show plays turns one after the other in one world.
 type show struct {
 	w       *World
 	conns   map[string]*sippeer.Conn // by player
 	dialogs map[string]*sippeer.Dialog
 	last    *sippeer.Outcome // of the scenario before
+	hidden  string           // the answer to the exchange before, without what differs between any two
 }
 
 func newShow(w *World) *show {
@@ -54,7 +55,7 @@ type result struct {
 }
 
 // run plays one scenario and judges it.
-func (h *show) run(ctx context.Context, sc *scenario) result {
+func (sc *scenario) run(ctx context.Context, h *show) result {
 	ctx, cancel := context.WithTimeout(ctx, playTimeout)
 	defer cancel()
 	s := &stage{show: h, scenario: sc, id: sippeer.NewCallID("lab")}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"edged/internal/daemon"
@@ -40,6 +41,11 @@ type World struct {
 	revoked     []ca.Cert // what the public authority's list names
 	peers       map[string]*sippeer.Peer
 	desks       map[string]*sippeer.Desk
+	chats       map[string]*chatServer // XMPP servers
+	ports       map[string]uint16      // where they listen
+	mintCert    []byte                 // PEM: the authority that proves partners to the XMPP pool
+	mintKey     []byte
+	doors       atomic.Pointer[doors]
 	log         *logStore
 	edge        *daemon.Daemon
 	undo        []func() // in the order of starting
@@ -60,6 +66,7 @@ type Options struct {
 func Start(ctx context.Context, o Options) (*World, error) {
 	w := &World{
 		authorities: map[authority]*ca.Authority{}, peers: map[string]*sippeer.Peer{}, desks: map[string]*sippeer.Desk{},
+		chats: map[string]*chatServer{}, ports: map[string]uint16{},
 	}
 	if err := w.start(ctx, o); err != nil {
 		return nil, errors.Join(err, w.Stop(context.WithoutCancel(ctx)))
@@ -72,6 +79,9 @@ func (w *World) start(ctx context.Context, o Options) error {
 		w.authorities[a] = ca.New("Lab " + string(a) + " authority")
 	}
 	if err := w.startPeers(ctx); err != nil {
+		return err
+	}
+	if err := w.startChats(ctx); err != nil {
 		return err
 	}
 	if err := w.startZone(); err != nil {
@@ -104,6 +114,9 @@ func (w *World) startEdge(ctx context.Context, log slog.Handler) error {
 		return fmt.Errorf("lab: starting the edge: %w", err)
 	}
 	w.edge = e
+	w.doors.Store(&doors{
+		outside: e.Addr("xmpp.external").String(), direct: e.Addr("xmpp.direct_tls").String(), inside: e.Addr("xmpp.internal").String(),
+	})
 	return nil
 }
 
@@ -126,7 +139,7 @@ func (w *World) Stop(ctx context.Context) error {
 // Config is the path of edged.yaml.
 func (w *World) Config() string { return filepath.Join(w.Dir, "edged.yaml") }
 
-// Addr returns where the edge listens: "sip.external", "sip.internal", "metrics".
+// Addr returns where the edge listens: "sip.external", "sip.internal", "xmpp.external", "xmpp.direct_tls", "xmpp.internal", "metrics".
 func (w *World) Addr(listener string) net.Addr { return w.edge.Addr(listener) }
 
 // Peer returns a player by its name, or nil.

@@ -22,6 +22,7 @@ func (w *World) startZone() error {
 		}
 		z.SRV[srvName(s.domain)] = []zone.SRV{{Port: peer.Port(), Target: target}}
 	}
+	w.addChats(&z)
 	addTrouble(&z)
 	server, err := zone.Serve(z)
 	if err != nil {
@@ -43,6 +44,7 @@ func addTrouble(z *zone.Zone) {
 	z.SRV[srvName("private.example")] = []zone.SRV{{Port: 5061, Target: "sip.private.example"}}
 	z.A["sip.private.example"] = []netip.Addr{netip.MustParseAddr("10.0.0.9")}
 	z.A["fe1.kr.contoso.com"] = []netip.Addr{loopback}
+	z.SRV[zone.XMPP("refused.example")] = []zone.SRV{{Port: closedPort, Target: "sip.refused.example"}}
 }
 
 func srvName(domain string) string { return "_sipfederationtls._tcp." + domain }
