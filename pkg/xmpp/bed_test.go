@@ -43,7 +43,7 @@ const (
 // test starts. The pool finds everybody at the edge, the edge finds partners by DNS.
 type bed struct {
 	t               *testing.T
-	ctx             context.Context //nolint:containedctx // the test's, with a deadline
+	ctx             context.Context // the test's, with a deadline
 	s               *Server
 	state           *State
 	world           *authorities

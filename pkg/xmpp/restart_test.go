@@ -88,6 +88,7 @@ func testAnotherFrom(t *testing.T) {
 }
 
 func testAfterSASL(t *testing.T, h xmpppeer.Header, condition string) {
+	t.Helper()
 	b := newBed(t)
 	s := b.dial(theirs, b.cert(theirs), xmpppeer.Authenticated)
 	if _, err := s.Open(b.ctx, h); err != nil {

@@ -51,6 +51,7 @@ func testBehindStartTLS(t *testing.T) {
 // testProceed is a server that answers the request for TLS oddly: the message comes
 // back, and nothing has been said in the clear.
 func testProceed(t *testing.T, answer string, more ...string) {
+	t.Helper()
 	b := newBed(t)
 	l := b.byHand(theirs)
 	sent := b.sendFromBob()
