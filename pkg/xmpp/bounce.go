@@ -63,6 +63,11 @@ func (s *Server) sendOwn(st *State, side Side, p pair, raw []byte) {
 		s.metrics.dropped(side)
 		return
 	}
+	s.push(st, side, p, raw)
+}
+
+// push queues a stanza where there is room for it.
+func (s *Server) push(st *State, side Side, p pair, raw []byte) {
 	if _, err := s.links.get(side, p).push(item{}, raw, &st.Bounds); err != nil {
 		s.metrics.dropped(side)
 	}

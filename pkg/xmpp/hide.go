@@ -36,6 +36,7 @@ const (
 	hideAtFirst = 3 * time.Millisecond // before a pool has said so once
 	hideAtMost  = 2 * time.Second
 	hideMost    = 10_000 // refusals held back at a time
+	observed    = 8      // one in so many stanzas is timed
 )
 
 // observe notes a stanza that goes inward, or the answer to one.
@@ -117,7 +118,8 @@ func (s *Server) hideUser(e *xmlstream.Element, adm *admission, it item) {
 		defer it.taken()
 		defer s.hiding.done()
 		if s.wait(delay) {
-			s.sendOwn(st, External, p, raw)
+			// Not within limits.bounce_rate: pools have none for users that are not there.
+			s.push(st, External, p, raw)
 			s.metrics.bounced(External, stanzaUnavailable)
 		}
 	})
@@ -127,16 +129,13 @@ func (s *Server) hideUser(e *xmlstream.Element, adm *admission, it item) {
 }
 
 // appendHidden appends what a pool says for a user that is not there: an error to
-// messages and requests (RFC 6121 §8.5.1), and to presence nothing, but that a
-// subscription is none (§3.1.3).
+// messages and requests (RFC 6121 §8.5.1), and nothing to presence and to headlines
+// (§8.5.2.2.1, §8.5.3.2.1).
 func appendHidden(dst []byte, e *xmlstream.Element) []byte {
-	if string(e.Local) != "presence" {
-		if !bounceable(e) {
-			return nil
-		}
-		return appendBounce(dst, e, answer{stanzaUnavailable, "cancel"}, "")
+	if string(e.Local) == "presence" || e.Value("type") == "headline" || !bounceable(e) {
+		return nil
 	}
-	return nil
+	return appendBounce(dst, e, answer{stanzaUnavailable, "cancel"}, "")
 }
 
 // hideAnswer is the rule outward: the pool's word that a user is not there, as the
