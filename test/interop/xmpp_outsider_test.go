@@ -15,8 +15,8 @@ import (
 // would, and sees every answer as it comes.
 type outsider struct {
 	*xmpppeer.Server
-	bob  *xmpppeer.User
-	sent int
+	bob   *xmpppeer.User
+	asked int
 }
 
 // newOutsider listens where the DNS has jabber.example, with a good certificate, and
@@ -83,36 +83,47 @@ func asText(s xmpppeer.Stanza) string {
 	return text
 }
 
-// approach sends the stanza to somebody, and returns what came back before the
-// answer to a later ping of dave, who is known: whoever answers for somebody, edged
-// or the pool, answers for him too.
-func (o *outsider) approach(t *testing.T, s xmpppeer.Stanza, to string) []*xmpppeer.Element {
+// question is an approach that was made. Who asked asked nothing else, so that every
+// answer has its question, whenever it comes.
+type question struct {
+	what string
+	to   string
+	by   *xmpppeer.User
+}
+
+// approach sends the stanza to somebody.
+func (o *outsider) approach(t *testing.T, s xmpppeer.Stanza, to string) question {
 	t.Helper()
-	o.sent++
-	s.From, s.To, s.ID = "bob@jabber.example/desk", to, fmt.Sprint("approach-", o.sent)
-	o.send(t, s)
-	fence := xmpppeer.Stanza{
-		Kind: "iq", Type: "get", From: "bob@jabber.example/desk", To: "dave@contoso.com", ID: fmt.Sprint("fence-", o.sent),
-		Payload: "<ping xmlns='urn:xmpp:ping'/>",
+	o.asked++
+	q := question{what: asText(s) + " to " + to, to: to, by: o.User(fmt.Sprintf("bob%d@jabber.example", o.asked))}
+	s.From, s.To, s.ID = q.by.Address+"/desk", to, fmt.Sprint("approach-", o.asked)
+	if err := q.by.Send(soon(t), s); err != nil {
+		t.Fatal(err)
 	}
-	o.send(t, fence)
-	var answers []*xmpppeer.Element
-	for {
-		answer, err := o.bob.Receive(soon(t))
-		if err != nil {
-			t.Fatalf("%s to %s: no answer to the ping behind it: %v", asText(s), to, err)
+	return q
+}
+
+// settle asks somebody who gives answers, time after time, until those to everything
+// before have come: edged holds its own back for a while, at random.
+func (o *outsider) settle(t *testing.T, to string) {
+	t.Helper()
+	for range 10 {
+		if _, err := o.bob.Ask(soon(t), xmpppeer.Stanza{To: to, Payload: "<ping xmlns='urn:xmpp:ping'/>"}); err != nil {
+			t.Fatalf("no answer to a ping of %s: %v", to, err)
 		}
-		if answer.Attr("id") == fence.ID {
-			return answers
-		}
-		answers = append(answers, answer)
 	}
 }
 
-func (o *outsider) send(t *testing.T, s xmpppeer.Stanza) {
-	t.Helper()
-	if err := o.SendRaw(soon(t), "jabber.example", "contoso.com", s.String()); err != nil {
-		t.Fatal(err)
+// answers is what has come, in words.
+func (q question) answers() string {
+	var all []*xmpppeer.Element
+	for {
+		select {
+		case e := <-q.by.Inbox():
+			all = append(all, e)
+		default:
+			return seen(all, q.to)
+		}
 	}
 }
 
