@@ -172,6 +172,9 @@ func (l *link) dial(after time.Duration) bool {
 func (l *link) failed(why *refusal) {
 	l.log.Info("dial failed", slog.String("reason", why.reason.String()), slog.String("rule", string(why.rule)),
 		slog.String("detail", quotable(why.detail)))
+	if l.key.side == Internal && why.reason != verdict.ShuttingDown {
+		why = refuse(verdict.PoolDown, "%s", why) // whatever is wrong in there
+	}
 	l.mu.Lock()
 	l.dialling = false
 	l.backOff(why)
