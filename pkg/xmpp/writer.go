@@ -244,7 +244,9 @@ func (c *conn) room(stanzas int) bool {
 func (c *conn) settle() {
 	c.mu.Lock()
 	items, on, written := c.window.items, c.window.on, c.written
-	orderly := c.leaving != nil && errors.Is(c.closed, errEnded) && !c.deaf
+	// The other end's closing tag answers ours; behind an error of its own, or of ours
+	// that it caused, the two may have crossed.
+	orderly := c.leaving != nil && errors.Is(c.closed, errEnded) && (!c.deaf || endedByUs(c.leaving))
 	c.window.items = nil
 	c.mu.Unlock()
 	for _, it := range items {
