@@ -72,6 +72,7 @@ func acts() []act {
 		{"XMPP: partners that cannot be reached", everything(), xmpp(unreachableChats())},
 		{"XMPP: streams that are broken", everything(), xmpp(brokenStreams())},
 		{"XMPP federation is open", openXMPP(), xmpp(open())},
+		{"XMPP federation is closed again", everything(), xmpp(closed())},
 		{"Federation is switched off", withoutFederation(), append(sip(switchedOff()), xmpp(switchedOffXMPP())...)},
 	}
 }

@@ -45,6 +45,24 @@ func TestAWrongExpectationIsAnError(t *testing.T) {
 	}
 }
 
+func TestAWrongExpectationOfAnExchangeIsAnError(t *testing.T) {
+	hello := talks()[0].refused("not-allowed", verdict.DomainBlocked, ruleSpam)
+	early := brokenStreams()[2].refused("stream error reset", verdict.IdentityMismatch, "")
+	var out bytes.Buffer
+	err := Run(t.Context(), Options{Out: &out, Once: true, acts: []act{{"Two", everything(), xmpp([]exchange{hello, early})}}})
+	if !errors.Is(err, ErrDiffers) {
+		t.Errorf("got %v, want ErrDiffers", err)
+	}
+	for _, line := range []string{
+		`reason: expected "domain-blocked", got "allowed"`, `answer: expected "not-allowed", got "delivered"`,
+		`answer: expected "stream error reset", got "stream error invalid-from"`, "2 not as expected",
+	} {
+		if !strings.Contains(out.String(), line) {
+			t.Errorf("nothing says %q:\n%s", line, &out)
+		}
+	}
+}
+
 func TestStaysUpUntilInterrupted(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	r, w := io.Pipe()

@@ -24,12 +24,13 @@ type show struct {
 	w       *World
 	conns   map[string]*sippeer.Conn // by player
 	dialogs map[string]*sippeer.Dialog
+	streams map[string]kept  // by server
 	last    *sippeer.Outcome // of the scenario before
 	hidden  string           // the answer to the exchange before, without what differs between any two
 }
 
 func newShow(w *World) *show {
-	return &show{w: w, conns: map[string]*sippeer.Conn{}, dialogs: map[string]*sippeer.Dialog{}}
+	return &show{w: w, conns: map[string]*sippeer.Conn{}, dialogs: map[string]*sippeer.Dialog{}, streams: map[string]kept{}}
 }
 
 // stage is what one scenario is played on. play fills in what it learns.

@@ -9,13 +9,14 @@ import (
 
 // Who writes to whom by XMPP, in the usual case. alice may, bob and carol may not.
 const (
-	wendy = "wendy@woodgrove.example"        // federated, proven by certificate
-	adam  = "adam@adatum.example"            // federated, reached by direct TLS
-	paula = "paula@proseware.example"        // federated, proven by dialback
-	jane  = "jane@jabber.example"            // of a public service: heard by whom has written to her
-	jim   = "jim@jabber.example"             // the same
+	wendy = "wendy@woodgrove.example"         // federated, proven by certificate
+	adam  = "adam@adatum.example"             // federated, reached by direct TLS
+	paula = "paula@proseware.example"         // federated, proven by dialback
+	jane  = "jane@jabber.example"             // of a public service: heard by whom has written to her
+	jim   = "jim@jabber.example"              // the same
 	lobby = "lobby@conference.jabber.example" // a room there
-	margo = "margo@margie.example"           // unlisted
+	kim   = "kim@kr.contoso.com"              // may, but her pool is down
+	margo = "margo@margie.example"            // unlisted
 )
 
 func talks() []exchange {
@@ -84,22 +85,28 @@ func strangers() []exchange {
 }
 
 func unreachableChats() []exchange {
+	large := chatting(alice, wendy, "large for partner")
+	large.payload = xmpppeer.Body(strings.Repeat("x", smallStanza))
 	return []exchange{
 		chatting(alice, "x@no-record.example", "no SRV, no address").undelivered("remote-server-not-found", verdict.DNSNoRecord),
 		chatting(alice, "x@refused.example", "nobody listens").undelivered("remote-server-timeout", verdict.ConnectFailed),
 		asking(alice, "x@refused.example", "left alone").undelivered("remote-server-timeout", verdict.ConnectFailed),
 		chatting(alice, "x@wrong-name.example", "wrong name").undelivered("remote-server-timeout", verdict.CertificateRefused),
+		large.undelivered("policy-violation", verdict.BodyTooLarge),
+		chatting(wendy, kim, "pool is down").undelivered("internal-server-error", verdict.PoolDown),
 	}
 }
 
 func brokenStreams() []exchange {
-	from := func(address string) string { return "<message from='" + address + "' to='" + alice + "'><body>hello</body></message>" }
+	from := func(address string) string {
+		return "<message from='" + address + "' to='" + alice + "'><body>hello</body></message>"
+	}
 	bad := func(label, condition string, reason verdict.Reason, text string) exchange {
 		return stream("woodgrove.example", "contoso.com", label, ends(xmpppeer.Ready, text)).refused("stream error "+condition, reason, "")
 	}
-	iq := stanza("iq", "ask", wendy, alice, "type of an iq")
 	return []exchange{
-		iq.refused("bad-request", verdict.Malformed, ""),
+		stanza("iq", "ask", wendy, alice, "type of an iq").refused("bad-request", verdict.Malformed, ""),
+		stanza("iq", "ask", alice, wendy, "type of an iq").refused("bad-request", verdict.Malformed, ""),
 		bad("spoofed from", "invalid-from", verdict.IdentityMismatch, from(lena)),
 		bad("our user as from", "invalid-from", verdict.IdentityMismatch, from(bob)),
 		bad("no from", "improper-addressing", verdict.Malformed, "<message to='"+alice+"'/>"),
@@ -110,6 +117,7 @@ func brokenStreams() []exchange {
 		bad("DTD", "restricted-xml", verdict.Malformed, "<!DOCTYPE x [<!ENTITY lol 'lol'>]>"),
 		bad("not well-formed", "not-well-formed", verdict.Malformed, "<message from='"+wendy+"'></presence>"),
 		bad("jabber:client", "invalid-namespace", verdict.Malformed, "<message xmlns='jabber:client' from='"+wendy+"' to='"+alice+"'/>"),
+		bad("prefix", "bad-namespace-prefix", verdict.Malformed, "<s:message xmlns:s='jabber:server' from='"+wendy+"' to='"+alice+"'/>"),
 		bad("no stanza", "unsupported-stanza-type", verdict.Malformed, "<note from='"+wendy+"' to='"+alice+"'/>"),
 		bad("large stanza", "policy-violation", verdict.Malformed, from(wendy)[:20]+strings.Repeat(" ", 20<<10)),
 		stream("woodgrove.example", "contoso.com", "too early", ends(xmpppeer.Reoffered, from(wendy))).
@@ -126,7 +134,15 @@ func open() []exchange {
 		chatting(margo, alice, "no consent").refused("service-unavailable", verdict.NoConsent, ruleOpenXMPP),
 		chatting(alice, margo, "our user writes").passes(ruleOpenXMPP),
 		chatting(margo, alice, "consent").passes(ruleOpenXMPP),
+		chatting(margo, alice, "keeps its stream").by(stays).passes(ruleOpenXMPP),
 		stream("spam.example", "contoso.com", "blocked", keptOut).refused("dialback: error forbidden", verdict.DomainBlocked, ruleSpam),
+	}
+}
+
+func closed() []exchange {
+	return []exchange{
+		stream("margie.example", "contoso.com", "open stream", cutStream).cut(verdict.DomainUnlisted, ruleClosedXMPP),
+		chatting(alice, margo, "unlisted").refused("not-allowed", verdict.DomainUnlisted, ruleClosedXMPP),
 	}
 }
 

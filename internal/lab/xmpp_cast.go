@@ -12,14 +12,18 @@ type chat struct {
 	dialback bool // proves itself, and believes others, by dialback alone
 	direct   bool // TLS from the first byte, both ways
 	mute     bool // only dials
+	most     int  // bytes of a stanza that it takes (XEP-0478); 0: it does not say
 }
+
+// smallStanza is less than the edge takes.
+const smallStanza = 12_000
 
 // chats returns every XMPP server, our pool first.
 func chats() []chat {
 	return []chat{
 		{name: "contoso.com", domains: []string{"contoso.com"}, signer: inside},
 
-		{name: "woodgrove.example", domains: []string{"woodgrove.example"}, signer: public},
+		{name: "woodgrove.example", domains: []string{"woodgrove.example"}, signer: public, most: smallStanza},
 		{name: "adatum.example", domains: []string{"adatum.example"}, signer: public, direct: true},
 		{name: "proseware.example", domains: []string{"proseware.example"}, signer: rogue, dialback: true},
 		{name: "jabber.example", domains: []string{"jabber.example", "conference.jabber.example"}, signer: public},

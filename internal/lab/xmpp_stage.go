@@ -29,16 +29,16 @@ type exchange struct {
 
 // answered is how an exchange ends.
 type answered struct {
-	reason  verdict.Reason
-	rule    string
-	wire    string
-	dialled bool // the verdict is that on the way to the next hop, after policy has allowed it
+	reason verdict.Reason
+	rule   string
+	wire   string
+	log    string // the edge's log line that carries the verdict, if it is not the first
 }
 
 // What the wire column shows where a stanza, or the answer to a question, arrived.
 const (
 	delivered = "delivered"
-	result200 = "result"
+	replied   = "result"
 )
 
 // stanza begins an exchange: whoever serves from's domain sends it.
@@ -81,7 +81,7 @@ func (x exchange) as(server string) exchange {
 func (x exchange) passes(rule string) exchange {
 	x.want = answered{rule: rule, wire: delivered}
 	if x.kind == "iq" {
-		x.want.wire = result200
+		x.want.wire = replied
 	}
 	return x
 }
@@ -100,7 +100,13 @@ func (x exchange) refused(wire string, reason verdict.Reason, rule string) excha
 
 // undelivered expects an error for a stanza that policy has allowed.
 func (x exchange) undelivered(wire string, reason verdict.Reason) exchange {
-	x.want = answered{reason: reason, wire: wire, dialled: true}
+	x.want = answered{reason: reason, wire: wire, log: "stanza not delivered"}
+	return x
+}
+
+// cut expects an open stream to be ended by a reload.
+func (x exchange) cut(reason verdict.Reason, rule string) exchange {
+	x.want = answered{reason: reason, rule: rule, wire: "stream error policy-violation", log: "stream refused after reload"}
 	return x
 }
 
@@ -163,11 +169,11 @@ func (s *talk) readVerdict(ctx context.Context, r *result) {
 // by the sender's where a stream is played by hand.
 func (s *talk) concerns(r Record) bool {
 	switch {
-	case r.seq <= s.since, r.Attrs["reason"] == "":
+	case r.Attrs["reason"] == "", s.want.log != "" && r.Message != s.want.log:
 		return false
 	case s.local != "":
 		return r.Attrs["peer_addr"] == s.local
-	case s.want.dialled && r.Message != "stanza not delivered":
+	case r.seq <= s.since:
 		return false
 	}
 	return r.Attrs["stanza"] == s.kind && r.Attrs["from"] == s.from && r.Attrs["to"] == s.to

@@ -50,7 +50,7 @@ func (w *World) startChat(ctx context.Context, c chat) error {
 	s := &chatServer{cert: &cert.TLS, Server: xmpppeer.NewServer(xmpppeer.Config{
 		Domains: c.domains, Certificates: map[string]*tls.Certificate{"": &cert.TLS}, Roots: w.chatRoots(c), Resolve: w.wayToEdge(c),
 		Dialback: c.dialback, DialbackErrors: c.dialback, AvoidExternal: c.dialback,
-		Management: c.name == chatPool().name,
+		Management: c.name == chatPool().name, MaxBytes: c.most,
 	})}
 	w.chats[c.name] = s
 	w.undo = append(w.undo, s.Close)
