@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -189,7 +190,18 @@ func (s *talk) judge(r result) []string {
 			wrong = append(wrong, fmt.Sprintf("%s: expected %q, got %q", d.what, d.want, d.got))
 		}
 	}
+	if !r.Allowed && s.reached() {
+		wrong = append(wrong, "the stanza was refused and arrived all the same")
+	}
 	return wrong
+}
+
+// reached tells whether the stanza has arrived at the server that it is for.
+func (s *talk) reached() bool {
+	server := s.w.chats[chatOf(domainOf(s.to))]
+	return server != nil && slices.ContainsFunc(server.Events(), func(e xmpppeer.Event) bool {
+		return e.What == xmpppeer.EventStanza && strings.Contains(e.Text, "'"+s.id+"'") && !strings.Contains(e.Text, "type='error'")
+	})
 }
 
 // fault notes something that is not as it should be.
