@@ -1,0 +1,385 @@
+package xmpp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"edged/internal/lab/ca"
+	"edged/internal/lab/xmpppeer"
+	"edged/pkg/domain"
+	"edged/pkg/policy"
+	"edged/pkg/tlsid"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+const carol = "carol@contoso.com"
+
+// counted gives a bed metrics, to be read by total.
+func counted(reg *prometheus.Registry) func(*setup) {
+	return func(c *setup) { c.config.Metrics = NewMetrics(reg) }
+}
+
+// total adds up a metric over the series that have all the labels, each "name=value".
+func total(t *testing.T, reg *prometheus.Registry, metric string, labels ...string) int {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := 0.0
+	for _, f := range families {
+		if f.GetName() != metric {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			text := " "
+			for _, l := range m.GetLabel() {
+				text += l.GetName() + "=" + l.GetValue() + " "
+			}
+			fits := true
+			for _, l := range labels {
+				fits = fits && strings.Contains(text, " "+l+" ")
+			}
+			if fits {
+				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			}
+		}
+	}
+	return int(sum)
+}
+
+// eventually waits until something is so.
+func (b *bed) eventually(what string, so func() bool) {
+	b.t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !so() {
+		select {
+		case <-b.ctx.Done():
+			b.t.Fatalf("it never happened that %s", what)
+		case <-tick.C:
+		}
+	}
+}
+
+// numbered is the i-th message of many.
+func numbered(from, to string, i, size int) string {
+	text := strconv.Itoa(i)
+	return "<message from='" + from + "' to='" + to + "' id='" + text + "'><body>" + text + strings.Repeat(" ", max(0, size-len(text))) + "</body></message>"
+}
+
+// TestGracefulStop: whoever sends to us learns that we stop, and what we have taken
+// from him arrives.
+func TestGracefulStop(t *testing.T) {
+	const messages = 500
+	reg := prometheus.NewRegistry()
+	b := newBed(t, counted(reg), func(c *setup) {
+		c.pool.InboxSize = 1
+		c.bounds.QueueMessages = 2 * messages
+	})
+	p := b.partner(theirs)
+	b.chat(b.pool.User(bob), p.User(alice), "there is a stream out")
+	s := b.dial(theirs, b.cert(theirs), xmpppeer.Ready)
+	for i := range messages {
+		if err := s.Send(numbered(alice, bob, i, 1000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.eventually("all is taken", func() bool {
+		return total(t, reg, "edged_xmpp_stanzas_total", "direction=inward", "reason=allowed") == messages
+	})
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		ctx, cancel := context.WithTimeout(b.ctx, 10*time.Second)
+		defer cancel()
+		b.s.Shutdown(ctx)
+	}()
+	b.ended(s, "system-shutdown")
+	if _, err := s.Next(b.ctx); !errors.Is(err, io.EOF) {
+		t.Errorf("after the closing tag: %v, want TLS to be closed in order", err)
+	}
+	_ = s.End()
+	for i := range messages {
+		if e := b.receive(b.pool.User(bob)); e.Attr("id") != strconv.Itoa(i) {
+			t.Fatalf("after %d messages came %s", i, e)
+		}
+	}
+	<-stopped
+	b.happened(p, xmpppeer.EventClosed, "system-shutdown")
+	if n := total(t, reg, "edged_xmpp_uncertain_total"); n != 0 {
+		t.Errorf("%d stanzas are uncertain", n)
+	}
+	if left := b.s.Connections(); len(left) != 0 {
+		t.Errorf("still open: %v", left)
+	}
+}
+
+// TestSlowPeers: who says nothing is cut off in time, and who does not read holds up
+// nobody else.
+func TestSlowPeers(t *testing.T) {
+	b := newBed(t, func(c *setup) {
+		c.bounds.StreamTimeout, c.bounds.HandshakeTimeout = 500*time.Millisecond, 500*time.Millisecond
+		c.bounds.MessageTimeout, c.bounds.WriteTimeout = 500*time.Millisecond, time.Second
+		c.bounds.QueueMessages, c.bounds.QueueBytes = 50, 1<<20
+	})
+	p := b.partner(theirs)
+	flows := func(text string) {
+		t.Helper()
+		b.chat(p.User(alice), b.pool.User(bob), text)
+		b.chat(b.pool.User(bob), p.User(alice), text)
+	}
+	flows("before")
+	tests := map[string]struct {
+		until xmpppeer.Step
+		text  string
+		error bool // with a stream error
+	}{
+		"nothing after connect":  {xmpppeer.Connected, "", false},
+		"half a header":          {xmpppeer.Connected, "<stream:stream to='", false},
+		"only a header":          {xmpppeer.Offered, "", true},
+		"begin of a ClientHello": {xmpppeer.Connected, "\x16\x03\x01\x02\x00\x01", false},
+		"no TLS after proceed":   {xmpppeer.Offered, "<starttls xmlns='" + nsTLS + "'/>", false},
+		"nothing after TLS":      {xmpppeer.Secured, "", false},
+		"no authentication":      {xmpppeer.Reoffered, "", true},
+		"white space for ever":   {xmpppeer.Reoffered, " ", true},
+		"half a stanza":          {xmpppeer.Ready, "<message from='alice@jab", true},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			b := b.in(t)
+			begun := time.Now()
+			s := b.dial(theirs, b.cert(theirs), tt.until)
+			_ = s.SendRaw([]byte(tt.text))
+			if tt.error {
+				b.ended(s, "connection-timeout")
+			} else if _, err := io.Copy(io.Discard, rawReader{b, s}); err != nil {
+				t.Fatalf("the connection stays: %v", err)
+			}
+			if took := time.Since(begun); took > 3*time.Second {
+				t.Errorf("cut off after %v", took)
+			}
+		})
+	}
+	flows("after")
+	b.deafPartner(flows)
+}
+
+// rawReader passes over what comes on a stream, whatever it is, until the other side
+// closes it.
+type rawReader struct {
+	b *bed
+	s *xmpppeer.Stream
+}
+
+func (r rawReader) Read([]byte) (int, error) {
+	ctx, cancel := context.WithTimeout(r.b.ctx, 5*time.Second)
+	defer cancel()
+	_, _ = r.s.ReadHeader(ctx)
+	_ = r.s.AwaitEnd(ctx)
+	if ctx.Err() != nil {
+		return 0, ctx.Err()
+	}
+	return 0, io.EOF
+}
+
+// deafPartner is other.example, which opens a stream and never reads on.
+func (b *bed) deafPartner(flows func(string)) {
+	const name = "other.example"
+	l := listen(b.t)
+	b.publish(name, l.Addr().String(), false)
+	streams := make(chan *xmpppeer.Stream, 100)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			s, err := xmpppeer.Accept(b.ctx, conn, xmpppeer.AcceptOptions{Domain: name, Certificate: b.cert(name)})
+			if err == nil {
+				streams <- s
+			}
+		}
+	}()
+	flood, stop := context.WithCancel(b.ctx)
+	flooded := make(chan struct{})
+	go func() {
+		defer close(flooded)
+		text := strings.Repeat("flood ", 10_000)
+		for flood.Err() == nil {
+			_, _ = b.pool.User(carol).Message(flood, "dave@"+name, text)
+		}
+	}()
+	for i := range 20 {
+		flows(fmt.Sprintf("meanwhile %d", i))
+	}
+	b.eventually("another stream is tried", func() bool { return len(streams) > 1 })
+	flows("in the end")
+	stop()
+	_ = l.Close()
+	<-done
+	close(streams)
+	for s := range streams {
+		_ = s.Drop()
+	}
+	<-flooded
+}
+
+// TestReloadReachesStreams: what the new State would not let in is closed, and
+// nothing else.
+func TestReloadReachesStreams(t *testing.T) {
+	b := newBed(t)
+	p := b.partner(theirs)
+	o := b.partner("other.example")
+	user := b.pool.User(bob)
+	b.chat(p.User(alice), user, "one")
+	b.chat(user, p.User(alice), "two")
+	b.chat(user, o.User("dave@other.example"), "three")
+	first := b.dial(theirs, b.cert(theirs), xmpppeer.Ready)
+	second := b.dial("other.example", b.cert("other.example"), xmpppeer.Ready)
+	t.Run("nothing changes", func(t *testing.T) {
+		before := len(b.s.Connections())
+		b.in(t).reload(func(*State) {})
+		b.in(t).chat(p.User(alice), user, "still here")
+		if after := len(b.s.Connections()); after != before {
+			t.Errorf("%d streams became %d", before, after)
+		}
+	})
+	t.Run("a partner is blocked", func(t *testing.T) {
+		b := b.in(t)
+		b.reload(func(st *State) { st.Policy = b.policyWith("other.example") })
+		b.ended(second, "policy-violation")
+		_ = second.Close()
+		b.happened(o, xmpppeer.EventClosed, "policy-violation")
+		b.chat(p.User(alice), user, "not me")
+		b.chat(user, p.User(alice), "nor me")
+		if err := first.Send(numbered(alice, bob, 7, 1)); err != nil {
+			t.Error(err)
+		}
+		if e := b.receive(user); e.Attr("id") != "7" {
+			t.Errorf("got %s", e)
+		}
+	})
+	t.Run("roots are removed", func(t *testing.T) {
+		b := b.in(t)
+		b.reload(func(st *State) {
+			path, _, err := ca.New("another").Cert().WriteFiles(t.TempDir(), "another")
+			side := *st.Outside
+			side.Trust = must(tlsid.LoadTrust(tlsid.TrustConfig{Roots: []string{must(path, err)}}))
+			st.Outside = &side
+		})
+		b.ended(first, "policy-violation")
+		_ = first.Close()
+		b.happened(p, xmpppeer.EventClosed, "policy-violation")
+	})
+	t.Run("and come back", func(t *testing.T) {
+		b := b.in(t)
+		b.reload(func(*State) {})
+		s := b.dial(theirs, b.cert(theirs), xmpppeer.Ready)
+		if err := s.Send(numbered(alice, bob, 8, 1)); err != nil {
+			t.Error(err)
+		}
+		if e := b.receive(user); e.Attr("id") != "8" {
+			t.Errorf("got %s", e)
+		}
+	})
+	t.Run("fewer connections", func(t *testing.T) {
+		b := b.in(t)
+		var all []*xmpppeer.Stream
+		for range 6 {
+			all = append(all, b.dial(theirs, b.cert(theirs), xmpppeer.Ready))
+		}
+		b.eventually("the old ones have gone", func() bool { return b.accepted() == len(all) })
+		const left = 3
+		b.reload(func(st *State) { st.Bounds.ConnectionsPerAddress = left })
+		alive := 0
+		for _, s := range all {
+			if _, err := s.EnableManagement(b.ctx); err == nil {
+				alive++
+			}
+		}
+		if alive != left {
+			t.Errorf("%d streams still work, want %d: %+v", alive, left, b.s.Connections())
+		}
+	})
+}
+
+// accepted is how many streams partners have open to the edge.
+func (b *bed) accepted() int {
+	n := 0
+	for _, c := range b.s.Connections() {
+		if c.Side == External.String() && !c.Dialled {
+			n++
+		}
+	}
+	return n
+}
+
+// policyWith is the bed's policy with more domains blocked.
+func (b *bed) policyWith(blocked ...string) *policy.Set {
+	b.t.Helper()
+	src := b.defaults().policy
+	for _, d := range blocked {
+		src.XMPPPartners = slices.DeleteFunc(src.XMPPPartners, func(p policy.XMPPPartner) bool { return p.Domain.String() == d })
+		src.BlockedDomains = append(src.BlockedDomains, policy.BlockedDomain{Domain: domain.MustParse(d)})
+	}
+	set, problems := policy.Compile(src, []policy.Local{{Domain: domain.MustParse(ours), SIP: true, XMPP: true}})
+	if len(problems) > 0 {
+		b.t.Fatal(problems)
+	}
+	return set
+}
+
+// TestBackpressure: where a pool takes nothing, who sends to it waits; what waits in
+// the edge is bounded, and others do not notice.
+func TestBackpressure(t *testing.T) {
+	const messages, size = 12_000, 1000
+	reg := prometheus.NewRegistry()
+	b := newBed(t, counted(reg), func(c *setup) {
+		c.pool.InboxSize = 1
+		c.bounds.QueueMessages, c.bounds.QueueBytes, c.bounds.WriteTimeout = 100, 50_000, 15*time.Second
+	})
+	s := b.dial(theirs, b.cert(theirs), xmpppeer.Ready)
+	o := b.partner("other.example")
+	user := b.pool.User(bob)
+	sent := make(chan error, 1)
+	go func() {
+		for i := range messages {
+			if err := s.Send(numbered(alice, bob, i, size)); err != nil {
+				sent <- err
+				return
+			}
+		}
+		sent <- nil
+	}()
+	b.eventually("the sender has to wait", func() bool { return total(t, reg, "edged_xmpp_stalls_total") > 0 })
+	for i := range 50 {
+		b.chat(o.User("dave@other.example"), b.pool.User(carol), "meanwhile "+strconv.Itoa(i))
+		if n := total(t, reg, "edged_xmpp_queue_bytes"); n > 150_000 {
+			t.Errorf("%d bytes wait in the edge", n)
+		}
+	}
+	select {
+	case err := <-sent:
+		t.Fatalf("the sender did not wait: %v", err)
+	default:
+	}
+	for i := range messages {
+		if e := b.receive(user); e.Attr("id") != strconv.Itoa(i) {
+			t.Fatalf("after %d messages came %s", i, e)
+		}
+	}
+	if err := <-sent; err != nil {
+		t.Error(err)
+	}
+}
