@@ -155,6 +155,7 @@ func settled(ctx context.Context, call *sippeer.Call) *sippeer.Outcome {
 // alone plays a request on a connection of its own, because the edge closes it
 // or does not even let it in.
 func alone(ctx context.Context, s *stage) {
+	s.since = s.w.log.mark()
 	s.arrange()
 	conn, err := s.w.Dial(ctx, s.sender)
 	if err != nil {

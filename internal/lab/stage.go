@@ -42,6 +42,7 @@ type stage struct {
 	sent    *sippeer.Message
 	outcome *sippeer.Outcome
 	local   string // the sender's address, by which the edge logs what befalls a connection
+	since   uint64 // what was logged before about another connection from there
 	faults  []string
 }
 
@@ -149,7 +150,7 @@ func (s *stage) readVerdict(ctx context.Context, r *result) {
 // concerns picks the edge's log line about the scenario: by Call-ID, or by the
 // sender's address where a connection ends.
 func (s *stage) concerns(r Record) bool {
-	if r.Attrs["reason"] == "" {
+	if r.Attrs["reason"] == "" || r.seq <= s.since {
 		return false
 	}
 	if s.want.conn != "" {

@@ -170,12 +170,10 @@ func (s *talk) readVerdict(ctx context.Context, r *result) {
 // by the sender's where a stream is played by hand.
 func (s *talk) concerns(r Record) bool {
 	switch {
-	case r.Attrs["reason"] == "", s.want.log != "" && r.Message != s.want.log:
+	case r.seq <= s.since, r.Attrs["reason"] == "", s.want.log != "" && r.Message != s.want.log:
 		return false
 	case s.local != "":
 		return r.Attrs["peer_addr"] == s.local
-	case r.seq <= s.since:
-		return false
 	}
 	return r.Attrs["stanza"] == s.kind && r.Attrs["from"] == s.from && r.Attrs["to"] == s.to
 }

@@ -13,6 +13,7 @@ import (
 type kept struct {
 	*xmpppeer.Stream
 	local string
+	since uint64
 }
 
 // dial opens a stream up to a step. If that fails, that is the answer.
@@ -117,7 +118,7 @@ func stays(ctx context.Context, s *talk) {
 	if st == nil {
 		return
 	}
-	s.streams[s.sender] = kept{st, s.local}
+	s.streams[s.sender] = kept{st, s.local, s.since}
 	s.deliverOn(ctx, st)
 }
 
@@ -148,6 +149,6 @@ func cutStream(ctx context.Context, s *talk) {
 		return
 	}
 	defer k.Close()
-	s.local = k.local
+	s.local, s.since = k.local, k.since
 	s.awaitError(ctx, k.Stream)
 }
