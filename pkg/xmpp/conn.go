@@ -70,7 +70,8 @@ type conn struct {
 	asked     map[domain.Name]struct{}
 	elementBy time.Time // when the element under way must be complete; zero between elements
 	stanzas   int       // received
-	trusted   bool      // the reader has the limits of an authenticated stream
+	recent    recent
+	trusted   bool // the reader has the limits of an authenticated stream
 
 	mu      sync.Mutex
 	known   known             // what others may know of what the reader owns

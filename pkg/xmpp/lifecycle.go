@@ -61,6 +61,7 @@ func (s *Server) recheckPairs(st *State, c *conn) *refusal {
 			c.mu.Lock()
 			delete(c.pairs, p)
 			c.mu.Unlock()
+			c.recent.stale.Store(true)
 		}
 	}
 	if len(c.spokenFor()) > 0 || len(pairs) == 0 {

@@ -118,13 +118,17 @@ func (l *link) retire(now time.Time) bool {
 func (l *link) push(it item, raw []byte, b *limit.Bounds) (<-chan struct{}, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.used = time.Now()
+	now := time.Time{}
+	if l.conn == nil {
+		now = time.Now()
+		l.used = now
+	}
 	switch {
 	case l.dead:
 		return nil, errGone
 	case l.most > 0 && len(raw) > l.most:
 		return nil, refuse(verdict.BodyTooLarge, "%d bytes; the next hop takes %d", len(raw), l.most)
-	case l.conn == nil && !l.dialling && l.used.Before(l.down.until):
+	case l.conn == nil && !l.dialling && now.Before(l.down.until):
 		return nil, l.down.why
 	case l.queue.stanzas >= b.QueueMessages || l.queue.bytes+len(raw) > int(b.QueueBytes) && l.queue.stanzas > 0:
 		if l.full == nil {
@@ -221,7 +225,7 @@ func (l *link) detach(c *conn) {
 		l.mu.Unlock()
 		return
 	}
-	l.conn = nil
+	l.conn, l.used = nil, time.Now()
 	broken := !errors.Is(c.why(), errEnded) && !endedByUs(c.why())
 	switch {
 	case !broken || time.Since(c.born) > brief:
@@ -271,7 +275,7 @@ func (l *link) makeRoom() {
 }
 
 // maxSpares is how many empty chunks a busy link keeps.
-const maxSpares = 4
+const maxSpares = 16
 
 // reuse keeps a written chunk for the next stanzas.
 func (l *link) reuse(c *chunk) {
@@ -281,6 +285,7 @@ func (l *link) reuse(c *chunk) {
 	clear(c.items)
 	c.buf, c.items = c.buf[:0], c.items[:0]
 	l.mu.Lock()
+	l.used = time.Now()
 	if len(l.spares) < maxSpares {
 		l.spares = append(l.spares, c)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -24,11 +25,12 @@ type Metrics struct {
 	dials        *prometheus.CounterVec // side, reason
 	accepts      *prometheus.CounterVec // side
 	streamErrors *prometheus.CounterVec // side, sent, condition
-	queued       prometheus.Gauge
-	stalls       *prometheus.CounterVec // side
-	unsure       *prometheus.CounterVec // side
-	unasked      *prometheus.CounterVec // side
-	memberStates *prometheus.GaugeVec   // pool, member
+	queued       atomic.Int64
+	allowed      [2][4]prometheus.Counter // of stanzas, by side and kind: the usual case
+	stalls       *prometheus.CounterVec   // side
+	unsure       *prometheus.CounterVec   // side
+	unasked      *prometheus.CounterVec   // side
+	memberStates *prometheus.GaugeVec     // pool, member
 }
 
 // NewMetrics makes the package's metrics and registers them.
@@ -43,7 +45,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		reg.MustRegister(g)
 		return g
 	}
-	return &Metrics{
+	m := &Metrics{
 		stanzas:      counter("edged_xmpp_stanzas_total", "XMPP stanzas by what became of them: handed to the next hop's queue (allowed) or why not.", "direction", "stanza", "reason"),
 		bounces:      counter("edged_xmpp_bounces_total", "Error stanzas that this edge has made, by the side that gets them.", "side", "condition"),
 		drops:        counter("edged_xmpp_bounces_dropped_total", "Error stanzas that were not sent: over limits.bounce_rate, or no room.", "side"),
@@ -53,13 +55,24 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		dials:        counter("edged_xmpp_dials_total", "Attempts to open a stream, by outcome.", "side", "reason"),
 		accepts:      counter("edged_xmpp_accept_errors_total", "Failures to accept a connection, such as out of descriptors.", "side"),
 		streamErrors: counter("edged_xmpp_stream_errors_total", "Stream errors, sent and received.", "side", "way", "condition"),
-		queued:       gauge("edged_xmpp_queue_bytes", "Bytes of stanzas that wait to be written.").WithLabelValues(),
 		stalls:       counter("edged_xmpp_stalls_total", "Waits of a stream for room in the queue of the next hop.", "side"),
 		unsure:       counter("edged_xmpp_uncertain_total", "Stanzas that were written to a stream which then broke, without word of their arrival.", "side"),
 		unasked:      counter("edged_xmpp_dialback_unsolicited_total", "Dialback answers that nobody had asked for.", "side"),
 		memberStates: gauge("edged_xmpp_pool_member_up", "1 if the pool's member could be reached when it was last tried.", "pool", "member"),
 	}
+	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "edged_xmpp_queue_bytes", Help: "Bytes of stanzas that wait to be written.",
+	}, func() float64 { return float64(m.queued.Load()) }))
+	for side := range m.allowed {
+		for i, kind := range stanzaKinds() {
+			m.allowed[side][i] = m.stanzas.WithLabelValues(direction(Side(side)), kind, verdict.Allowed.String())
+		}
+	}
+	return m
 }
+
+// stanzaKinds are the values of the label stanza.
+func stanzaKinds() [4]string { return [4]string{"message", "presence", "iq", "other"} }
 
 // direction names the way of a stanza by the side that it came from.
 func direction(from Side) string {
@@ -70,21 +83,25 @@ func direction(from Side) string {
 }
 
 // knownStanza keeps the stanza label closed.
-func knownStanza(local []byte) string {
+func knownStanza(local []byte) int {
 	switch string(local) {
 	case "message":
-		return "message"
+		return 0
 	case "presence":
-		return "presence"
+		return 1
 	case "iq":
-		return "iq"
+		return 2
 	}
-	return "other"
+	return 3
 }
 
 func (m *Metrics) stanza(from Side, local []byte, reason verdict.Reason) {
-	if m != nil {
-		m.stanzas.WithLabelValues(direction(from), knownStanza(local), reason.String()).Inc()
+	switch {
+	case m == nil:
+	case reason == verdict.Allowed:
+		m.allowed[from][knownStanza(local)].Inc()
+	default:
+		m.stanzas.WithLabelValues(direction(from), stanzaKinds()[knownStanza(local)], reason.String()).Inc()
 	}
 }
 
@@ -167,7 +184,7 @@ func (m *Metrics) streamErrorReceived(side Side, condition string) {
 
 func (m *Metrics) queueBytes(delta int) {
 	if m != nil {
-		m.queued.Add(float64(delta))
+		m.queued.Add(int64(delta))
 	}
 }
 

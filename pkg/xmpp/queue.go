@@ -25,6 +25,15 @@ type chunk struct {
 	items []item
 }
 
+// newChunk returns an empty chunk, at once of the full size where there is much to
+// hold.
+func newChunk(busy bool) *chunk {
+	if !busy {
+		return &chunk{}
+	}
+	return &chunk{buf: make([]byte, 0, chunkBytes), items: make([]item, 0, 64)}
+}
+
 // queue holds stanzas in order, in chunks. It keeps no memory when it is empty.
 type queue struct {
 	chunks  []*chunk
@@ -36,7 +45,7 @@ type queue struct {
 func (q *queue) push(it item, raw []byte) {
 	it.size = len(raw)
 	if q.needs(len(raw)) {
-		q.chunks = append(q.chunks, &chunk{})
+		q.chunks = append(q.chunks, newChunk(len(q.chunks) > 0))
 	}
 	c := q.chunks[len(q.chunks)-1]
 	c.buf = append(c.buf, raw...)

@@ -48,7 +48,9 @@ func (c *conn) logRelayed(ctx context.Context, e *xmlstream.Element, adm *admiss
 func (c *conn) learn(e *xmlstream.Element, adm *admission) {
 	switch {
 	case adm.inward:
-		c.srv.hiding.observe(e, adm, true)
+		if c.stanzas%observed == 1 {
+			c.srv.hiding.observe(e, adm, true)
+		}
 		if isStranger(adm.partner) && adm.st.Discovered != nil {
 			adm.st.Discovered.Outcome(adm.pair.theirs, false)
 		}

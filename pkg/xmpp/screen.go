@@ -74,17 +74,28 @@ func (c *conn) screenStanza(e *xmlstream.Element, adm *admission) *refusal {
 	}
 	c.stanzas++
 	// Whom is it between? (§8.1.1.2, §8.1.2.2)
-	if r := c.addresses(e, adm); r != nil {
-		return r
+	known := c.recent.find(e, adm.st)
+	if known != nil {
+		adm.from, adm.to, adm.pair = known.from, known.to, known.pair
+	} else {
+		if r := c.addresses(e, adm); r != nil {
+			return r
+		}
+		known = &acquaintance{st: adm.st, from: adm.from, to: adm.to, pair: adm.pair}
+		c.recent.add(known)
 	}
 	// Is it what the relay has to see through? (§8.2.3)
-	adm.kind = e.Value("type")
+	adm.kind = stanzaType(e)
 	if string(e.Local) == "iq" {
 		if r := screenIQ(e, adm.kind); r != nil {
 			return r
 		}
 	}
-	return c.decide(e, adm)
+	if known.partner != nil {
+		adm.partner, adm.rule = known.partner, known.rule
+		return c.spend(adm)
+	}
+	return c.decide(e, adm, known)
 }
 
 // addresses reads from and to, and holds them against what the stream has proven.
@@ -144,7 +155,7 @@ func screenIQ(e *xmlstream.Element, kind string) *refusal {
 }
 
 // decide asks policy.
-func (c *conn) decide(e *xmlstream.Element, adm *admission) *refusal {
+func (c *conn) decide(e *xmlstream.Element, adm *admission, known *acquaintance) *refusal {
 	how, ok := c.proven(adm.pair)
 	if !ok {
 		how = c.proof
@@ -169,6 +180,9 @@ func (c *conn) decide(e *xmlstream.Element, adm *admission) *refusal {
 			r.stream = policyViolation
 		}
 		return r
+	}
+	if !adm.inward || d.Partner.XMPP.Type != policy.PublicUnverified {
+		known.partner, known.rule = d.Partner, d.Rule
 	}
 	return c.spend(adm)
 }
