@@ -38,12 +38,34 @@ func (s *Server) recheck(st *State, c *conn) {
 		return
 	}
 	r := s.recheckPairs(st, c)
+	if r == nil {
+		r = s.recount(st, c)
+	}
 	switch {
 	case r != nil:
 		s.cutOff(c, r)
 	case c.dialled && c.shown != st.shown(c.side, c.self):
 		c.leave(errRetired)
 	}
+}
+
+// recount asks again about limits.streams and the partner's connection_limit, and takes
+// a stream that is over one of them out of the account.
+func (s *Server) recount(st *State, c *conn) *refusal {
+	c.mu.Lock()
+	p := pairOf(c.side, c.known.self, c.known.peer)
+	c.mu.Unlock()
+	most := st.terms(c.side, p, c.dialled).limit
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.counted == "" {
+		return nil
+	}
+	r := s.overLocked(st, c.counted, most, 1)
+	if r != nil {
+		s.uncountLocked(c)
+	}
+	return r
 }
 
 // recheckPairs asks again about everybody who speaks on a stream, and about whom a

@@ -293,25 +293,42 @@ func TestReloadReachesStreams(t *testing.T) {
 			t.Errorf("got %s", e)
 		}
 	})
-	t.Run("fewer connections", func(t *testing.T) {
-		b := b.in(t)
-		var all []*xmpppeer.Stream
-		for range 6 {
-			all = append(all, b.dial(theirs, b.cert(theirs), xmpppeer.Ready))
+	for name, lower := range map[string]func(st *State){
+		"fewer connections":    func(st *State) { st.Bounds.ConnectionsPerAddress = 3 },
+		"fewer streams":        func(st *State) { st.Bounds.Streams = 3 },
+		"fewer of the partner": func(st *State) { st.Policy = b.policyFor(3) },
+	} {
+		t.Run(name, func(t *testing.T) { b.in(t).lowered(3, lower) })
+	}
+}
+
+// lowered opens more streams than are left after a reload.
+func (b *bed) lowered(left int, lower func(*State)) {
+	b.t.Helper()
+	b.reload(func(*State) {})
+	b.eventually("the old ones have gone", func() bool { return b.accepted() == 0 })
+	var all []*xmpppeer.Stream
+	for range 6 {
+		all = append(all, b.dial(theirs, b.cert(theirs), xmpppeer.Ready))
+	}
+	b.reload(lower)
+	alive := 0
+	for _, s := range all {
+		if _, err := s.EnableManagement(b.ctx); err == nil {
+			alive++
 		}
-		b.eventually("the old ones have gone", func() bool { return b.accepted() == len(all) })
-		const left = 3
-		b.reload(func(st *State) { st.Bounds.ConnectionsPerAddress = left })
-		alive := 0
-		for _, s := range all {
-			if _, err := s.EnableManagement(b.ctx); err == nil {
-				alive++
-			}
-		}
-		if alive != left {
-			t.Errorf("%d streams still work, want %d: %+v", alive, left, b.s.Connections())
-		}
-	})
+	}
+	if alive != left {
+		b.t.Errorf("%d streams still work, want %d: %+v", alive, left, b.s.Connections())
+	}
+}
+
+// policyFor is the bed's policy with another connection_limit for jabber.example.
+func (b *bed) policyFor(limit int) *policy.Set {
+	b.t.Helper()
+	src := b.defaults().policy
+	src.XMPPPartners[0].ConnectionLimit = limit
+	return b.compile(src)
 }
 
 // accepted is how many streams partners have open to the edge.
@@ -333,6 +350,11 @@ func (b *bed) policyWith(blocked ...string) *policy.Set {
 		src.XMPPPartners = slices.DeleteFunc(src.XMPPPartners, func(p policy.XMPPPartner) bool { return p.Domain.String() == d })
 		src.BlockedDomains = append(src.BlockedDomains, policy.BlockedDomain{Domain: domain.MustParse(d)})
 	}
+	return b.compile(src)
+}
+
+func (b *bed) compile(src policy.Source) *policy.Set {
+	b.t.Helper()
 	set, problems := policy.Compile(src, []policy.Local{{Domain: domain.MustParse(ours), SIP: true, XMPP: true}})
 	if len(problems) > 0 {
 		b.t.Fatal(problems)

@@ -255,11 +255,7 @@ func (s *Server) register(c *conn) bool {
 func (s *Server) forget(c *conn) {
 	s.mu.Lock()
 	delete(s.conns, c)
-	if c.counted != "" {
-		if s.streams[c.counted]--; s.streams[c.counted] == 0 {
-			delete(s.streams, c.counted)
-		}
-	}
+	s.uncountLocked(c)
 	s.mu.Unlock()
 	s.metrics.connection(c.side, c.dialled, -1)
 	c.settle()
@@ -293,24 +289,44 @@ func (s *Server) carries(c *conn, l *link) bool {
 // count enters an authenticated stream outside in the account of its partner
 // (limits.streams, connection_limit), or says which bound is reached.
 func (s *Server) count(c *conn, partner string, limit int) *refusal {
-	most := s.state.Load().Bounds.Streams
+	st := s.state.Load()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c.side == Internal || c.counted != "" {
 		return nil
 	}
-	all := 0
+	if r := s.overLocked(st, partner, limit, 0); r != nil {
+		return r
+	}
+	s.streams[partner]++
+	c.counted = partner
+	return nil
+}
+
+// uncountLocked takes a stream out of its partner's account. It is called with s.mu.
+func (s *Server) uncountLocked(c *conn) {
+	if c.counted == "" {
+		return
+	}
+	if s.streams[c.counted]--; s.streams[c.counted] == 0 {
+		delete(s.streams, c.counted)
+	}
+	c.counted = ""
+}
+
+// overLocked says which bound a partner's streams are over, if there is room for one
+// more without the spare ones. A limit of 0 is none. It is called with s.mu.
+func (s *Server) overLocked(st *State, partner string, limit, spare int) *refusal {
+	all := -spare
 	for _, n := range s.streams {
 		all += n
 	}
 	switch {
-	case limit > 0 && s.streams[partner] >= limit:
+	case limit > 0 && s.streams[partner]-spare >= limit:
 		return fatal(resourceConstraint, verdict.Overloaded, "connection_limit %d of %s is reached", limit, partner)
-	case all >= most:
-		return fatal(resourceConstraint, verdict.Overloaded, "limits.streams %d is reached", most)
+	case all >= st.Bounds.Streams:
+		return fatal(resourceConstraint, verdict.Overloaded, "limits.streams %d is reached", st.Bounds.Streams)
 	}
-	s.streams[partner]++
-	c.counted = partner
 	return nil
 }
 
