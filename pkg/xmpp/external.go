@@ -3,6 +3,7 @@ package xmpp
 import (
 	"encoding/base64"
 	"errors"
+	"log/slog"
 	"slices"
 
 	"github.com/emersion/go-sasl"
@@ -33,10 +34,22 @@ func (c *conn) handleSASL(e *xmlstream.Element) *refusal {
 	_ = errors.As(err, &failure)
 	c.control("<failure xmlns='" + nsSASL + "'><" + string(failure) + "/></failure>")
 	c.srv.metrics.opened(c.side, false, verdict.CertificateRefused.String())
+	c.logSASLRefused(failure)
 	if c.attempts++; c.attempts >= maxSASLTries {
 		return fatal(policyViolation, verdict.IdentityMismatch, "SASL failed %d times", c.attempts)
 	}
 	return nil
+}
+
+// logSASLRefused is the line of an attempt that failed: because of what policy has
+// against the domain, or of what was shown.
+func (c *conn) logSASLRefused(failure saslError) {
+	why := c.terms(c.srv.state.Load()).refused
+	if why == nil {
+		why = refuse(verdict.IdentityMismatch, "the certificate does not prove the domain, or the exchange was broken")
+	}
+	c.log.Info("EXTERNAL refused", slog.String("from", c.peer.String()), slog.String("condition", string(failure)),
+		slog.String("reason", why.reason.String()), slog.String("rule", string(why.rule)), slog.String("detail", quotable(why.detail)))
 }
 
 // authenticate judges one attempt.
