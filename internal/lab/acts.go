@@ -23,7 +23,7 @@ const (
 // everything is how most acts are set: all is switched on, and everybody has time
 // to answer, even on a busy machine.
 func everything() Settings {
-	return Settings{Enabled: true, Discovery: true, Answers: 10 * time.Second}
+	return Settings{Enabled: true, Discovery: true, Contacts: 1000, Answers: 10 * time.Second}
 }
 
 // impatient is everything, but who stays silent is given up soon.
@@ -39,9 +39,10 @@ func withoutDiscovery() Settings {
 	return s
 }
 
+// openXMPP lets in whom nothing lists, each for one user of ours.
 func openXMPP() Settings {
 	s := everything()
-	s.OpenXMPP = true
+	s.OpenXMPP, s.Contacts = true, 1
 	return s
 }
 

@@ -23,6 +23,7 @@ type Settings struct {
 	Enabled   bool          // federation.enabled: the organisation's switch
 	Discovery bool          // federation.partner_discovery
 	OpenXMPP  bool          // federation.xmpp_discovery
+	Contacts  int           // federation.discovered.contacts
 	Answers   time.Duration // limits.transaction_timeout
 }
 

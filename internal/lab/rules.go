@@ -21,5 +21,6 @@ const (
 	ruleWithoutXMPP  = "access_policies.global: xmpp: false"
 	ruleClosedXMPP   = "federation.xmpp_discovery: false"
 	ruleOpenXMPP     = "federation.xmpp_discovery: true"
+	ruleDiscovered   = "federation.discovered"
 	ruleSwitch       = "federation.enabled: false"
 )

@@ -15,6 +15,7 @@ const (
 	jane  = "jane@jabber.example"             // of a public service: heard by whom has written to her
 	jim   = "jim@jabber.example"              // the same
 	lobby = "lobby@conference.jabber.example" // a room there
+	anna  = "anna@contoso.com"                // may as well
 	kim   = "kim@kr.contoso.com"              // may, but her pool is down
 	margo = "margo@margie.example"            // unlisted
 )
@@ -92,6 +93,10 @@ func unreachableChats() []exchange {
 		chatting(alice, "x@refused.example", "nobody listens").undelivered("remote-server-timeout", verdict.ConnectFailed),
 		asking(alice, "x@refused.example", "left alone").undelivered("remote-server-timeout", verdict.ConnectFailed),
 		chatting(alice, "x@wrong-name.example", "wrong name").undelivered("remote-server-timeout", verdict.CertificateRefused),
+		chatting(alice, "x@failing.example", "DNS fails").undelivered("remote-server-timeout", verdict.DNSFailed),
+		chatting(alice, "x@private.example", "private address").undelivered("remote-server-timeout", verdict.TargetPrivate),
+		chatting(alice, "x@no-external.example", "no EXTERNAL").undelivered("remote-server-timeout", verdict.NegotiationFailed),
+		chatting(alice, "x@refusing.example", "does not want us").undelivered("remote-server-timeout", verdict.PeerRefused),
 		large.undelivered("policy-violation", verdict.BodyTooLarge),
 		chatting(wendy, kim, "pool is down").undelivered("internal-server-error", verdict.PoolDown),
 	}
@@ -120,6 +125,11 @@ func brokenStreams() []exchange {
 		bad("prefix", "bad-namespace-prefix", verdict.Malformed, "<s:message xmlns:s='jabber:server' from='"+wendy+"' to='"+alice+"'/>"),
 		bad("no stanza", "unsupported-stanza-type", verdict.Malformed, "<note from='"+wendy+"' to='"+alice+"'/>"),
 		bad("large stanza", "policy-violation", verdict.Malformed, from(wendy)[:20]+strings.Repeat(" ", 20<<10)),
+		stream("woodgrove.example", "contoso.com", "version 0.9", opensWith("<?xml version='1.0'?><stream:stream xmlns='jabber:server'"+
+			" xmlns:stream='http://etherx.jabber.org/streams' from='woodgrove.example' to='contoso.com' version='0.9'>")).
+			refused("stream error unsupported-version", verdict.VersionUnsupported, ""),
+		stream("woodgrove.example", "contoso.com", "other authzid", authorizesAs("adatum.example")).
+			refused("EXTERNAL: invalid-authzid", verdict.IdentityMismatch, ""),
 		stream("woodgrove.example", "contoso.com", "too early", ends(xmpppeer.Reoffered, from(wendy))).
 			refused("stream error not-authorized", verdict.IdentityMismatch, ""),
 		stream("woodgrove.example", "contoso.com", "in the clear", ends(xmpppeer.Offered, from(wendy))).
@@ -134,6 +144,8 @@ func open() []exchange {
 		chatting(margo, alice, "no consent").refused("service-unavailable", verdict.NoConsent, ruleOpenXMPP),
 		chatting(alice, margo, "our user writes").passes(ruleOpenXMPP),
 		chatting(margo, alice, "consent").passes(ruleOpenXMPP),
+		chatting(anna, margo, "our user writes").passes(ruleOpenXMPP),
+		chatting(margo, anna, "one user too many").refused("resource-constraint", verdict.BudgetExhausted, ruleDiscovered),
 		chatting(margo, alice, "keeps its stream").by(stays).passes(ruleOpenXMPP),
 		stream("spam.example", "contoso.com", "blocked", keptOut).refused("dialback: error forbidden", verdict.DomainBlocked, ruleSpam),
 	}

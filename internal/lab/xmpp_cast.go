@@ -1,6 +1,10 @@
 package lab
 
-import "slices"
+import (
+	"slices"
+
+	"edged/internal/lab/xmpppeer"
+)
 
 // chat is one XMPP server of the cast.
 type chat struct {
@@ -12,6 +16,8 @@ type chat struct {
 	dialback bool // proves itself, and believes others, by dialback alone
 	direct   bool // TLS from the first byte, both ways
 	mute     bool // only dials
+	offers   xmpppeer.ExternalOffer
+	refuses  bool // says no to every EXTERNAL
 	most     int  // bytes of a stanza that it takes (XEP-0478); 0: it does not say
 }
 
@@ -30,6 +36,9 @@ func chats() []chat {
 		{name: "margie.example", domains: []string{"margie.example"}, signer: public},
 		{name: "spam.example", domains: []string{"spam.example"}, signer: public},
 		{name: "wrong-name.example", domains: []string{"wrong-name.example"}, signer: public, shows: []string{"elsewhere.example"}},
+
+		{name: "no-external.example", domains: []string{"no-external.example"}, signer: public, offers: xmpppeer.ExternalNever},
+		{name: "refusing.example", domains: []string{"refusing.example"}, signer: public, refuses: true},
 
 		// Who claims to be woodgrove.example, with a certificate that does not do.
 		{name: "forger", domains: []string{"woodgrove.example"}, signer: rogue, mute: true},

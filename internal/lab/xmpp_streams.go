@@ -22,7 +22,11 @@ func (s *talk) dial(ctx context.Context, until xmpppeer.Step) *xmpppeer.Stream {
 }
 
 func (s *talk) dialAs(ctx context.Context, as string, until xmpppeer.Step) *xmpppeer.Stream {
-	st, local, err := s.w.DialChat(ctx, s.sender, xmpppeer.DialOptions{From: domainOrSelf(as), To: domainOrSelf(s.to), Until: until})
+	return s.open(ctx, xmpppeer.DialOptions{From: domainOrSelf(as), To: domainOrSelf(s.to), Until: until})
+}
+
+func (s *talk) open(ctx context.Context, o xmpppeer.DialOptions) *xmpppeer.Stream {
+	st, local, err := s.w.DialChat(ctx, s.sender, o)
 	if local != nil {
 		s.local = local.String()
 	}
@@ -83,6 +87,28 @@ func keptOut(ctx context.Context, s *talk) {
 		s.fault("%s, want EXTERNAL: not-authorized", endOf(err))
 	}
 	s.wire = endOf(st.Dialback(ctx, s.from, s.to, "key"))
+}
+
+// opensWith plays a stream that begins with another header than usual.
+func opensWith(header string) func(context.Context, *talk) {
+	return func(ctx context.Context, s *talk) {
+		if st := s.open(ctx, xmpppeer.DialOptions{To: s.to, Header: header, Until: xmpppeer.Offered}); st != nil {
+			s.wire = endOf(nil)
+			_ = st.Close()
+		}
+	}
+}
+
+// authorizesAs plays EXTERNAL for another domain than that of the stream.
+func authorizesAs(domain string) func(context.Context, *talk) {
+	return func(ctx context.Context, s *talk) {
+		st := s.dial(ctx, xmpppeer.Reoffered)
+		if st == nil {
+			return
+		}
+		defer st.Close()
+		s.wire = endOf(st.External(ctx, domain))
+	}
 }
 
 // badKey plays dialback with a key that is nobody's.

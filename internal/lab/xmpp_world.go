@@ -51,6 +51,7 @@ func (w *World) startChat(ctx context.Context, c chat) error {
 		Domains: c.domains, Certificates: map[string]*tls.Certificate{"": &cert.TLS}, Roots: w.chatRoots(c), Resolve: w.wayToEdge(c),
 		Dialback: c.dialback, DialbackErrors: c.dialback, AvoidExternal: c.dialback,
 		Management: c.name == chatPool().name, MaxBytes: c.most,
+		External: c.offers, RefuseExternal: c.refuses,
 	})}
 	w.chats[c.name] = s
 	w.undo = append(w.undo, s.Close)

@@ -37,13 +37,14 @@ func (w *World) startZone() error {
 // no-record.example has none at all.
 func addTrouble(z *zone.Zone) {
 	loopback := netip.MustParseAddr("127.0.0.1")
-	z.Failing = map[string]bool{srvName("failing.example"): true}
+	z.Failing = map[string]bool{srvName("failing.example"): true, zone.XMPP("failing.example"): true, zone.XMPPS("failing.example"): true}
 	z.SRV[srvName("no-address.example")] = []zone.SRV{{Port: 5061, Target: "sip.no-address.example"}}
 	z.SRV[srvName("refused.example")] = []zone.SRV{{Port: closedPort, Target: "sip.refused.example"}}
 	z.A["sip.refused.example"] = []netip.Addr{loopback}
 	z.SRV[srvName("private.example")] = []zone.SRV{{Port: 5061, Target: "sip.private.example"}}
 	z.A["sip.private.example"] = []netip.Addr{netip.MustParseAddr("10.0.0.9")}
 	z.A["fe1.kr.contoso.com"] = []netip.Addr{loopback}
+	z.SRV[zone.XMPP("private.example")] = []zone.SRV{{Port: 5269, Target: "sip.private.example"}}
 	z.SRV[zone.XMPP("refused.example")] = []zone.SRV{{Port: closedPort, Target: "sip.refused.example"}}
 }
 
