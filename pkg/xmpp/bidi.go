@@ -30,18 +30,20 @@ func (c *conn) bothWays() bool {
 }
 
 // adopt lets an accepted stream carry the link of a pair that was proven on it, if
-// no other one does.
-func (s *Server) adopt(c *conn, p pair) {
-	l := s.links.get(c.side, p)
-	l.mu.Lock()
-	if l.dead || l.conn != nil || l.dialling {
-		l.mu.Unlock()
+// no other one does. The other end has been told before that it is believed: what is
+// queued goes behind that.
+func (s *Server) adopt(c *conn, p pair, t terms) {
+	if !c.bothWays() || !t.bidi {
 		return
 	}
-	l.conn, l.most = c, 0
-	l.mu.Unlock()
+	l := s.links.get(c.side, p)
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	c.mu.Lock()
-	c.links = append(slices.Clip(c.links), l)
+	if !l.dead && l.conn == nil && !l.dialling && !c.over && c.leaving == nil && c.closed == nil {
+		l.conn, l.most = c, 0
+		c.links = append(slices.Clip(c.links), l)
+	}
 	c.mu.Unlock()
 	c.wake()
 }

@@ -1,6 +1,7 @@
 package xmpp
 
 import (
+	"errors"
 	"log/slog"
 
 	"edged/pkg/verdict"
@@ -68,8 +69,15 @@ func (s *Server) sendOwn(st *State, side Side, p pair, raw []byte) {
 
 // push queues a stanza where there is room for it.
 func (s *Server) push(st *State, side Side, p pair, raw []byte) {
-	if _, err := s.links.get(side, p).push(item{}, raw, &st.Bounds); err != nil {
-		s.metrics.dropped(side)
+	for {
+		_, err := s.links.get(side, p).push(item{}, raw, &st.Bounds)
+		if errors.Is(err, errGone) {
+			continue // removed since; get makes a new one
+		}
+		if err != nil {
+			s.metrics.dropped(side)
+		}
+		return
 	}
 }
 

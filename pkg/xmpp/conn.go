@@ -375,7 +375,10 @@ type timedReader struct{ c *conn }
 
 func (r timedReader) Read(p []byte) (int, error) {
 	c := r.c
-	if err := c.sock.SetReadDeadline(c.readBy()); err != nil {
+	c.mu.Lock() // closeWrite sets one too: the later moment wins
+	err := c.sock.SetReadDeadline(c.readBy())
+	c.mu.Unlock()
+	if err != nil {
 		return 0, err
 	}
 	n, err := c.sock.Read(p)
@@ -388,10 +391,8 @@ func (r timedReader) Read(p []byte) (int, error) {
 }
 
 // readBy is the deadline of the next read; zero is none: whether a stream is idle
-// is for the sweeper to say.
+// is for the sweeper to say. It is called with c.mu.
 func (c *conn) readBy() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	switch {
 	case c.closed != nil:
 		return time.Unix(1, 0)

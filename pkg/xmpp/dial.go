@@ -72,7 +72,7 @@ func (s *Server) connect(ctx context.Context, side Side, p pair, why purpose) (*
 			return nil, last
 		}
 		c, refused := s.connectTo(ctx, st, side, p, why, next)
-		if plan.report != nil {
+		if plan.report != nil && (refused == nil || unreachable(refused.reason)) {
 			plan.report(next.name, refused == nil)
 		}
 		if refused == nil {
@@ -85,6 +85,19 @@ func (s *Server) connect(ctx context.Context, side Side, p pair, why purpose) (*
 		}
 	}
 	return nil, last
+}
+
+// unreachable lists what says something about a place itself. Everything else may be
+// about the partner in whose name we came, who must not take a pool's member away from
+// the others.
+func unreachable(reason verdict.Reason) bool {
+	switch reason {
+	case verdict.ConnectFailed, verdict.TLSFailed, verdict.NoAnswer, verdict.ConnectionLost,
+		verdict.DNSFailed, verdict.DNSNoRecord, verdict.DNSNoAddress:
+		return true
+	default:
+		return false
+	}
 }
 
 // plan lists where the next hop of a pair is.
@@ -181,7 +194,7 @@ func (s *Server) initiate(ctx context.Context, st *State, c *conn, p pair, why p
 	}
 	if refused == nil && why == toRelay && c.side == External {
 		if t := c.terms(st); t.partner != nil {
-			refused = s.count(c, t.partner.Name, t.limit)
+			refused = s.count(c, t.partner, p.theirs, t.limit)
 		}
 	}
 	return c, refused
@@ -201,6 +214,9 @@ func (c *conn) secure(ctx context.Context, st *State, direct bool) *refusal {
 		config.NextProtos = []string{alpn}
 	}
 	sock := tls.Client(c.raw, config)
+	if err := sock.SetDeadline(time.Time{}); err != nil { // those of the clear are over; ctx has one
+		return refuse(verdict.ConnectionLost, "%s: %v", c.target, err)
+	}
 	err = sock.HandshakeContext(ctx)
 	c.srv.metrics.handshake(c.side, true, err)
 	if err != nil {

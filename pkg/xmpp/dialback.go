@@ -107,7 +107,7 @@ func (c *conn) receiveKey(p pair, key string) *refusal {
 		c.believe(st, p, how)
 		return nil
 	}
-	if !c.mayAsk(st, t, p) || !c.awaitKey(p) {
+	if !c.mayAsk(st, t, p.peer(c.side)) || !c.awaitKey(p) {
 		c.answerKey(p, "error", stanzaNoResources)
 		return nil
 	}
@@ -155,11 +155,10 @@ func (c *conn) logKeyRefused(p pair, condition string, why *refusal) {
 }
 
 // mayAsk spends one of a stranger's look-ups.
-func (c *conn) mayAsk(st *State, t terms, p pair) bool {
+func (c *conn) mayAsk(st *State, t terms, d domain.Name) bool {
 	if c.side == Internal || t.partner == nil || !isStranger(t.partner) {
 		return true
 	}
-	d := p.peer(c.side)
 	if _, ok := c.asked[d]; !ok {
 		if len(c.asked) >= st.Bounds.StrangerDomains {
 			return false
@@ -169,7 +168,7 @@ func (c *conn) mayAsk(st *State, t terms, p pair) bool {
 		}
 		c.asked[d] = struct{}{}
 	}
-	return c.srv.strangers.Load().Allow(c.addr.Addr().String())
+	return c.srv.strangers.Load().Allow(c.srv.verifying.key(c.addr.Addr()).String())
 }
 
 // maxPending is how many keys of one stream are being verified at a time.
@@ -207,6 +206,7 @@ func (c *conn) believe(st *State, p pair, how proof) {
 	r := c.ready(st, p, how)
 	if r == nil {
 		c.answerKey(p, "valid", "")
+		c.srv.adopt(c, p, st.terms(c.side, p, false))
 		return
 	}
 	c.log.Info("dialback refused", slog.String("reason", r.reason.String()), slog.String("detail", quotable(r.detail)))

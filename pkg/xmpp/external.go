@@ -107,7 +107,10 @@ func (c *conn) authorize(identity string) error {
 			return saslError("invalid-authzid")
 		}
 	}
-	if c.peer.IsZero() || t.refused != nil || c.prove(st, t) == unproven {
+	if c.peer.IsZero() || t.refused != nil {
+		return saslError("not-authorized")
+	}
+	if c.proof = c.prove(st, t); c.proof == unproven {
 		return saslError("not-authorized")
 	}
 	return nil

@@ -146,7 +146,9 @@ func (st *State) stillSigned(c *conn, p pair) bool {
 
 // cutOff ends a stream whose other end is not wanted any more.
 func (s *Server) cutOff(c *conn, r *refusal) {
-	c.log.Info("stream refused after reload", slog.String("reason", r.reason.String()), slog.String("rule", string(r.rule)),
+	// Not by c.log: that is its reader's, who may still be negotiating.
+	s.log.Info("stream refused after reload", slog.Uint64("conn", c.id), slog.String("side", c.side.String()),
+		slog.String("peer_addr", c.addr.String()), slog.String("reason", r.reason.String()), slog.String("rule", string(r.rule)),
 		slog.String("detail", quotable(r.detail)))
 	s.metrics.streamError(c.side, policyViolation)
 	c.fail(policyViolation, errRechecked)

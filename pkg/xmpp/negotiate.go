@@ -41,7 +41,7 @@ type header struct {
 
 // readHeader reads a header and judges what does not depend on whom it is about.
 func readHeader(e *xmlstream.Element) header {
-	h := header{id: e.Value("id"), lang: e.Value("xml:lang")}
+	h := header{id: e.Value("id"), lang: language(e.Value("xml:lang"))}
 	content := nsServer
 	for _, ns := range e.Declared {
 		if ns.Prefix == "" {
@@ -59,6 +59,19 @@ func readHeader(e *xmlstream.Element) header {
 	h.to = h.domain(e, "to")
 	h.from = h.domain(e, "from")
 	return h
+}
+
+// language returns a language tag as it is, and nothing for what is none: it is to
+// stand in stanzas (RFC 5646 §2.1, of which only the characters are checked).
+func language(tag string) string {
+	const most = 35 // bytes (RFC 5646 §4.4.1)
+	odd := func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-'
+	}
+	if len(tag) > most || strings.ContainsFunc(tag, odd) {
+		return ""
+	}
+	return tag
 }
 
 // domain reads an address of the header, which is a domain and nothing more.
@@ -106,6 +119,9 @@ func (c *conn) opened(e *xmlstream.Element) *refusal {
 	}
 	c.publish(t)
 	c.control(c.features(st, t))
+	if c.external {
+		c.srv.adopt(c, pairOf(c.side, c.self, c.peer), t)
+	}
 	return nil
 }
 
@@ -254,24 +270,44 @@ func (s *Server) stanzaLimit(st *State) int { return int(st.Bounds.StanzaBytes) 
 func (c *conn) ready(st *State, p pair, how proof) *refusal {
 	t := st.terms(c.side, p, c.dialled)
 	if c.side == External && t.partner != nil {
-		if r := c.srv.count(c, t.partner.Name, t.limit); r != nil {
+		if r := c.srv.count(c, t.partner, p.theirs, t.limit); r != nil {
 			return r
 		}
 	}
-	c.mu.Lock()
-	if c.pairs == nil {
-		c.pairs = make(map[pair]proof)
+	if !c.speaksFor(p, how) {
+		return fatal(resourceConstraint, verdict.Overloaded, "%d pairs of domains on one stream", maxPairs)
 	}
-	c.pairs[p] = how
-	delete(c.pending, p)
-	c.mu.Unlock()
-	if c.bothWays() && !c.dialled {
-		c.srv.adopt(c, p)
+	// A reload since the handshake has not seen the pair.
+	if r := c.srv.state.Load().stillWelcome(c, p, how); r != nil {
+		c.mu.Lock()
+		delete(c.pairs, p)
+		c.mu.Unlock()
+		c.recent.stale.Store(true)
+		r.stream = policyViolation
+		return r
 	}
 	c.srv.metrics.opened(c.side, c.dialled, how.String())
 	c.log.Info("stream authenticated", slog.Bool("dialled", c.dialled), slog.String("from", p.peer(c.side).String()),
 		slog.String("to", p.self(c.side).String()), slog.String("proof", how.String()), slog.Any("tls", c.tlsVersion()))
 	return nil
+}
+
+// maxPairs is how many pairs of domains a partner may prove on one stream.
+const maxPairs = 64
+
+// speaksFor notes a pair that was proven; false if there are too many.
+func (c *conn) speaksFor(p pair, how proof) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.pending, p)
+	if _, again := c.pairs[p]; !again && c.side == External && len(c.pairs) >= maxPairs {
+		return false
+	}
+	if c.pairs == nil {
+		c.pairs = make(map[pair]proof)
+	}
+	c.pairs[p] = how
+	return true
 }
 
 // appendAttr appends an attribute.

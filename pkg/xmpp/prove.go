@@ -67,7 +67,10 @@ func (c *conn) proveFor(st *State, t terms, peer domain.Name) proof {
 	if c.certErr == nil && slices.Contains(c.identity.Anchors, t.anchor) && c.identity.Covers(peer) {
 		return byPKIX
 	}
-	if t.refused != nil || t.partner == nil {
+	if t.refused != nil || t.partner == nil || !t.dane && !t.posh {
+		return unproven
+	}
+	if !c.dialled && !c.mayAsk(st, t, peer) { // what follows asks others
 		return unproven
 	}
 	ctx, cancel := context.WithTimeout(c.srv.ctx, st.Bounds.ConnectTimeout)

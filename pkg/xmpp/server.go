@@ -15,6 +15,7 @@ import (
 
 	"edged/pkg/domain"
 	"edged/pkg/limit"
+	"edged/pkg/policy"
 	"edged/pkg/verdict"
 )
 
@@ -198,6 +199,8 @@ func (s *Server) turnedAway(side Side, raw net.Conn, reason verdict.Reason, err 
 
 // begin starts an accepted stream: direct TLS comes before everything.
 func (c *conn) begin(ctx context.Context, kind Listener) error {
+	stop := context.AfterFunc(ctx, func() { c.abort(errStopped) })
+	defer stop()
 	if kind == Either {
 		kind = c.firstByte()
 	}
@@ -283,17 +286,26 @@ func (s *Server) carries(c *conn, l *link) bool {
 	}
 	l.attach(c)
 	c.wake()
+	s.recheck(s.state.Load(), c) // for a reload that has not seen the stream
 	return true
 }
 
 // count enters an authenticated stream outside in the account of its partner
-// (limits.streams, connection_limit), or says which bound is reached.
-func (s *Server) count(c *conn, partner string, limit int) *refusal {
+// (limits.streams, connection_limit), or says which bound is reached. Of partners that
+// nothing lists, each domain has an account of its own.
+func (s *Server) count(c *conn, p *policy.Partner, theirs domain.Name, limit int) *refusal {
+	partner := p.Name
+	if isStranger(p) {
+		partner = "unlisted " + theirs.String()
+	}
 	st := s.state.Load()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c.side == Internal || c.counted != "" {
 		return nil
+	}
+	if _, open := s.conns[c]; !open && !c.dialled { // what forget has settled is not opened again
+		return refuse(verdict.ConnectionLost, "the stream ended before it was authenticated")
 	}
 	if r := s.overLocked(st, partner, limit, 0); r != nil {
 		return r

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"time"
 
 	"edged/pkg/domain"
 	"edged/pkg/tlsid"
@@ -30,6 +31,10 @@ func (c *conn) handleStartTLS(ctx context.Context, e *xmlstream.Element) *refusa
 		// What was sent behind <starttls/> in the clear must not be taken as if it had
 		// come encrypted (RFC 6120 §5.4.3.3): no word about it, the TCP connection ends.
 		c.abort(errors.New("bytes behind starttls in the clear"))
+		return nil
+	}
+	if err := c.raw.SetWriteDeadline(time.Now().Add(c.srv.state.Load().Bounds.WriteTimeout)); err != nil {
+		c.abort(err)
 		return nil
 	}
 	if _, err := c.raw.Write([]byte("<proceed xmlns='" + nsTLS + "'/>")); err != nil {
@@ -72,6 +77,9 @@ func (c *conn) handshake(ctx context.Context, self domain.Name) error {
 		config.NextProtos = []string{alpn}
 	}
 	sock := tls.Server(c.sock, config)
+	if err := sock.SetDeadline(time.Time{}); err != nil { // those of the clear are over; ctx has one
+		return err
+	}
 	err = sock.HandshakeContext(ctx)
 	c.srv.metrics.handshake(c.side, false, err)
 	if err != nil {

@@ -90,7 +90,7 @@ func (c *conn) quiet(now time.Time) quiet {
 	if !c.window.asked.IsZero() {
 		q.asked = now.Sub(c.window.asked)
 	}
-	if at := c.known.expires; !at.IsZero() && c.known.proof != byDialback {
+	if at := c.known.expires; !at.IsZero() && c.known.proof == byPKIX {
 		q.expired = now.After(at)
 	}
 	return q

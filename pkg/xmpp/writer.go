@@ -14,13 +14,24 @@ import (
 // close the connection (RFC 6120 §4.4).
 const closeWait = 5 * time.Second
 
+// maxControl bounds what of a stream's own waits to be written, in bytes: who asks
+// and asks and does not read the answers is cut off.
+const maxControl = 256 << 10
+
+var errDeaf = errors.New("asks for more than it reads")
+
 // control queues what belongs to this stream alone: it goes before all stanzas.
 func (c *conn) control(text string) {
 	c.mu.Lock()
-	if c.leaving == nil {
+	full := len(c.out)+len(text) > maxControl
+	if c.leaving == nil && !full {
 		c.out = append(c.out, text...)
 	}
 	c.mu.Unlock()
+	if full {
+		c.abort(errDeaf)
+		return
+	}
 	c.wake()
 }
 
@@ -112,6 +123,7 @@ type batch struct {
 	control []byte
 	chunk   *chunk
 	link    *link
+	waits   bool // the chunk's stanzas are in the window
 	last    bool // nothing comes after it
 }
 
@@ -155,6 +167,9 @@ func (c *conn) collect() (batch, bool) {
 		if b.chunk == nil && !b.last {
 			b.control = append(b.control, c.askAck()...)
 		}
+		if b.waits = b.chunk != nil && c.window.on; b.waits { // before they can be acknowledged
+			c.window.items = append(c.window.items, b.chunk.items...)
+		}
 		if b.chunk != nil || len(b.control) > 0 {
 			c.mu.Unlock()
 			return b, true
@@ -191,19 +206,15 @@ func (c *conn) wrote(b batch, err error) {
 	now := time.Now()
 	c.mu.Lock()
 	c.sent = now
-	waits := false
 	if b.chunk != nil {
 		c.busy = now
 		c.written.add(now, len(b.chunk.items))
-		if waits = c.window.on; waits {
-			c.window.items = append(c.window.items, b.chunk.items...)
-		}
 	}
 	c.mu.Unlock()
 	if b.chunk == nil {
 		return
 	}
-	if !waits {
+	if !b.waits {
 		for _, it := range b.chunk.items {
 			it.taken()
 		}
@@ -217,16 +228,16 @@ func (c *conn) wrote(b batch, err error) {
 // closeWrite tells the other end that nothing more comes, and gives it a moment to
 // do the same.
 func (c *conn) closeWrite() {
-	by := time.Now().Add(closeWait)
-	c.mu.Lock()
-	c.closeBy = by
-	c.mu.Unlock()
 	if sock, ok := c.sock.(*tls.Conn); ok {
 		_ = sock.CloseWrite()
 	}
 	if tcp, ok := c.raw.(*net.TCPConn); ok && c.isDeaf() {
 		_ = tcp.CloseWrite()
 	}
+	by := time.Now().Add(closeWait)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closeBy = by
 	_ = c.sock.SetReadDeadline(by)
 }
 
