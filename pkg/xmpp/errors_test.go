@@ -63,7 +63,7 @@ func outwardCases() map[string]outwardCase {
 		"refused":    {world: func(b *bed) { _ = b.byHand(theirs).Close() }, condition: "remote-server-timeout", kind: "wait"},
 		"black hole": {world: func(b *bed) { b.byHand(theirs) }, change: blackHole, condition: "remote-server-timeout", kind: "wait"},
 		"says nothing": {
-			world: func(b *bed) { b.byHand(theirs) }, change: func(c *setup) { c.bounds.StreamTimeout = 500 * time.Millisecond },
+			world: func(b *bed) { b.byHand(theirs) }, change: func(c *setup) { c.bounds.StreamTimeout = 1500 * time.Millisecond },
 			condition: "remote-server-timeout", kind: "wait",
 		},
 		"hangs up": {world: func(b *bed) {

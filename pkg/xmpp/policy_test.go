@@ -106,6 +106,7 @@ func TestLimits(t *testing.T) {
 			third := b.dial(theirs, cert, xmpppeer.Reoffered)
 			_ = third.Send("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>")
 			b.ended(third, "resource-constraint")
+			_ = third.End()
 			_ = first.End()
 			_ = first.AwaitEnd(b.ctx)
 			_ = first.Close()
