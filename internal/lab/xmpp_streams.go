@@ -26,7 +26,7 @@ func (s *talk) dialAs(ctx context.Context, as string, until xmpppeer.Step) *xmpp
 }
 
 func (s *talk) open(ctx context.Context, o xmpppeer.DialOptions) *xmpppeer.Stream {
-	st, local, err := s.w.DialChat(ctx, s.sender, o)
+	st, local, err := s.w.dialChat(ctx, s.sender, o)
 	if local != nil {
 		s.local = local.String()
 	}

@@ -129,9 +129,9 @@ func (w *World) addChats(z *zone.Zone) {
 	}
 }
 
-// DialChat opens an XMPP stream from a server of the cast to the edge by hand, up to
+// dialChat opens an XMPP stream from a server of the cast to the edge by hand, up to
 // a step: as the domain from, to the domain to.
-func (w *World) DialChat(ctx context.Context, name string, o xmpppeer.DialOptions) (*xmpppeer.Stream, net.Addr, error) {
+func (w *World) dialChat(ctx context.Context, name string, o xmpppeer.DialOptions) (*xmpppeer.Stream, net.Addr, error) {
 	at := w.doors.Load().outside
 	if name == chatPool().name {
 		at = w.doors.Load().inside
