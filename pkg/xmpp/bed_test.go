@@ -211,7 +211,10 @@ func (b *bed) serve(side Side, l net.Listener) {
 // startPool starts the server of contoso.com; to it the edge is everybody else.
 func (b *bed) startPool(c *setup, l net.Listener) {
 	p := &c.pool
-	p.Domains, p.Certificates = []string{ours}, map[string]*tls.Certificate{"": &b.world.member.TLS}
+	p.Domains = []string{ours}
+	if p.Certificates == nil {
+		p.Certificates = map[string]*tls.Certificate{"": &b.world.member.TLS}
+	}
 	p.Resolve = func(context.Context, string) (xmpppeer.Hop, error) { return xmpppeer.Hop{Addr: b.inside}, nil }
 	p.Roots, p.Dialback = b.world.mintRoots, c.dialback
 	b.pool = xmpppeer.NewServer(*p)
@@ -308,7 +311,12 @@ func (b *bed) dialWith(o xmpppeer.DialOptions) *xmpppeer.Stream {
 // connect opens a TCP connection to the outside of the edge.
 func (b *bed) connect() net.Conn {
 	b.t.Helper()
-	c, err := net.Dial("tcp", b.outside)
+	return b.connectTo(b.outside)
+}
+
+func (b *bed) connectTo(addr string) net.Conn {
+	b.t.Helper()
+	c, err := net.Dial("tcp", addr)
 	if err != nil {
 		b.t.Fatal(err)
 	}
