@@ -152,6 +152,7 @@ func (c *conn) run(ctx context.Context) {
 	c.over = true
 	c.mu.Unlock()
 	c.writers.Wait()
+	c.awaitClose()
 	c.abort(err)
 	c.srv.forget(c)
 	c.log.Info("stream closed", slog.Bool("dialled", c.dialled), slog.String("ours", c.ours().String()),

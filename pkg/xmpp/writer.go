@@ -3,6 +3,7 @@ package xmpp
 import (
 	"crypto/tls"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"time"
@@ -239,6 +240,24 @@ func (c *conn) closeWrite() {
 	defer c.mu.Unlock()
 	c.closeBy = by
 	_ = c.sock.SetReadDeadline(by)
+}
+
+// awaitClose waits, where the other end has ended a stream that we send on, until it
+// closes the connection: whoever comes first with its closing tag does so when it has
+// read the answer (RFC 6120 §4.4). Before that the next stream would overtake what was
+// written to this one.
+func (c *conn) awaitClose() {
+	c.mu.Lock()
+	waits := len(c.links) > 0 && errors.Is(c.leaving, errEnded) && c.closed == nil && !c.closeBy.IsZero()
+	c.mu.Unlock()
+	if !waits {
+		return
+	}
+	if tcp, ok := c.raw.(*net.TCPConn); ok {
+		_ = tcp.CloseWrite()
+	}
+	const most = 1 << 20 // bytes; nothing is to come
+	_, _ = io.CopyN(io.Discard, c.raw, most)
 }
 
 // room reports whether so many stanzas more may be unacknowledged.
