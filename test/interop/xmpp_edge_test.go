@@ -89,7 +89,7 @@ func (s *xmppStand) configureXMPP(t *testing.T) string {
 		sasl = "optional"
 	}
 	s.render(t, "xmpp/policy.yaml", "policy.yaml", map[string]any{
-		"Type": s.spec.partnerType, "SASL": sasl, "Dialback": !s.spec.way.external,
+		"Type": s.spec.partnerType, "SASL": sasl, "Dialback": !s.spec.way.external, "Blocked": "",
 	})
 	return s.render(t, "xmpp/edged.yaml", "edged.yaml", map[string]any{
 		"OutsideCert": outside.certFile, "OutsideKey": outside.keyFile, "Roots": s.roots.file,

@@ -31,18 +31,27 @@ func (w *world) newOutsider(t *testing.T, to string) *outsider {
 func (w *world) playJabber(t *testing.T, at, to string, c xmpppeer.Config) *outsider {
 	t.Helper()
 	c.Domains = []string{"jabber.example"}
-	c.Resolve = func(context.Context, string) (xmpppeer.Hop, error) {
-		return xmpppeer.Hop{Addr: w.place(to).String()}, nil
+	o := &outsider{Server: w.play(t, at, to, c)}
+	o.bob = o.User("bob@jabber.example")
+	return o
+}
+
+// play plays a server at one place, which sends everything to the one at another.
+func (w *world) play(t *testing.T, at, to string, c xmpppeer.Config) *xmpppeer.Server {
+	t.Helper()
+	if c.Resolve == nil {
+		c.Resolve = func(context.Context, string) (xmpppeer.Hop, error) {
+			return xmpppeer.Hop{Addr: w.place(to).String()}, nil
+		}
 	}
-	o := &outsider{Server: xmpppeer.NewServer(c)}
-	t.Cleanup(o.Close)
+	s := xmpppeer.NewServer(c)
+	t.Cleanup(s.Close)
 	listener, err := net.Listen("tcp", w.place(at).String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.ServeStartTLS(listener)
-	o.bob = o.User("bob@jabber.example")
-	return o
+	s.ServeStartTLS(listener)
+	return s
 }
 
 // approaches are all the ways to ask whether somebody is there.
