@@ -101,22 +101,26 @@ func (w *World) Cert(names ...string) tls.Certificate {
 func (w *World) file(name string) string { return filepath.Join(w.Dir, name) }
 
 func (w *World) serveNames() (err error) {
-	if w.Inside, err = zone.Serve(names(map[string]string{ProsodyFar: EdgeInside, ProsodyOwn: Prosody})); err != nil {
+	if w.Inside, err = zone.Serve(names(map[string]string{ProsodyFar: EdgeInside, ProsodyOwn: Prosody}, false)); err != nil {
 		return err
 	}
 	w.Outside, err = zone.Serve(names(map[string]string{
 		EjabFar: EdgeOutside, EjabOwn: Ejabberd, ProsodyFar: Prosody,
-	}))
+	}, true))
 	return err
 }
 
-// names makes the records of domains. Targets have the form of an address, which
-// resolvers take as one: ejabberd asks the hosts file for names of targets.
-func names(where map[string]string) zone.Zone {
+// names makes the records of domains. Inside, targets have the form of an address,
+// which resolvers take as one: ejabberd asks the hosts file for names of targets.
+// Outside they are names, as edged wants them.
+func names(where map[string]string, named bool) zone.Zone {
 	z := zone.Zone{SRV: map[string][]zone.SRV{}, A: map[string][]netip.Addr{}, TTL: 3600, NegativeTTL: 3600}
 	for name, addr := range where {
 		at := netip.MustParseAddrPort(addr)
 		host := at.Addr().String()
+		if named {
+			host = "s2s." + name
+		}
 		z.SRV["_xmpp-server._tcp."+name] = []zone.SRV{{Port: at.Port(), Target: host}}
 		z.A[name] = []netip.Addr{at.Addr()}
 		z.A[host] = []netip.Addr{at.Addr()}

@@ -155,8 +155,7 @@ func (c *conn) run(ctx context.Context) {
 	c.awaitClose()
 	c.abort(err)
 	c.srv.forget(c)
-	c.log.Info("stream closed", slog.Bool("dialled", c.dialled), slog.String("ours", c.ours().String()),
-		slog.String("theirs", c.theirs().String()), slog.Int("stanzas", c.stanzas), slog.Any("err", quoted{c.why()}))
+	c.log.Info("stream closed", slog.Bool("dialled", c.dialled), slog.Int("stanzas", c.stanzas), slog.Any("err", quoted{c.why()}))
 }
 
 // readLoop handles one element after the other, in order.

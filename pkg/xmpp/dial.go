@@ -45,8 +45,7 @@ type plan struct {
 func (s *Server) open(ctx context.Context, l *link) (*conn, *refusal) {
 	c, refused := s.connect(ctx, l.key.side, l.key.pair, toRelay)
 	if refused == nil {
-		c.log.Info("stream opened", slog.Bool("dialled", true), slog.String("ours", l.key.pair.ours.String()),
-			slog.String("theirs", l.key.pair.theirs.String()), slog.String("target", c.target),
+		c.log.Info("stream opened", slog.Bool("dialled", true), slog.String("target", c.target),
 			slog.String("proof", c.proof.String()), slog.String("tls", c.tlsVersion()))
 	}
 	return c, refused
@@ -185,6 +184,7 @@ func (s *Server) initiate(ctx context.Context, st *State, c *conn, p pair, why p
 	defer stop()
 	c.self, c.peer, c.target, c.tlsa, c.host = p.self(c.side), p.peer(c.side), at.name, at.tlsa, at.host
 	c.shown = st.shown(c.side, c.self)
+	c.named()
 	refused := c.negotiate(ctx, st, why, at.direct)
 	if refused == nil && !stop() {
 		refused = refuse(verdict.NoAnswer, "%s: not ready within limits.stream_timeout", at.name)

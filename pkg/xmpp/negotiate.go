@@ -142,9 +142,14 @@ func (c *conn) address(st *State, h header) *refusal {
 	case c.side == Internal && !h.from.IsZero() && st.pools[h.from] == nil:
 		return fatal(notAuthorized, verdict.NotOurs, "from=%s is in no pool of xmpp.pools", h.from)
 	}
+	c.named()
+	return nil
+}
+
+// named lets every further log line of the stream say whom it is between.
+func (c *conn) named() {
 	c.log = c.srv.log.With(slog.Uint64("conn", c.id), slog.String("side", c.side.String()), slog.String("peer_addr", c.addr.String()),
 		slog.String("ours", c.ours().String()), slog.String("theirs", c.theirs().String()))
-	return nil
 }
 
 // appendHeader appends our stream header, as initiating or receiving entity.
