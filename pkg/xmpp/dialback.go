@@ -187,18 +187,12 @@ func (c *conn) awaitKey(p pair) bool {
 	return true
 }
 
-// aloneWith reports whether a key is all that the stream has.
-func (c *conn) aloneWith(p pair) bool {
+// forgetKey reports whether the key was all that the stream had.
+func (c *conn) forgetKey(p pair) (alone bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, waits := c.pending[p]
-	return waits && len(c.pending) == 1 && len(c.pairs) == 0
-}
-
-func (c *conn) forgetKey(p pair) {
-	c.mu.Lock()
 	delete(c.pending, p)
-	c.mu.Unlock()
+	return len(c.pending) == 0 && len(c.pairs) == 0
 }
 
 // believe makes a pair one that stanzas may come from, and says so.
@@ -220,16 +214,16 @@ func (c *conn) verified(st *State, p pair, r *refusal) {
 		c.believe(st, p, byDialback)
 		return
 	}
-	defer c.forgetKey(p)
 	c.srv.metrics.opened(c.side, false, r.reason.String())
 	c.log.Info("dialback failed", slog.String("from", p.peer(c.side).String()), slog.String("reason", r.reason.String()),
 		slog.String("detail", quotable(r.detail)))
+	alone := c.forgetKey(p) // before the answer: another key may follow it at once
 	if r.reason != verdict.DialbackInvalid {
 		c.answerKey(p, "error", verifyCondition(r.reason))
 		return
 	}
 	c.answerKey(p, "invalid", "")
-	if c.aloneWith(p) { // no other domain is proven on the stream (XEP-0220 §2.2.1)
+	if alone { // no other domain is proven on the stream (XEP-0220 §2.2.1)
 		c.leave(r)
 	}
 }
