@@ -35,6 +35,13 @@ type place struct {
 	tlsa   []tlsid.TLSA
 }
 
+// What one attempt to reach a partner dials at most: a domain's DNS is in the hands of
+// whoever has the domain, and may name anybody.
+const (
+	maxPlaces    = 8
+	maxAddresses = 8 // of each
+)
+
 // plan is where the next hop may be reached, best first.
 type plan struct {
 	places []place
@@ -145,6 +152,7 @@ func (at place) addresses(ctx context.Context, st *State) ([]netip.AddrPort, *re
 			return nil, refuse(dnsReason(err), "%s: %v", at.name, err)
 		}
 	}
+	ips = ips[:min(len(ips), maxAddresses)]
 	addrs := make([]netip.AddrPort, len(ips))
 	for i, ip := range ips {
 		addrs[i] = netip.AddrPortFrom(ip, at.port)

@@ -44,33 +44,46 @@ func readOffer(e *xmlstream.Element) offer {
 // initiating entity (RFC 6120 §4.3).
 func (c *conn) negotiate(ctx context.Context, st *State, why purpose, direct bool) *refusal {
 	t := c.terms(st)
-	if direct {
-		if r := c.secure(ctx, st, true); r != nil {
-			return r
-		}
-	}
-	o, r := c.openStream()
-	if r != nil {
+	o, r := c.approach(ctx, st, t, direct)
+	if r != nil || why == toVerify {
 		return r
-	}
-	// A server that requires TLS need not say so, and what it says in the clear may
-	// have been removed on the way (RFC 7590 §3.1): where we need TLS we ask for it.
-	if !c.encrypted && t.tls != policy.NotSupported && (o.starttls || t.needsTLS()) {
-		if r := c.askTLS(ctx, st); r != nil {
-			return r
-		}
-		if o, r = c.openStream(); r != nil {
-			return r
-		}
-	}
-	if why == toVerify {
-		return nil
 	}
 	if r := c.judge(st, t); r != nil {
 		return r
 	}
 	return c.authenticateTo(t, o)
 }
+
+// approach goes as far as the features of a stream that is as secure as it gets. A
+// place that takes the connection and then is silent must not take the time of the
+// places behind it.
+func (c *conn) approach(ctx context.Context, st *State, t terms, direct bool) (o offer, r *refusal) {
+	silent := time.AfterFunc(st.Bounds.HandshakeTimeout, func() { c.abort(errSilent) })
+	defer func() {
+		if !silent.Stop() {
+			r = refuse(verdict.NoAnswer, "%s: no features within limits.handshake_timeout", c.target)
+		}
+	}()
+	if direct {
+		if r := c.secure(ctx, st, true); r != nil {
+			return offer{}, r
+		}
+	}
+	if o, r = c.openStream(); r != nil {
+		return offer{}, r
+	}
+	// A server that requires TLS need not say so, and what it says in the clear may
+	// have been removed on the way (RFC 7590 §3.1): where we need TLS we ask for it.
+	if !c.encrypted && t.tls != policy.NotSupported && (o.starttls || t.needsTLS()) {
+		if r := c.askTLS(ctx, st); r != nil {
+			return offer{}, r
+		}
+		return c.openStream()
+	}
+	return o, nil
+}
+
+var errSilent = errors.New("silent")
 
 // judge holds the other end's certificate against the domain: a partner that may be
 // believed by dialback alone is believed by DNS alone, too.

@@ -29,6 +29,9 @@ func (s *Server) planPartner(ctx context.Context, st *State, p pair) (plan, *ref
 	}
 	var pl plan
 	for _, t := range answer.Ordered(rand.IntN) {
+		if len(pl.places) == maxPlaces {
+			break
+		}
 		if t.DirectTLS && d.Partner.XMPP.TLS == policy.NotSupported {
 			continue
 		}

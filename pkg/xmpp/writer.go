@@ -54,6 +54,7 @@ func (c *conn) end(condition xmlstream.Condition, why error, deaf bool) {
 		return
 	}
 	c.leaving, c.deaf = why, deaf
+	mute := !c.dialled && !c.started // nobody reads or writes yet but the TLS handshake
 	greeted := c.dialled || c.greeted
 	if condition != "" {
 		if !greeted {
@@ -65,6 +66,10 @@ func (c *conn) end(condition xmlstream.Condition, why error, deaf bool) {
 		c.out = append(c.out, "</stream:stream>"...)
 	}
 	c.mu.Unlock()
+	if mute {
+		c.abort(why)
+		return
+	}
 	c.wake()
 }
 
