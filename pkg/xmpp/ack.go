@@ -65,8 +65,11 @@ type window struct {
 	on    bool
 	acked uint32 // the last h
 	items []item
-	asked time.Time // when the oldest <r/> without an answer was sent; zero: none
+	asked time.Time // when the oldest <r/> was sent that has acknowledged nothing yet; zero: none
+	again bool      // it was answered, by the number known before: to be repeated, but not at once
 }
+
+const askForAck = "<r xmlns='urn:xmpp:sm:3'/>"
 
 // handleAck serves the elements of stream management on either end.
 func (c *conn) handleAck(e *xmlstream.Element) *refusal {
@@ -148,7 +151,9 @@ func (c *conn) acknowledged(text string) *refusal {
 	done := append([]item(nil), c.window.items[:n]...)
 	c.window.items = append(c.window.items[:0], c.window.items[n:]...)
 	c.window.acked = uint32(h)
-	c.window.asked = time.Time{}
+	if c.window.again = n == 0 && len(c.window.items) > 0; !c.window.again {
+		c.window.asked = time.Time{}
+	}
 	c.mu.Unlock()
 	for _, it := range done {
 		it.taken()
@@ -164,5 +169,17 @@ func (c *conn) askAck() string {
 		return ""
 	}
 	c.window.asked = time.Now()
-	return "<r xmlns='urn:xmpp:sm:3'/>"
+	return askForAck
+}
+
+// askAgain repeats a request that was answered by nothing new. Who takes nothing over
+// is asked no more often than the sweeper comes by.
+func (c *conn) askAgain() {
+	c.mu.Lock()
+	again := c.window.again
+	c.window.again = false
+	c.mu.Unlock()
+	if again {
+		c.control(askForAck)
+	}
 }

@@ -80,16 +80,33 @@ func (s *Server) recheckPairs(st *State, c *conn) *refusal {
 		how, _ := c.proven(p)
 		if r := st.stillWelcome(c, p, how); r != nil {
 			last = r
-			c.mu.Lock()
-			delete(c.pairs, p)
-			c.mu.Unlock()
-			c.recent.stale.Store(true)
+			c.disown(p)
 		}
 	}
 	if len(c.spokenFor()) > 0 || len(pairs) == 0 {
 		return nil
 	}
 	return last
+}
+
+// disown takes a pair from a stream, and the link that the stream carries for it.
+func (c *conn) disown(p pair) {
+	c.mu.Lock()
+	delete(c.pairs, p)
+	var kept, gone []*link // whoever holds the old slice may go on reading it
+	for _, l := range c.links {
+		if l.key.pair == p {
+			gone = append(gone, l)
+			continue
+		}
+		kept = append(kept, l)
+	}
+	c.links = kept
+	c.mu.Unlock()
+	c.recent.stale.Store(true)
+	for _, l := range gone {
+		l.detach(c)
+	}
 }
 
 // stillWelcome measures again what a pair was proven by, and asks policy.
@@ -179,7 +196,7 @@ func (s *Server) Shutdown(ctx context.Context) {
 	for _, l := range s.links.all() {
 		l.give(refuse(verdict.ShuttingDown, "not sent within limits.drain_timeout"))
 	}
-	s.drain(brieflyFrom(ctx)) // the bounces of that
+	s.drainBounces()
 	s.mu.Lock()
 	s.ended = true
 	s.mu.Unlock()
@@ -196,8 +213,8 @@ func (s *Server) Shutdown(ctx context.Context) {
 // lastWords is how long Shutdown lets streams end in order.
 const lastWords = 2 * time.Second
 
-// brieflyFrom is ctx if it has not ended, else one that has.
-func brieflyFrom(ctx context.Context) context.Context { return ctx }
+// lastBounces is how long it waits for streams to take what is left to bounce.
+const lastBounces = time.Second
 
 func (s *Server) closeListeners() {
 	s.mu.Lock()
@@ -212,6 +229,15 @@ func (s *Server) closeListeners() {
 func (s *Server) drain(ctx context.Context) {
 	s.until(ctx, func() bool {
 		return !slices.ContainsFunc(s.links.all(), (*link).waits)
+	})
+}
+
+// drainBounces waits until what give has bounced is written.
+func (s *Server) drainBounces() {
+	ctx, cancel := context.WithTimeout(s.ctx, lastBounces)
+	defer cancel()
+	s.until(ctx, func() bool {
+		return !slices.ContainsFunc(s.links.all(), (*link).writes)
 	})
 }
 
@@ -240,6 +266,13 @@ func (l *link) waits() bool {
 	c, queued := l.conn, l.queue.stanzas
 	l.mu.Unlock()
 	return queued > 0 || c != nil && c.unacknowledged()
+}
+
+// writes reports whether stanzas are queued for a stream that is open.
+func (l *link) writes() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.queue.stanzas > 0 && l.conn != nil
 }
 
 // unacknowledged reports whether an acknowledgement is still to come, from someone

@@ -226,7 +226,8 @@ func (l *link) detach(c *conn) {
 		return
 	}
 	l.conn, l.used = nil, time.Now()
-	broken := !errors.Is(c.why(), errEnded) && !endedByUs(c.why())
+	// Who ends streams in order before they carry anything has broken them, too.
+	broken := !endedByUs(c.why()) && (!errors.Is(c.why(), errEnded) || l.queue.stanzas > 0 && !c.hasWritten())
 	switch {
 	case !broken || time.Since(c.born) > brief:
 		l.down = outage{}

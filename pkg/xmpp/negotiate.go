@@ -284,10 +284,7 @@ func (c *conn) ready(st *State, p pair, how proof) *refusal {
 	}
 	// A reload since the handshake has not seen the pair.
 	if r := c.srv.state.Load().stillWelcome(c, p, how); r != nil {
-		c.mu.Lock()
-		delete(c.pairs, p)
-		c.mu.Unlock()
-		c.recent.stale.Store(true)
+		c.disown(p)
 		r.stream = policyViolation
 		return r
 	}

@@ -45,6 +45,7 @@ func (s *Server) sweep(st *State, c *conn, now time.Time) {
 	if c.side == Internal {
 		idle = innerIdle
 	}
+	c.askAgain()
 	keeps := c.side == External && quiet.ping && !c.dialled
 	switch {
 	case quiet.asked > b.KeepaliveInterval:

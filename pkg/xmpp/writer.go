@@ -231,6 +231,13 @@ func (c *conn) wrote(b batch, err error) {
 	}
 }
 
+// hasWritten reports whether the stream has carried a stanza.
+func (c *conn) hasWritten() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.written.since1.IsZero()
+}
+
 // closeWrite tells the other end that nothing more comes, and gives it a moment to
 // do the same.
 func (c *conn) closeWrite() {
