@@ -53,7 +53,7 @@ var texts = [Count]text{
 	SenderAnonymous:      {"sender-anonymous", "An anonymous sender names no domain that a certificate could prove."},
 	URITooLong:           {"uri-too-long", "The Request-URI is longer than limits.uri_bytes."},
 	HeadersTooLarge:      {"headers-too-large", "The header section is larger than limits.header_bytes or has more fields than limits.header_fields."},
-	BodyTooLarge:         {"body-too-large", "The body is larger than limits.body_bytes."},
+	BodyTooLarge:         {"body-too-large", "The body is larger than limits.body_bytes; over XMPP the stanza is larger than limits.stanza_bytes, or than the next hop takes."},
 	TooSlow:              {"too-slow", "The message was not complete within limits.message_timeout."},
 	Cancelled:            {"cancelled", "The sender took the request back before it was answered."},
 }

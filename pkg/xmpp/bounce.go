@@ -104,9 +104,14 @@ func appendErrorBody(dst []byte, e *xmlstream.Element, a answer, by string) []by
 	return append(append(dst, e.Local...), '>')
 }
 
-// appendStreamError appends a stream error (RFC 6120 §4.9).
-func appendStreamError(dst []byte, condition xmlstream.Condition) []byte {
-	return append(dst, "<stream:error><"+string(condition)+" xmlns='"+nsStreamErrors+"'/></stream:error>"...)
+// appendStreamError appends a stream error (RFC 6120 §4.9); a stanza that is too large
+// is said to be so (§4.9.3.14).
+func appendStreamError(dst []byte, condition xmlstream.Condition, why error) []byte {
+	dst = append(dst, "<stream:error><"+string(condition)+" xmlns='"+nsStreamErrors+"'/>"...)
+	if r, ok := errors.AsType[*refusal](why); ok && r.reason == verdict.BodyTooLarge {
+		dst = append(dst, "<stanza-too-big xmlns='urn:xmpp:errors'/>"...)
+	}
+	return append(dst, "</stream:error>"...)
 }
 
 // streamCondition returns the condition in a stream error, out of a closed list.

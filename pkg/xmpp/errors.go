@@ -160,7 +160,11 @@ func streamFault(err error) *refusal {
 	if !errors.As(err, &e) {
 		return nil
 	}
-	return fatal(e.Condition, verdict.Malformed, "%s", e.Detail)
+	reason := verdict.Malformed
+	if e.Condition == policyViolation {
+		reason = verdict.BodyTooLarge
+	}
+	return fatal(e.Condition, reason, "%s", e.Detail)
 }
 
 // quotable makes text safe in a log: what a peer sent must not end the line or

@@ -290,7 +290,7 @@ func (c *conn) await() (*xmlstream.Element, *refusal) {
 
 func (c *conn) unread(err error) *refusal {
 	if broken, ok := errors.AsType[*xmlstream.Error](err); ok {
-		_ = c.say(string(appendStreamError(nil, broken.Condition)) + "</stream:stream>")
+		_ = c.say(string(appendStreamError(nil, broken.Condition, nil)) + "</stream:stream>")
 		return refuse(verdict.PeerRefused, "%s: %v", c.target, broken)
 	}
 	return refuse(verdict.ConnectionLost, "%s: %v", c.target, err)

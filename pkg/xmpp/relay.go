@@ -16,6 +16,8 @@ import (
 //	            stanza, which says nothing without it elsewhere (RFC 6120 §4.8.5)
 //	xml-lang    a stanza without a language gets that of the stream it came on
 //	            (RFC 6120 §8.1.5)
+//	status-note outward, the users of public partners do not see the text that goes
+//	            with our users' presence, as Lync has it
 //	hide-user   outward, a pool's word that a user is not there is worded as the
 //	            edge's own (hide.go)
 
@@ -81,11 +83,35 @@ func (c *conn) rewrite(e *xmlstream.Element, adm *admission) []byte {
 			changed = true
 		}
 	}
-	if !changed {
-		return e.Raw
+	raw := e.Raw
+	if changed {
+		c.scratch = c.edit.AppendTo(c.scratch[:0])
+		raw = c.scratch
 	}
-	c.scratch = c.edit.AppendTo(c.scratch[:0])
-	return c.scratch
+	if !adm.inward && string(e.Local) == "presence" && adm.partner.XMPP.Type != policy.Federated {
+		return withoutStatus(raw)
+	}
+	return raw
+}
+
+// withoutStatus is the rule status-note.
+func withoutStatus(raw []byte) []byte {
+	e, err := xmlstream.ParseElement(raw, nsServer, xmlstream.Limits{
+		Header: len(raw), Element: len(raw), Depth: 1 << 10, Attributes: 1 << 10, Namespaces: 1 << 10,
+	})
+	if err != nil {
+		return raw // never: it has been read before
+	}
+	var out []byte
+	at := 0
+	e.Children(func(space, local []byte, start, end int) bool {
+		if string(space) == nsServer && string(local) == "status" {
+			out = append(out, raw[at:start]...)
+			at = end
+		}
+		return true
+	})
+	return append(out, raw[at:]...)
 }
 
 // send appends a stanza to the queue across the edge.

@@ -60,7 +60,7 @@ func (c *conn) end(condition xmlstream.Condition, why error, deaf bool) {
 		if !greeted {
 			c.out, greeted = appendOpening(c.out), true
 		}
-		c.out = appendStreamError(c.out, condition)
+		c.out = appendStreamError(c.out, condition, why)
 	}
 	if c.started && greeted {
 		c.out = append(c.out, "</stream:stream>"...)
