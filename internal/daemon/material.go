@@ -1,12 +1,14 @@
 package daemon
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
 	"edged/internal/config"
 	"edged/pkg/discovery"
 	"edged/pkg/domain"
+	"edged/pkg/policy"
 	"edged/pkg/sipfed"
 	"edged/pkg/tlsid"
 )
@@ -56,6 +58,7 @@ func (m *material) read(l *config.Loaded) []config.Problem {
 	if r, err := discovery.New(ResolverConfig(c)); err != nil { // resolv.conf is read there
 		problems = append(problems, config.Problem{Path: "dns.servers", Text: err.Error()})
 	} else {
+		m.warnings = append(m.warnings, daneWarning(l, r)...)
 		r.Close()
 	}
 	problems = append(problems, m.readKeys(m.external, c.FQDN, outsidePairs(c))...)
@@ -70,6 +73,25 @@ func (m *material) read(l *config.Loaded) []config.Problem {
 	m.internal = &tlsid.Side{}
 	problems = append(problems, m.readKeys(m.internal, c.SIP.Internal.FQDN, []keyFiles{{"sip.internal.certificate", c.SIP.Internal.Certificate}})...)
 	return append(problems, readTrust(m.internal, tlsid.TrustConfig{Anchors: poolRoots(c.SIP.Pools)}, "sip.pools", insideTrust(c))...)
+}
+
+// oneLine is the text of an error that several were joined to.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+
+// daneWarning tells of XMPP entries that TLSA records are to prove, where nobody can
+// say that they are authentic (RFC 7673 §3.1): then they prove nothing.
+func daneWarning(l *config.Loaded, r *discovery.Resolver) []string {
+	if !l.Config.XMPP.Serves() || r.TrustsAD() {
+		return nil
+	}
+	wanted := func(p *policy.Partner) bool { return p.XMPP.DANE.On() }
+	f, others := &l.Source.Federation, l.Source.XMPPDefault.DANE
+	forOthers := f.XMPPDiscovery && (others.On() || f.DANE && others == 0)
+	if !forOthers && !slices.ContainsFunc(l.Policy.Partners(), wanted) {
+		return nil
+	}
+	return []string{"dane is on for XMPP, but no word of a name server counts that an answer is authentic, so that it proves nobody: " +
+		"ask a validating resolver on this host, or list one in dns.trust_ad that only a network of yours leads to"}
 }
 
 func (m *material) readSecret(c *config.Config) error {
@@ -114,7 +136,7 @@ func readTrust(side *tlsid.Side, c tlsid.TrustConfig, path string, from []trustF
 		}
 	}
 	if problems == nil {
-		problems = []config.Problem{{Path: path, Text: strings.ReplaceAll(err.Error(), "\n", "; ")}}
+		problems = []config.Problem{{Path: path, Text: oneLine(err)}}
 	}
 	return problems
 }
@@ -210,7 +232,7 @@ func (m *material) readXMPP(c *config.Config) []config.Problem {
 		Cert: a.CACert, Key: a.CAKey, Ours: ours, CacheSize: c.Limits.Minted, Rate: c.Limits.MintRate,
 	})
 	if err != nil {
-		return append(problems, config.Problem{Path: "xmpp.internal.authority", Text: err.Error()})
+		return append(problems, config.Problem{Path: "xmpp.internal.authority", Text: oneLine(err)})
 	}
 	m.authority = authority
 	return problems

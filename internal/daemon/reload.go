@@ -149,7 +149,7 @@ func (d *Daemon) inForce(b *build) {
 		d.log.Warn("configuration", slog.String("warning", w.String()))
 	}
 	for _, w := range b.material.warnings {
-		d.log.Warn("certificate", slog.String("warning", w))
+		d.log.Warn("configuration", slog.String("warning", w))
 	}
 	for _, file := range b.material.external.Trust.StaleCRLs(time.Now()) {
 		d.log.Warn("revocation list is stale or missing", slog.String("file", file))

@@ -1,8 +1,11 @@
 package daemon_test
 
 import (
+	"fmt"
 	"net"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -105,5 +108,54 @@ func TestRefresh(t *testing.T) {
 	b.edge.Refresh()
 	if got := b.metric("edged_config_last_reload_successful"); got[0] != "edged_config_last_reload_successful 1" {
 		t.Errorf("metric %q", got)
+	}
+}
+
+// TestCheckWarnsOfDANE: where it is on, and nobody says which records are signed.
+func TestCheckWarnsOfDANE(t *testing.T) {
+	const (
+		far     = `dns: {servers: ["192.0.2.53:53"]}`
+		near    = `dns: {servers: ["127.0.0.53:53"]}`
+		trusted = `dns: {servers: ["192.0.2.53:53"], trust_ad: [192.0.2.53]}`
+		partner = "federation: {enabled: true}\nxmpp_partners: [{domain: jabber.example, type: federated, tls: required, sasl: required, dialback: false%s}]\n"
+	)
+	for name, tt := range map[string]struct {
+		dns, policy string
+		warned      bool
+	}{
+		"a partner":               {far, fmt.Sprintf(partner, ", dane: true"), true},
+		"every partner":           {far, strings.Replace(fmt.Sprintf(partner, ""), "true}", "true, dane: true}", 1), true},
+		"nobody":                  {far, fmt.Sprintf(partner, ""), false},
+		"every one but this":      {far, strings.Replace(fmt.Sprintf(partner, ", dane: false"), "true}", "true, dane: true}", 1), false},
+		"strangers":               {far, "federation: {enabled: true, xmpp_discovery: true, dane: true}\n", true},
+		"strangers, not let in":   {far, "federation: {enabled: true, dane: true}\n", false},
+		"strangers alone":         {far, "federation: {enabled: true, xmpp_discovery: true}\nxmpp_default: {dane: true}\n", true},
+		"a resolver on this host": {near, fmt.Sprintf(partner, ", dane: true"), false},
+		"a trusted resolver":      {trusted, fmt.Sprintf(partner, ", dane: true"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := configtest.Lay(t, "../config/testdata/good/minimal", "testdata/warnings")
+			path := filepath.Join(dir, "edged.yaml")
+			edged, err := os.ReadFile(path)
+			if err == nil {
+				err = os.WriteFile(path, append(edged, "\n"+tt.dns+"\n"...), 0o600)
+			}
+			if err == nil {
+				err = os.WriteFile(filepath.Join(dir, "policy.yaml"), []byte(tt.policy), 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, warnings, err := daemon.Check(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := slices.ContainsFunc(warnings, func(w string) bool {
+				return strings.Contains(w, "dane is on for XMPP") && strings.Contains(w, "dns.trust_ad")
+			})
+			if got != tt.warned {
+				t.Errorf("warnings %q; of DANE: %v, want %v", warnings, got, tt.warned)
+			}
+		})
 	}
 }
