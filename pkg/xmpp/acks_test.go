@@ -120,6 +120,7 @@ func testTooManyAcks(t *testing.T) {
 
 // TestPatience: a stream has limits.stream_timeout to authenticate, and none after it.
 func TestPatience(t *testing.T) {
+	t.Parallel()
 	b := newBed(t, entry(byEither()), func(c *setup) { c.bounds.StreamTimeout = 2 * time.Second })
 	b.partner(theirs, func(c *xmpppeer.Config) { c.Dialback, c.Secret = true, sharedSecret })
 	proven := b.dial(theirs, nil, xmpppeer.Reoffered)
