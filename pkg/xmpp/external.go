@@ -110,7 +110,12 @@ func (c *conn) authorize(identity string) error {
 	if c.peer.IsZero() || t.refused != nil {
 		return saslError("not-authorized")
 	}
-	if c.proof = c.prove(st, t); c.proof == unproven {
+	// What others vouched for when the mechanism was offered is not asked again; ready
+	// asks policy whether that still counts.
+	if c.proof != byDANE && c.proof != byPOSH {
+		c.proof = c.prove(st, t)
+	}
+	if c.proof == unproven {
 		return saslError("not-authorized")
 	}
 	return nil
