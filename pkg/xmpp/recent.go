@@ -29,18 +29,25 @@ type acquaintance struct {
 	rule    verdict.Rule
 }
 
-// maxRecent bounds what one stream remembers.
-const maxRecent = 32
+// What one stream remembers: so many pairs of addresses, of so many bytes together as
+// they are written. References make long ones of short ones.
+const (
+	maxRecent    = 32
+	maxRecentKey = 1 << 10
+)
 
 // find returns what is known about the addresses of a stanza under a State, nil if
 // they are new, and keeps the key for add.
 func (r *recent) find(e *xmlstream.Element, st *State) *acquaintance {
 	from, _ := e.Attr("from")
 	to, _ := e.Attr("to")
-	r.key = append(append(append(r.key[:0], from...), 0), to...)
 	if r.stale.Swap(false) {
 		r.met = nil
 	}
+	if r.key = r.key[:0]; len(from)+len(to) > maxRecentKey {
+		return nil
+	}
+	r.key = append(append(append(r.key, from...), 0), to...)
 	if a := r.met[string(r.key)]; a != nil && a.st == st {
 		return a
 	}
@@ -49,6 +56,9 @@ func (r *recent) find(e *xmlstream.Element, st *State) *acquaintance {
 
 // add remembers the addresses that find did not know.
 func (r *recent) add(a *acquaintance) {
+	if len(r.key) == 0 {
+		return // too long
+	}
 	if r.met == nil || len(r.met) >= maxRecent {
 		r.met = make(map[string]*acquaintance)
 	}

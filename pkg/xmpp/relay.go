@@ -27,7 +27,11 @@ func (c *conn) forwardStanza(ctx context.Context, e *xmlstream.Element, adm *adm
 	c.learn(e, adm)
 	raw := c.rewrite(e, adm)
 	it := item{from: c.intake, seq: adm.seq}
-	if err := c.send(ctx, adm, it, raw); err != nil {
+	err := c.send(ctx, adm, it, raw)
+	if cap(c.scratch) > 2*chunkBytes { // raw may be in it: done with
+		c.scratch = nil
+	}
+	if err != nil {
 		it.taken()
 		c.undelivered(e, adm, err)
 		return
