@@ -55,6 +55,7 @@ type setup struct {
 	DNSTimeout string
 	StateDir   string
 	Dir        string // of the files
+	XMPP       xmppSetup
 }
 
 type poolSetup struct {
@@ -64,7 +65,7 @@ type poolSetup struct {
 }
 
 var edgedYAML = template.Must(template.New("edged.yaml").Parse(`fqdn: sip.contoso.com
-domains: [{name: contoso.com, protocols: [sip]}]
+domains: [{name: contoso.com, protocols: [sip{{if .XMPP.On}}, xmpp{{end}}]}]
 tls:
   certificates: [{cert: tls/edge.crt, key: tls/edge.key}]
   roots: [tls/public.crt]
@@ -86,20 +87,22 @@ sip:
       roots: [tls/private.crt]
       names: [pool.corp.contoso.com]
 {{- end}}
+{{.XMPP.Edged}}
 limits: {{.Limits}}
 log: {level: debug}
 metrics: {listen: "127.0.0.1:0"}
 admin: {socket: {{.Dir}}/s}
 `))
 
-var policyYAML = template.Must(template.New("policy.yaml").Parse(`federation: {enabled: true}
+var policyYAML = template.Must(template.New("policy.yaml").Parse(`federation: {enabled: true{{.XMPP.Federation}}}
 allowed_domains:
 {{- range .Allowed}}
   - {domain: {{.}}}
 {{- end}}
 blocked_domains: [{{range $i, $d := .Blocked}}{{if $i}}, {{end}}{domain: {{$d}}}{{end}}]
 access_policies:
-  global: {federation: true}
+  global: {federation: true{{if .XMPP.On}}, xmpp: true{{end}}}
+{{.XMPP.Policy}}
 `))
 
 // bed is an edge between partners and the members of a pool, on real sockets.
@@ -397,15 +400,20 @@ func (b *bed) connections(name string) []connection {
 // metric returns the lines of a scrape that begin so.
 func (b *bed) metric(prefix string) []string {
 	b.Helper()
+	return scrape(b.T, b.edge.Addr("metrics").String(), prefix)
+}
+
+func scrape(t *testing.T, addr, prefix string) []string {
+	t.Helper()
 	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
-	answer, err := client.Get("http://" + b.edge.Addr("metrics").String() + "/metrics")
+	answer, err := client.Get("http://" + addr + "/metrics")
 	if err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
 	defer answer.Body.Close()
 	body, err := io.ReadAll(answer.Body)
 	if err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
 	return regexp.MustCompile("(?m)^"+regexp.QuoteMeta(prefix)+".*$").FindAllString(string(body), -1)
 }

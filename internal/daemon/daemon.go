@@ -113,6 +113,7 @@ func (d *Daemon) start(ctx context.Context, l *config.Loaded, m *material) error
 		}
 	}
 	if d.keeps {
+		d.setXMPPMembers(b, true)
 		if err = d.startXMPP(b); err == nil {
 			err = d.startInsideDNS(ctx, handed, b)
 		}
@@ -258,7 +259,8 @@ func (d *Daemon) accept(side sipfed.Side, l net.Listener) {
 }
 
 // Addr returns where a listener really listens: "sip.external", "sip.internal",
-// "metrics", "admin" (the socket) or "admin.listen"; nil if there is none.
+// "xmpp.external", "xmpp.direct_tls", "xmpp.internal", "xmpp.internal.dns", "metrics",
+// "admin" (the socket) or "admin.listen"; nil if there is none.
 func (d *Daemon) Addr(name string) net.Addr { return d.addrs[name] }
 
 // where is Addr as text, "" if there is none.

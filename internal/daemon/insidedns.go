@@ -17,12 +17,15 @@ func (d *Daemon) startInsideDNS(ctx context.Context, s *sockets, b *build) error
 	if c.Listen.IsZero() {
 		return nil
 	}
+	if c.Listen.FD != "" {
+		return errors.New("xmpp.internal.dns.listen: fd: passes stream sockets only; write address:port, and let the unit have CAP_NET_BIND_SERVICE for port 53")
+	}
 	config := d.insideDNSConfig(b)
 	var err error
 	if config.TCP, err = s.open(ctx, "xmpp.internal.dns.listen", c.Listen); err != nil {
 		return err
 	}
-	if config.UDP, err = openPackets(ctx, c.Listen); err != nil {
+	if config.UDP, err = openPackets(ctx, config.TCP[0].Addr()); err != nil {
 		closeAll(config.TCP)
 		return err
 	}
@@ -31,13 +34,10 @@ func (d *Daemon) startInsideDNS(ctx context.Context, s *sockets, b *build) error
 	return err
 }
 
-// openPackets opens the datagram sockets beside the stream ones.
-func openPackets(ctx context.Context, a config.Address) ([]net.PacketConn, error) {
-	if a.FD != "" {
-		return nil, errors.New("xmpp.internal.dns.listen: fd: passes stream sockets only; write address:port, and let the unit have CAP_NET_BIND_SERVICE for port 53")
-	}
+// openPackets opens the datagram sockets beside the stream ones, at the same port.
+func openPackets(ctx context.Context, beside net.Addr) ([]net.PacketConn, error) {
 	var lc net.ListenConfig
-	p, err := lc.ListenPacket(ctx, "udp", a.String())
+	p, err := lc.ListenPacket(ctx, "udp", beside.String())
 	if err != nil {
 		return nil, fmt.Errorf("xmpp.internal.dns.listen: %w", err)
 	}

@@ -1,0 +1,194 @@
+package daemon_test
+
+import (
+	"bufio"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"edged/internal/admin"
+	"edged/internal/daemon"
+	"edged/internal/lab/xmpppeer"
+)
+
+// TestConsent: a contact of a public_unverified partner is not heard before our user
+// has turned to it, which not everything does that our user's client sends.
+func TestConsent(t *testing.T) {
+	x := startXMPP(t)
+	carol := x.partner(public, nil).User("carol@" + public)
+	for name, tt := range map[string]struct {
+		sent   xmpppeer.Stanza
+		grants bool
+	}{
+		"message":     {xmpppeer.Stanza{Payload: xmpppeer.Body("hi")}, true},
+		"error":       {xmpppeer.Stanza{Type: "error", ID: "e"}, false},
+		"probe":       {xmpppeer.Stanza{Kind: "presence", Type: "probe"}, true},
+		"available":   {xmpppeer.Stanza{Kind: "presence"}, true},
+		"subscribe":   {xmpppeer.Stanza{Kind: "presence", Type: "subscribe"}, true},
+		"unavailable": {xmpppeer.Stanza{Kind: "presence", Type: "unavailable"}, false},
+		"get":         {xmpppeer.Stanza{Kind: "iq", Type: "get", ID: "g", Payload: "<query xmlns='urn:x'/>"}, true},
+		"result":      {xmpppeer.Stanza{Kind: "iq", Type: "result", ID: "r"}, false},
+		"iq error":    {xmpppeer.Stanza{Kind: "iq", Type: "error", ID: "f"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			user := x.chat.User(strings.ReplaceAll(name, " ", "-") + "@" + ours)
+			x.refused(carol, user, "service-unavailable")
+			tt.sent.To = carol.Address
+			if err := user.Send(x.soon(), tt.sent); err != nil {
+				t.Fatal(err)
+			}
+			if e := x.next(carol); e.Attr("from") != user.Address {
+				t.Fatalf("carol got %s", e)
+			}
+			if !tt.grants {
+				x.refused(carol, user, "service-unavailable")
+				return
+			}
+			x.arrives(carol, user)
+			if diff := cmp.Diff([]string{user.Address + " " + carol.Address}, x.consents(user.Address)); diff != "" {
+				t.Errorf("pairs (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestConsentIsKept: over a restart, until somebody takes it back.
+func TestConsentIsKept(t *testing.T) {
+	x := startXMPP(t)
+	carol, user := x.partner(public, nil).User("carol@"+public), x.chat.User(alice)
+	pair := []string{alice + " " + carol.Address}
+	x.arrives(user, carol)
+	x.stop()
+	x.again()
+	x.arrives(carol, user)
+	if diff := cmp.Diff(pair, x.consents("")); diff != "" {
+		t.Errorf("pairs (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"edged_consent_pairs 1"}, x.metric("edged_consent_pairs")); diff != "" {
+		t.Errorf("metric (-want +got):\n%s", diff)
+	}
+	if _, err := admin.Call(x.soon(), filepath.Join(x.dir, "s"), "DELETE", admin.RemoveConsentPath(alice, carol.Address)); err != nil {
+		t.Fatal(err)
+	}
+	x.refused(carol, user, "service-unavailable")
+	x.stop()
+	x.again()
+	x.refused(carol, user, "service-unavailable")
+	if diff := cmp.Diff([]string{}, x.consents("")); diff != "" {
+		t.Errorf("pairs (-want +got):\n%s", diff)
+	}
+}
+
+// childConfig is the variable that makes this program an edge.
+const childConfig = "EDGED_TEST_CONFIG"
+
+// TestConsentOutlivesTheProcess: what is on disk stays there when the process is
+// killed; and while it lives nobody else gets its state.
+func TestConsentOutlivesTheProcess(t *testing.T) {
+	if path := os.Getenv(childConfig); path != "" {
+		beChild(t, path)
+		return
+	}
+	x := startXMPP(t)
+	carol, user := x.partner(public, nil).User("carol@"+public), x.chat.User(alice)
+	x.stop()
+	child := x.child()
+	x.arrives(user, carol)
+	x.flushed()
+
+	text, err := os.ReadFile(filepath.Join(x.dir, "edged.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.file("second.yaml", []byte(strings.Replace(string(text), "/s}", "/t}", 1))) // another admin socket
+	_, err = daemon.Start(t.Context(), daemon.Options{ConfigPath: filepath.Join(x.dir, "second.yaml"), LogTo: x.log})
+	want := "state_dir: state file " + filepath.Join(x.dir, "state", "edged.db") + ": another process uses it; is edged running already?"
+	if err == nil || err.Error() != want {
+		t.Errorf("a second process: %v\nwant %s", err, want)
+	}
+
+	if err := child.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = child.Wait() // it was killed
+	x.again()
+	x.arrives(carol, user)
+}
+
+// beChild serves until it is killed.
+func beChild(t *testing.T, path string) {
+	d, err := daemon.Start(t.Context(), daemon.Options{ConfigPath: path, Version: "child"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"xmpp.external", "xmpp.internal", "metrics"} {
+		if _, err := os.Stdout.WriteString("at " + name + " " + d.Addr(name).String() + "\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience) // if nobody kills it
+	defer cancel()
+	<-ctx.Done()
+	_ = d.Stop(ctx)
+}
+
+// child runs the edge in a process of its own.
+func (x *xmppBed) child() *exec.Cmd {
+	x.Helper()
+	cmd := exec.CommandContext(x.Context(), os.Args[0], "-test.run=^TestConsentOutlivesTheProcess$")
+	cmd.Env = append(os.Environ(), childConfig+"="+filepath.Join(x.dir, "edged.yaml"))
+	cmd.Stderr = x.log
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		x.Fatal(err)
+	}
+	x.Cleanup(func() { _ = cmd.Process.Kill() })
+	lines := bufio.NewScanner(out)
+	for found := 0; found < 3 && lines.Scan(); {
+		words := strings.Fields(lines.Text())
+		if len(words) != 3 || words[0] != "at" {
+			continue
+		}
+		found++
+		switch words[1] {
+		case "xmpp.external":
+			x.outside.Store(words[2])
+		case "xmpp.internal":
+			x.inside.Store(words[2])
+		case "metrics":
+			x.metrics = words[2]
+		}
+	}
+	if x.metrics == "" {
+		x.Fatalf("the child does not serve:\n%s", x.log.text())
+	}
+	return cmd
+}
+
+// flushed waits until consent is on disk.
+func (x *xmppBed) flushed() {
+	x.Helper()
+	ctx, tick := x.soon(), time.NewTicker(10*time.Millisecond)
+	defer tick.Stop()
+	for {
+		pairs, unwritten := scrape(x.T, x.metrics, "edged_consent_pairs"), scrape(x.T, x.metrics, "edged_consent_unwritten")
+		if slices.Equal(pairs, []string{"edged_consent_pairs 1"}) && slices.Equal(unwritten, []string{"edged_consent_unwritten 0"}) {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			x.Fatal("consent does not reach the disk")
+		}
+	}
+}
