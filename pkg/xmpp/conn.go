@@ -148,6 +148,7 @@ func (c *conn) run(ctx context.Context) {
 	defer stop()
 	err := c.readLoop(ctx)
 	c.leave(err)
+	c.wake() // who has ended the stream may not have come to that yet
 	c.mu.Lock()
 	c.over = true
 	c.mu.Unlock()

@@ -170,7 +170,7 @@ func (c *conn) collect() (batch, bool) {
 			}
 		}
 		c.mu.Lock()
-		if b.chunk == nil && !b.last {
+		if b.chunk == nil && c.leaving == nil { // nothing follows a closing tag
 			b.control = append(b.control, c.askAck()...)
 		}
 		if b.waits = b.chunk != nil && c.window.on; b.waits { // before they can be acknowledged
@@ -257,10 +257,11 @@ func (c *conn) closeWrite() {
 // awaitClose waits, where the other end has ended a stream that we send on, until it
 // closes the connection: whoever comes first with its closing tag does so when it has
 // read the answer (RFC 6120 §4.4). Before that the next stream would overtake what was
-// written to this one.
+// written to this one. Two closing tags may have crossed if anything is unacknowledged.
 func (c *conn) awaitClose() {
 	c.mu.Lock()
-	waits := len(c.links) > 0 && errors.Is(c.leaving, errEnded) && c.closed == nil && !c.closeBy.IsZero()
+	crossed := errors.Is(c.leaving, errEnded) || len(c.window.items) > 0
+	waits := crossed && len(c.links) > 0 && c.closed == nil && !c.closeBy.IsZero()
 	c.mu.Unlock()
 	if !waits {
 		return
@@ -285,10 +286,10 @@ func (c *conn) room(stanzas int) bool {
 // without resumption). Without acknowledgements that is what was written last.
 func (c *conn) settle() {
 	c.mu.Lock()
-	items, on, written := c.window.items, c.window.on, c.written
+	items, on, written, closed := c.window.items, c.window.on, c.written, c.closed
 	// The other end's closing tag answers ours; behind an error of its own, or of ours
 	// that it caused, the two may have crossed.
-	orderly := c.leaving != nil && errors.Is(c.closed, errEnded) && (!c.deaf || endedByUs(c.leaving))
+	orderly := c.leaving != nil && errors.Is(closed, errEnded) && (!c.deaf || endedByUs(c.leaving))
 	c.window.items = nil
 	c.mu.Unlock()
 	for _, it := range items {
@@ -302,7 +303,7 @@ func (c *conn) settle() {
 		return
 	}
 	c.srv.metrics.uncertain(c.side, unsure)
-	c.log.Warn("stanzas uncertain", slog.Int("stanzas", unsure), slog.Bool("acknowledgements", on))
+	c.log.Warn("stanzas uncertain", slog.Int("stanzas", unsure), slog.Bool("acknowledgements", on), slog.Any("err", quoted{closed}))
 }
 
 // doubt is how long after being written a stanza counts as uncertain when its
