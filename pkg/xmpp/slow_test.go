@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 	"testing"
@@ -44,22 +46,25 @@ func TestSlowPeers(t *testing.T) {
 		"white space for ever":   {xmpppeer.Reoffered, " ", true},
 		"half a stanza":          {xmpppeer.Ready, "<message from='alice@jab", true},
 	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			b := b.in(t)
-			begun := time.Now()
-			s := b.dial(theirs, b.cert(theirs), tt.until)
-			_ = s.SendRaw([]byte(tt.text))
-			if tt.error {
-				b.ended(s, "connection-timeout")
-			} else if _, err := io.Copy(io.Discard, rawReader{b, s}); err != nil {
-				t.Fatalf("the connection stays: %v", err)
-			}
-			if took := time.Since(begun); took > 3*time.Second {
-				t.Errorf("cut off after %v", took)
-			}
-		})
-	}
+	t.Run("cut off", func(t *testing.T) {
+		for name, tt := range tests {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				b := b.in(t)
+				begun := time.Now()
+				s := b.dial(theirs, b.cert(theirs), tt.until)
+				_ = s.SendRaw([]byte(tt.text))
+				if tt.error {
+					b.ended(s, "connection-timeout")
+				} else if _, err := io.Copy(io.Discard, rawReader{b, s}); err != nil {
+					t.Fatalf("the connection stays: %v", err)
+				}
+				if took := time.Since(begun); took > 3*time.Second {
+					t.Errorf("cut off after %v", took)
+				}
+			})
+		}
+	})
 	flows("after")
 	b.deafPartner(flows)
 }
@@ -129,13 +134,19 @@ func (b *bed) deafPartner(flows func(string)) {
 // TestBackpressure: where a pool takes nothing, who sends to it waits; what waits in
 // the edge is bounded, and others do not notice.
 func TestBackpressure(t *testing.T) {
-	const messages, size = 1500, 16_000
+	const messages, size = 250, 16_000
 	reg := prometheus.NewRegistry()
 	b := newBed(t, counted(reg), func(c *setup) {
 		c.pool.InboxSize = 1
 		c.bounds.QueueMessages, c.bounds.QueueBytes, c.bounds.WriteTimeout = 100, 50_000, 15*time.Second
+		c.config.Dial = func(ctx context.Context, _ Side, addr netip.AddrPort) (net.Conn, error) {
+			var d net.Dialer
+			conn, err := d.DialContext(ctx, "tcp", addr.String())
+			return narrow(conn), err
+		}
 	})
-	s := b.dial(theirs, b.cert(theirs), xmpppeer.Ready)
+	s := must(xmpppeer.Dial(b.ctx, narrow(b.connect()), xmpppeer.DialOptions{From: theirs, To: ours, Certificate: b.cert(theirs)}))
+	t.Cleanup(func() { _ = s.Close() })
 	o := b.partner("other.example")
 	user := b.pool.User(bob)
 	sent := make(chan error, 1)
@@ -168,4 +179,12 @@ func TestBackpressure(t *testing.T) {
 	if err := <-sent; err != nil {
 		t.Error(err)
 	}
+}
+
+// narrow makes a connection one that holds little on its way.
+func narrow(c net.Conn) net.Conn {
+	if tcp, ok := c.(*net.TCPConn); ok {
+		_ = tcp.SetWriteBuffer(64 << 10)
+	}
+	return c
 }
