@@ -21,7 +21,7 @@ func TestXMPPUnknownUserWithoutEdge(t *testing.T) {
 			o := w.newOutsider(t, xmppFirst)
 			for _, s := range approaches {
 				for _, resource := range resources {
-					var asked []question
+					var asked []*question
 					for _, user := range []string{"nobody", "carol", "dave"} {
 						asked = append(asked, o.approach(t, s, user+"@contoso.com"+resource))
 					}
@@ -85,18 +85,24 @@ func TestXMPPUnknownUserOracle(t *testing.T) {
 // nobody too, who must look like them if alike is set.
 func (o *outsider) wantRefused(t *testing.T, a xmpppeer.Stanza, res string, users []string, alike bool) {
 	t.Helper()
-	var asked []question
+	var asked []*question
 	for _, user := range users {
 		asked = append(asked, o.approach(t, a, user+"@contoso.com"+res))
 	}
 	nobody := o.approach(t, a, "nobody@contoso.com"+res)
-	o.settle(t, "alice@contoso.com/desk")
 	if alike {
 		asked = append(asked, nobody)
-	} else {
-		t.Logf("%s is answered with %s", nobody.what, nobody.answers())
 	}
 	want := refusal(a, res)
+	for _, q := range asked {
+		if want != nothing {
+			q.await(t)
+		}
+	}
+	o.settle(t, "alice@contoso.com/desk")
+	if !alike {
+		t.Logf("%s is answered with %s", nobody.what, nobody.answers())
+	}
 	for _, q := range asked {
 		if got := q.answers(); got != want {
 			t.Errorf("%s is answered with %s, want %s", q.what, got, want)
@@ -109,7 +115,7 @@ func (o *outsider) wantRefused(t *testing.T, a xmpppeer.Stanza, res string, user
 func refusal(s xmpppeer.Stanza, res string) string {
 	switch {
 	case s.Kind == "presence" || s.Type == "headline":
-		return "nothing"
+		return nothing
 	case s.Kind == "iq":
 		return "iq error cancel service-unavailable from the user" + res
 	}

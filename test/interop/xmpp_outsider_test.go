@@ -98,13 +98,14 @@ type question struct {
 	what string
 	to   string
 	by   *xmpppeer.User
+	got  []*xmpppeer.Element
 }
 
 // approach sends the stanza to somebody.
-func (o *outsider) approach(t *testing.T, s xmpppeer.Stanza, to string) question {
+func (o *outsider) approach(t *testing.T, s xmpppeer.Stanza, to string) *question {
 	t.Helper()
 	o.asked++
-	q := question{what: asText(s) + " to " + to, to: to, by: o.User(fmt.Sprintf("bob%d@jabber.example", o.asked))}
+	q := &question{what: asText(s) + " to " + to, to: to, by: o.User(fmt.Sprintf("bob%d@jabber.example", o.asked))}
 	s.From, s.To, s.ID = q.by.Address+"/desk", to, fmt.Sprint("approach-", o.asked)
 	if err := q.by.Send(soon(t), s); err != nil {
 		t.Fatal(err)
@@ -123,23 +124,34 @@ func (o *outsider) settle(t *testing.T, to string) {
 	}
 }
 
+// await keeps waiting for the first answer, where there is to be one: on a machine with
+// much to do it may be later than what settle waits for.
+func (q *question) await(t *testing.T) {
+	t.Helper()
+	if e, err := q.by.Receive(soon(t)); err == nil {
+		q.got = append(q.got, e)
+	}
+}
+
 // answers is what has come, in words.
-func (q question) answers() string {
-	var all []*xmpppeer.Element
+func (q *question) answers() string {
 	for {
 		select {
 		case e := <-q.by.Inbox():
-			all = append(all, e)
+			q.got = append(q.got, e)
 		default:
-			return seen(all, q.to)
+			return seen(q.got, q.to)
 		}
 	}
 }
 
+// nothing is no answer, in words.
+const nothing = "nothing"
+
 // seen is what an outsider learns from the answers, in words: everything but ids.
 func seen(answers []*xmpppeer.Element, to string) string {
 	if len(answers) == 0 {
-		return "nothing"
+		return nothing
 	}
 	var texts []string
 	for _, e := range answers {
