@@ -248,3 +248,34 @@ func (b *bed) compile(src policy.Source) *policy.Set {
 	}
 	return set
 }
+
+// TestStopHalfOpen: streams that are still being negotiated do not hold up the end.
+func TestStopHalfOpen(t *testing.T) {
+	b := newBed(t)
+	for _, open := range []struct {
+		until xmpppeer.Step
+		text  string
+	}{
+		{xmpppeer.Connected, ""},
+		{xmpppeer.Connected, "\x16\x03\x01"},
+		{xmpppeer.Connected, "<stream:stream to='"},
+		{xmpppeer.Offered, ""},
+		{xmpppeer.Offered, "<starttls xmlns='" + nsTLS + "'/>"},
+		{xmpppeer.Secured, ""},
+		{xmpppeer.Reoffered, "<auth"},
+		{xmpppeer.Authenticated, ""},
+	} {
+		s := b.dial(theirs, b.cert(theirs), open.until)
+		if err := s.SendRaw([]byte(open.text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.eventually("all are accepted", func() bool { return b.accepted() == 8 })
+	begun := time.Now()
+	ctx, cancel := context.WithTimeout(b.ctx, time.Second)
+	defer cancel()
+	b.s.Shutdown(ctx)
+	if took := time.Since(begun); took > 5*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
