@@ -127,6 +127,8 @@ func refusal(s xmpppeer.Stanza, res string) string {
 // nobody, in ways of their own; ejabberd alone bounces headlines there, and Prosody
 // alone answers a request to subscribe.
 func serversAgree(s xmpppeer.Stanza, res string) bool {
-	bare := res == ""
-	return !(s.Kind == "iq" && bare || s.Type == "headline" && bare || s.Type == "subscribe")
+	if res == "" && (s.Kind == "iq" || s.Type == "headline") {
+		return false
+	}
+	return s.Type != "subscribe"
 }
