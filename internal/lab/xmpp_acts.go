@@ -124,7 +124,7 @@ func brokenStreams() []exchange {
 		bad("jabber:client", "invalid-namespace", verdict.Malformed, "<message xmlns='jabber:client' from='"+wendy+"' to='"+alice+"'/>"),
 		bad("prefix", "bad-namespace-prefix", verdict.Malformed, "<s:message xmlns:s='jabber:server' from='"+wendy+"' to='"+alice+"'/>"),
 		bad("no stanza", "unsupported-stanza-type", verdict.Malformed, "<note from='"+wendy+"' to='"+alice+"'/>"),
-		bad("large stanza", "policy-violation", verdict.Malformed, from(wendy)[:20]+strings.Repeat(" ", 20<<10)),
+		bad("large stanza", "policy-violation", verdict.BodyTooLarge, from(wendy)[:20]+strings.Repeat(" ", 20<<10)),
 		stream("woodgrove.example", "contoso.com", "version 0.9", opensWith("<?xml version='1.0'?><stream:stream xmlns='jabber:server'"+
 			" xmlns:stream='http://etherx.jabber.org/streams' from='woodgrove.example' to='contoso.com' version='0.9'>")).
 			refused("stream error unsupported-version", verdict.VersionUnsupported, ""),

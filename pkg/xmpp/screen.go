@@ -187,9 +187,11 @@ func (c *conn) decide(e *xmlstream.Element, adm *admission, known *acquaintance)
 	return c.spend(adm)
 }
 
-// isAnswer reports whether a stanza answers one that went the other way.
+// isAnswer reports whether a stanza answers a request that went the other way. Errors
+// to messages and presence need no such pass: what they answer has given consent, and
+// strangers could wrap what they like in one.
 func isAnswer(local []byte, kind string) bool {
-	return kind == "error" || kind == "result" && string(local) == "iq"
+	return string(local) == "iq" && (kind == "result" || kind == "error")
 }
 
 // spend takes a stanza out of the budget of a partner that nothing lists.
