@@ -21,6 +21,8 @@ type intake struct {
 	received uint64
 	handled  uint64              // all up to this one are taken over
 	later    map[uint64]struct{} // and these, out of order
+	owed     uint64              // all up to this one had come when an acknowledgement was last asked for; 0: it said so
+	tell     func(h uint32)      // sends one; called in turn
 }
 
 // receive numbers a stanza, from 1.
@@ -31,10 +33,21 @@ func (in *intake) receive() uint64 {
 	return in.received
 }
 
-// done notes that a stanza is taken over.
+// done notes that a stanza is taken over. Who has asked and was told less hears the rest
+// unasked: some servers ask once, and at the end of the stream return to its sender
+// what was not acknowledged.
 func (in *intake) done(seq uint64) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	in.take(seq)
+	if in.owed > 0 && in.handled >= in.owed {
+		in.owed = 0
+		in.tell(in.h())
+	}
+}
+
+// take is called with the mutex.
+func (in *intake) take(seq uint64) {
 	if seq != in.handled+1 {
 		if in.later == nil {
 			in.later = make(map[uint64]struct{})
@@ -52,12 +65,20 @@ func (in *intake) done(seq uint64) {
 	}
 }
 
-// h is the number to acknowledge, modulo 2^32 (XEP-0198 §4).
-func (in *intake) h() uint32 {
+// asked answers a request at once with what has been taken over so far.
+func (in *intake) asked() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	return uint32(in.handled) //nolint:gosec // modulo is meant
+	in.owed = 0
+	if in.handled < in.received {
+		in.owed = in.received
+	}
+	in.tell(in.h())
 }
+
+// h is the number to acknowledge, modulo 2^32 (XEP-0198 §4). It is called with the
+// mutex.
+func (in *intake) h() uint32 { return uint32(in.handled) } //nolint:gosec // modulo is meant
 
 // window is what was written to a stream whose other end acknowledges, and is not
 // acknowledged yet. It is guarded by the conn's mutex.
@@ -77,7 +98,9 @@ func (c *conn) handleAck(e *xmlstream.Element) *refusal {
 	case "enable":
 		return c.enableAcks()
 	case "r":
-		return c.acknowledge()
+		if c.intake != nil {
+			c.intake.asked()
+		}
 	case "a":
 		return c.acknowledged(e.Value("h"))
 	case "enabled":
@@ -96,17 +119,14 @@ func (c *conn) enableAcks() *refusal {
 		c.control("<failed xmlns='urn:xmpp:sm:3'><unexpected-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>")
 		return nil
 	}
-	c.intake = &intake{}
+	c.intake = &intake{tell: c.acknowledge}
 	c.control("<enabled xmlns='urn:xmpp:sm:3'/>")
 	return nil
 }
 
-// acknowledge answers a request at once with what has been taken over so far.
-func (c *conn) acknowledge() *refusal {
-	if c.intake != nil {
-		c.control("<a xmlns='urn:xmpp:sm:3' h='" + strconv.FormatUint(uint64(c.intake.h()), 10) + "'/>")
-	}
-	return nil
+// acknowledge tells the other end how many of its stanzas are taken over.
+func (c *conn) acknowledge(h uint32) {
+	c.control("<a xmlns='urn:xmpp:sm:3' h='" + strconv.FormatUint(uint64(h), 10) + "'/>")
 }
 
 // startWindow begins to count what is written, right behind the request to
