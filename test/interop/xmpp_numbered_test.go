@@ -29,10 +29,12 @@ func TestXMPPTenThousand(t *testing.T) {
 		s.partner.ends = map[int]ending{2500: inOrder, 6500: inOrder}
 		inward, outward := s.exchange(t)
 		wantAll(t, "inward", inward.got)
+		s.wantSettled(t, s.sender, "jabber.example", "contoso.com")
 		wantAll(t, "outward", outward.got)
 		if len(inward.bounced)+len(outward.bounced) > 0 {
 			t.Errorf("bounced: %v inward, %v outward", inward.bounced, outward.bounced)
 		}
+		s.wantSettled(t, s.pool, "contoso.com", "jabber.example")
 		if n := s.uncertain(t); n > 0 {
 			t.Errorf("edged counts %d stanzas as uncertain, though every stream has ended in order", n)
 		}
@@ -42,6 +44,7 @@ func TestXMPPTenThousand(t *testing.T) {
 		s.partner.ends = map[int]ending{2500: byReset, 5000: byReset, 7000: byReset}
 		inward, outward := s.exchange(t)
 		wantAll(t, "inward", inward.got)
+		s.wantSettled(t, s.sender, "jabber.example", "contoso.com")
 		wantGrowing(t, "outward", outward.got)
 		delivered := make(map[int]bool)
 		for _, n := range outward.got {
@@ -69,8 +72,9 @@ const unacknowledged = 1000
 // counting is edged between a partner and a pool that count.
 type counting struct {
 	*xmppStand
-	bob, carol *xmpppeer.User
-	partner    *counter
+	sender, pool *xmpppeer.Server // of the partner, and ours
+	bob, carol   *xmpppeer.User
+	partner      *counter
 }
 
 // tally is what became of the messages of one direction.
@@ -90,17 +94,17 @@ func newCounting(t *testing.T) *counting {
 		t.Fatal(err)
 	}
 	ours := s.inside.Issue(leaf("contoso.com")).TLS
-	pool := s.play(t, xmppFirst, xmppInside, xmpppeer.Config{
+	s.pool = s.play(t, xmppFirst, xmppInside, xmpppeer.Config{
 		Domains: []string{"contoso.com"}, Certificates: map[string]*tls.Certificate{"": &ours}, Roots: rootsOf(t, minted),
 		Management: true, InboxSize: numbered,
 	})
-	s.carol = pool.User("carol@contoso.com")
+	s.carol = s.pool.User("carol@contoso.com")
 	theirs := s.roots.Issue(leaf("jabber.example")).TLS
 	// It sends; what comes for it arrives at the counter.
 	sender := s.playJabber(t, "sender."+xmppPartner, xmppOutside, xmpppeer.Config{
 		Certificates: map[string]*tls.Certificate{"": &theirs}, Roots: s.roots.pool, Management: true,
 	})
-	s.bob = sender.bob
+	s.sender, s.bob = sender.Server, sender.bob
 	s.partner = s.count(t, xmppPartner, &theirs)
 	return s
 }
@@ -175,6 +179,14 @@ func (s *counting) reload(t *testing.T, before int) {
 		t.Fatal(err)
 	}
 	await(t, "edged to reload", func() bool { return s.metric(t, `edged_config_reloads_total{result="done"}`) > before })
+}
+
+// wantSettled wants edged to have taken over all that a server has sent it.
+func (s *counting) wantSettled(t *testing.T, server *xmpppeer.Server, from, to string) {
+	t.Helper()
+	if err := server.Settled(soon(t), from, to); err != nil {
+		t.Errorf("from %s to %s: not everything is acknowledged: %v", from, to, err)
+	}
 }
 
 // uncertain is how many stanzas edged has lost sight of, outside.
