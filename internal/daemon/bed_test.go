@@ -55,6 +55,7 @@ type setup struct {
 	DNSTimeout string
 	StateDir   string
 	Dir        string // of the files
+	Zone       *zone.Server
 	XMPP       xmppSetup
 }
 
@@ -130,7 +131,7 @@ func start(t *testing.T, changes ...func(*setup)) *bed {
 	b.startPeers()
 	b.setup = setup{
 		Pools: []poolSetup{{Name: "front", Members: []string{b.member("fe1"), b.member("fe2")}}}, Allowed: []string{fabrikam, northwind},
-		CRLs: "[]", Limits: "{}", DNS: b.dns.Addr(), DNSTimeout: "1s", StateDir: "state", Dir: b.dir,
+		CRLs: "[]", Limits: "{}", DNS: b.dns.Addr(), DNSTimeout: "1s", StateDir: "state", Dir: b.dir, Zone: b.dns,
 	}
 	b.secret(newSecret())
 	b.issue("edge", b.public, outside, "contoso.com")

@@ -22,6 +22,7 @@ import (
 
 var (
 	errIdle      = errors.New("idle")
+	errMoved     = errors.New("its server is no member of the pool any more")
 	errStopped   = errors.New("edge is stopping")
 	errRetired   = errors.New("our certificate was replaced")
 	errRechecked = errors.New("no longer allowed after a reload")
@@ -43,6 +44,7 @@ type conn struct {
 
 	// Fixed once a dialled stream has been negotiated.
 	target string   // host:port
+	member string   // of the pool that serves our domain; "": a partner's server
 	shown  [32]byte // our certificate
 	most   int      // bytes of a stanza that the other end takes; 0: unknown
 

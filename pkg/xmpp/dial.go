@@ -31,7 +31,8 @@ type place struct {
 	host   domain.Name
 	addr   netip.Addr // instead of host
 	port   uint16
-	direct bool // TLS from the first byte (XEP-0368)
+	direct bool   // TLS from the first byte (XEP-0368)
+	member string // of a pool: the one that is meant, or that has sent us here
 	tlsa   []tlsid.TLSA
 }
 
@@ -87,6 +88,7 @@ func (s *Server) connect(ctx context.Context, side Side, p pair, why purpose) (*
 		last = refused
 		if other, ok := seeOther(refused); ok && hops < maxHops { // RFC 6120 §4.9.3.19
 			hops++
+			other.member = next.member
 			plan.places = append([]place{other}, plan.places...)
 		}
 	}
@@ -191,6 +193,7 @@ func (s *Server) initiate(ctx context.Context, st *State, c *conn, p pair, why p
 	stop := context.AfterFunc(ctx, func() { c.abort(ctx.Err()) })
 	defer stop()
 	c.self, c.peer, c.target, c.tlsa, c.host = p.self(c.side), p.peer(c.side), at.name, at.tlsa, at.host
+	c.member = at.member
 	c.shown = st.shown(c.side, c.self)
 	c.named()
 	refused := c.negotiate(ctx, st, why, at.direct)

@@ -239,7 +239,7 @@ func TestBlockedLater(t *testing.T) {
 	c := b.defaults()
 	c.policy.XMPPPartners = nil
 	c.policy.BlockedDomains[0].Domain = domain.MustParse(theirs)
-	next := b.newState(c, "127.0.0.1:1")
+	next := b.newState(c, b.state.Pools[0].Members.Order(0)[0])
 	t.Cleanup(next.Resolver.Close)
 	b.s.Apply(next)
 	b.ended(s, "policy-violation")

@@ -26,11 +26,14 @@ func (s *Server) Apply(st *State) {
 	for _, c := range s.live() {
 		s.recheck(st, c)
 	}
+	for _, l := range s.links.all() {
+		l.tryAgain()
+	}
 }
 
 // recheck ends a stream that the State would not let in, takes from it the pairs that
 // are no longer welcome, and retires one on which we show a certificate that was
-// replaced.
+// replaced, or whose pool has lost the member.
 func (s *Server) recheck(st *State, c *conn) {
 	if !c.dialled && s.accept[c.side].Excess(c.addr.Addr()) > 0 {
 		s.cutOff(c, refuse(verdict.Overloaded, "limits.connections or limits.connections_per_address was lowered"))
@@ -46,6 +49,8 @@ func (s *Server) recheck(st *State, c *conn) {
 		s.cutOff(c, r)
 	case c.dialled && c.shown != st.shown(c.side, c.self):
 		c.leave(errRetired)
+	case !st.leads(c):
+		c.leave(errMoved)
 	}
 }
 

@@ -199,6 +199,14 @@ func (l *link) backOff(why *refusal) {
 	l.down.why, l.down.until = why, time.Now().Add(pause)
 }
 
+// tryAgain ends the time in which the next hop is not dialled: a reload may have taken
+// away what was in the way.
+func (l *link) tryAgain() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.down = outage{}
+}
+
 // bounceAll answers every stanza of a queue that will not be sent.
 func (l *link) bounceAll(q queue, why *refusal) {
 	q.drop(func(it item, raw []byte) {
@@ -295,7 +303,7 @@ func (l *link) reuse(c *chunk) {
 
 // endedByUs reports whether a stream was ended by this edge, in order.
 func endedByUs(why error) bool {
-	for _, own := range []error{errIdle, errStopped, errRetired, errRechecked} {
+	for _, own := range []error{errIdle, errMoved, errStopped, errRetired, errRechecked} {
 		if errors.Is(why, own) {
 			return true
 		}

@@ -48,7 +48,7 @@ func TestReload(t *testing.T) {
 	}
 	c := b.defaults()
 	c.policy.AccessPolicies.Global = policy.AccessPolicy{}
-	next := b.newState(c, "127.0.0.1:1")
+	next := b.newState(c, b.state.Pools[0].Members.Order(0)[0])
 	t.Cleanup(next.Resolver.Close)
 	b.s.Apply(next)
 	in := xmpppeer.Stanza{From: alice, To: bob, ID: "1", Type: "chat", Payload: xmpppeer.Body("hello")}

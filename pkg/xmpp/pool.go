@@ -23,7 +23,7 @@ func planPool(st *State, p pair) (plan, *refusal) {
 			continue // never: the configuration has been checked
 		}
 		if at, err := placeAt(host, port); err == nil {
-			at.name = member
+			at.name, at.member = member, member
 			pl.places = append(pl.places, at)
 		}
 	}
@@ -31,4 +31,14 @@ func planPool(st *State, p pair) (plan, *refusal) {
 		return plan{}, refuse(verdict.PoolDown, "pool %s has no members", pool.Name)
 	}
 	return pl, nil
+}
+
+// leads reports whether a stream that we have dialled leads to where stanzas of its
+// pair belong: its pool may have lost the member, by a reload or in the DNS.
+func (st *State) leads(c *conn) bool {
+	pool := (*Pool)(nil)
+	if c.member != "" {
+		pool = st.pools[c.peer]
+	}
+	return pool == nil || pool.Members.Has(c.member)
 }

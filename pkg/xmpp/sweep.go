@@ -54,6 +54,8 @@ func (s *Server) sweep(st *State, c *conn, now time.Time) {
 		c.log.Info("certificate expired")
 		s.metrics.streamError(c.side, resetStream)
 		c.fail(resetStream, errRetired) // RFC 6120 §13.7.2.3
+	case !st.leads(c):
+		c.leave(errMoved)
 	case quiet.busy > idle && (c.dialled || c.side == External):
 		c.log.Info("stream idle")
 		c.leave(errIdle)
