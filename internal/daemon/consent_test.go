@@ -124,6 +124,7 @@ func TestConsentOutlivesTheProcess(t *testing.T) {
 
 // beChild serves until it is killed.
 func beChild(t *testing.T, path string) {
+	t.Helper()
 	d, err := daemon.Start(t.Context(), daemon.Options{ConfigPath: path, Version: "child"})
 	if err != nil {
 		t.Fatal(err)

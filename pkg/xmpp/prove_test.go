@@ -103,6 +103,7 @@ func TestVouchedFor(t *testing.T) {
 
 // run has a partner whose certificate is its own work dial, or be dialled.
 func (tt vouching) run(t *testing.T, dialled bool) {
+	t.Helper()
 	reg, v := prometheus.NewRegistry(), &voucher{}
 	log := &keptLog{show: testLog{t}}
 	b := newBed(t, counted(reg), entry(tt.entry), v.serve(t), func(c *setup) {
@@ -154,6 +155,7 @@ func (tt vouching) accepted(b *bed, cert *tls.Certificate) {
 
 // serve starts the web server of jabber.example, and shows an edge the way there.
 func (v *voucher) serve(t *testing.T) func(*setup) {
+	t.Helper()
 	authority := ca.New("of web servers")
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if v.site == "" || r.Host != theirs || r.URL.Path != "/.well-known/posh/xmpp-server.json" {
