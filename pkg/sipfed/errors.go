@@ -96,6 +96,8 @@ var answers = [verdict.Count]answer{
 	verdict.PoolDown:            {504, timeOut, 1007, textTemporarily, 0},
 	verdict.NoAnswer:            {408, "Request Timeout", 1007, textTemporarily, 0},
 	verdict.PeerRefused:         {500, "Server Internal Error", 1034, textPeerSilent, 0},
+	verdict.NegotiationFailed:   {504, timeOut, 1047, textNoTLS, 0}, // XMPP's; with a row all the same
+	verdict.DialbackInvalid:     {504, timeOut, 1010, textNoTrust, 0},
 	verdict.QueueFull:           {480, temporarily, 1007, textTemporarily, 10},
 	verdict.Overloaded:          {503, unavailable, 1007, textTemporarily, 10},
 	verdict.ShuttingDown:        {503, unavailable, 1007, textTemporarily, 10},

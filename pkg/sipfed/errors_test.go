@@ -43,6 +43,8 @@ func TestAnswers(t *testing.T) {
 		{verdict.PoolDown, 504, 504, 1007},
 		{verdict.QueueFull, 480, 480, 1007},
 		{verdict.PeerRefused, 500, 500, 1034},
+		{verdict.NegotiationFailed, 504, 504, 1047},
+		{verdict.DialbackInvalid, 504, 504, 1010},
 		{verdict.Overloaded, 503, 503, 1007},
 		{verdict.ShuttingDown, 503, 503, 1007},
 		{verdict.Malformed, 400, 400, 0},
