@@ -76,11 +76,16 @@ func resolverConfig(c *config.Config, observe func(kind, outcome string, took ti
 // reloads. The member list of a pool that is known already changes when the build
 // is put in force.
 func (d *Daemon) pool(p *config.Pool) (pool *sipfed.Pool, known bool) {
-	members, known := d.members[p.Name]
-	if !known {
-		members = nexthop.New(nil, nexthop.Config{DownFor: time.Second, MaxDown: 30 * time.Second, Now: time.Now})
-	}
+	members, known := d.membersOf(p.Name)
 	return &sipfed.Pool{Name: p.Name, Domains: p.Domains, Anchor: poolAnchor(p.Name), Names: p.Names, Members: members}, known
+}
+
+// membersOf returns the members known by a name, or none yet.
+func (d *Daemon) membersOf(name string) (members *nexthop.Pool, known bool) {
+	if members, known = d.members[name]; known {
+		return members, true
+	}
+	return nexthop.New(nil, nexthop.Config{DownFor: time.Second, MaxDown: 30 * time.Second, Now: time.Now}), false
 }
 
 // state is the protocol server's view of a build.
@@ -126,16 +131,20 @@ func insideNames(c *config.Config) map[string]bool {
 // setMembers puts the member lists of some pools of a build in force.
 func (d *Daemon) setMembers(b *build, pools ...int) {
 	for _, i := range pools {
-		p, from := b.pools[i], &b.loaded.Config.SIP.Pools[i]
-		if from.SRV == "" {
-			p.Members.SetMembers(from.Members)
-			continue
-		}
-		ctx, cancel := context.WithTimeout(d.ctx, b.loaded.Config.Limits.ConnectTotal)
-		if err := membersBySRV(ctx, b.resolver, from.SRV, p.Members); err != nil {
-			d.log.Warn("pool members not found", slog.String("pool", p.Name), slog.Any("err", err))
-		}
-		cancel()
+		d.fill(b, &b.loaded.Config.SIP.Pools[i], b.pools[i].Members)
+	}
+}
+
+// fill gives a pool the members that the configuration or the DNS names.
+func (d *Daemon) fill(b *build, from *config.Pool, members *nexthop.Pool) {
+	if from.SRV == "" {
+		members.SetMembers(from.Members)
+		return
+	}
+	ctx, cancel := context.WithTimeout(d.ctx, b.loaded.Config.Limits.ConnectTotal)
+	defer cancel()
+	if err := membersBySRV(ctx, b.resolver, from.SRV, members); err != nil {
+		d.log.Warn("pool members not found", slog.String("pool", from.Name), slog.Any("err", err))
 	}
 }
 

@@ -12,7 +12,6 @@ import (
 	"edged/pkg/consent"
 	"edged/pkg/domain"
 	"edged/pkg/limit"
-	"edged/pkg/nexthop"
 	"edged/pkg/posh"
 	"edged/pkg/store"
 	"edged/pkg/xmpp"
@@ -167,9 +166,9 @@ func (d *Daemon) ownPlaces(c *config.Config) map[netip.AddrPort]bool {
 // xmppPool makes a pool; what is known about the health of its members is kept over
 // reloads, as pool does for SIP.
 func (d *Daemon) xmppPool(p *config.Pool) *xmpp.Pool {
-	members, known := d.members["xmpp:"+p.Name]
+	members, known := d.membersOf("xmpp:" + p.Name)
 	if !known {
-		members = nexthop.New(p.Members, nexthop.Config{DownFor: time.Second, MaxDown: 30 * time.Second, Now: time.Now})
+		members.SetMembers(p.Members)
 	}
 	return &xmpp.Pool{Name: p.Name, Domains: p.Domains, Anchor: poolAnchor(p.Name), Names: p.Names, Members: members}
 }
@@ -177,18 +176,9 @@ func (d *Daemon) xmppPool(p *config.Pool) *xmpp.Pool {
 // setXMPPMembers puts the member lists of a build in force.
 func (d *Daemon) setXMPPMembers(b *build, onlySRV bool) {
 	for i, p := range b.xmppPools {
-		from := &b.loaded.Config.XMPP.Pools[i]
-		if from.SRV == "" {
-			if !onlySRV {
-				p.Members.SetMembers(from.Members)
-			}
-			continue
+		if from := &b.loaded.Config.XMPP.Pools[i]; from.SRV != "" || !onlySRV {
+			d.fill(b, from, p.Members)
 		}
-		ctx, cancel := context.WithTimeout(d.ctx, b.loaded.Config.Limits.ConnectTotal)
-		if err := membersBySRV(ctx, b.resolver, from.SRV, p.Members); err != nil {
-			d.log.Warn("pool members not found", slog.String("pool", p.Name), slog.Any("err", err))
-		}
-		cancel()
 	}
 }
 

@@ -2,7 +2,10 @@ package discovery
 
 import (
 	"cmp"
+	"errors"
 	"strings"
+
+	"edged/pkg/verdict"
 )
 
 // ErrorKind says why there is no answer. Its text form is a metric label.
@@ -86,4 +89,21 @@ func (e *Error) Temporary() bool {
 // about returns e with the question filled in, and the server unless it has one.
 func (e *Error) about(name, server string) *Error {
 	return &Error{Kind: e.Kind, Name: name, Server: cmp.Or(e.Server, server), Err: e.Err}
+}
+
+// Reason is the verdict's reason for an error of this package: it tells a record that
+// does not exist from a DNS that does not answer.
+func Reason(err error) verdict.Reason {
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		return verdict.DNSFailed
+	}
+	switch e.Kind {
+	case NoSuchName, NoData, NotOffered:
+		return verdict.DNSNoRecord
+	case Private:
+		return verdict.TargetPrivate
+	default:
+		return verdict.DNSFailed
+	}
 }

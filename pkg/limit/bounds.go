@@ -129,6 +129,16 @@ type Bounds struct {
 	DrainTimeout time.Duration `yaml:"drain_timeout"`
 }
 
+// Accepting are the bounds of one side's listeners. Inside, one address may be a whole
+// pool behind a balancer: only the number in all counts.
+func (b Bounds) Accepting(inside bool) AcceptConfig {
+	c := AcceptConfig{Connections: b.Connections, PerAddress: b.ConnectionsPerAddress, Handshakes: b.Handshakes}
+	if inside {
+		c.PerAddress = c.Connections
+	}
+	return c
+}
+
 // DefaultBounds returns the bounds of a configuration without `limits:`.
 func DefaultBounds() Bounds {
 	return Bounds{

@@ -36,6 +36,13 @@ func NewRates(keys int, r rate.Limit, burst int, now func() time.Time) *Rates {
 	return &Rates{keys: keys, rate: r, burst: burst, now: now, buckets: make(map[string]*list.Element)}
 }
 
+// PerSecond returns a table for peers: 10,000 keys, each allowed so many events per
+// second after a burst of one second's worth.
+func PerSecond(events float64) *Rates {
+	const keys = 10_000
+	return NewRates(keys, rate.Limit(events), max(1, int(events)), time.Now)
+}
+
 // Allow takes a token from the key's bucket and reports whether there was one.
 func (r *Rates) Allow(key string) bool {
 	r.mu.Lock()

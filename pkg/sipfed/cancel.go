@@ -110,5 +110,5 @@ func (tx *transaction) acknowledged() bool {
 func (s *Server) noteDropped(c *conn, m *sipmsg.Message, r *refusal) {
 	s.metrics.refused(c.side, m.Method, r.reason)
 	c.log.LogAttrs(s.ctx, slog.LevelInfo, "request dropped", append(messageAttrs(m),
-		slog.String("reason", r.reason.String()), slog.String("rule", string(r.rule)), slog.String("detail", quotable(r.detail)))...)
+		slog.String("reason", r.reason.String()), slog.String("rule", string(r.rule)), slog.String("detail", verdict.Quotable(r.detail)))...)
 }

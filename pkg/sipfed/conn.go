@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
-	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"edged/pkg/domain"
+	"edged/pkg/limit"
 	"edged/pkg/sipfed/sipmsg"
 	"edged/pkg/tlsid"
 	"edged/pkg/verdict"
@@ -78,7 +78,7 @@ func newConn(s *Server, side Side, sock *tls.Conn, id tlsid.Identity) *conn {
 		srv:     s,
 		side:    side,
 		sock:    sock,
-		peer:    addrPort(sock.RemoteAddr()),
+		peer:    limit.AddrPort(sock.RemoteAddr()),
 		key:     fingerprint(id),
 		waiting: make(map[*attempt]struct{}),
 		domains: make(map[domain.Name]struct{}),
@@ -158,11 +158,11 @@ func (c *conn) handle(ctx context.Context, m *sipmsg.Message) {
 func (c *conn) refuseBroken(m *sipmsg.Message, reason verdict.Reason, status int, field, detail string) {
 	r := refuse(reason, "%s: %s", field, detail)
 	if status == 400 && field != "" {
-		r.phrase = "Bad Request: " + quotable(field)
+		r.phrase = "Bad Request: " + verdict.Quotable(field)
 	}
 	if status == 0 || m == nil || !m.IsRequest() || !m.Answerable() || m.Method == "ACK" || m.Method == "BENOTIFY" {
 		c.srv.metrics.refused(c.side, "", reason)
-		c.log.Info("message dropped", slog.String("reason", reason.String()), slog.String("detail", quotable(r.detail)))
+		c.log.Info("message dropped", slog.String("reason", reason.String()), slog.String("detail", verdict.Quotable(r.detail)))
 		return
 	}
 	c.srv.answerRefusal(c, m, r)
@@ -339,16 +339,6 @@ func (c *conn) readBy(idle time.Duration) time.Time {
 		by = c.firstBy
 	}
 	return by
-}
-
-// addrPort reads a net.Addr; the zero value for what is no IP address, such as
-// an in-memory pipe.
-func addrPort(a net.Addr) netip.AddrPort {
-	if tcp, ok := a.(*net.TCPAddr); ok {
-		ap := tcp.AddrPort()
-		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
-	}
-	return netip.AddrPort{}
 }
 
 // fingerprint names a certificate in keys: equal certificates, equal names.

@@ -3,7 +3,6 @@ package sipfed
 import (
 	"bytes"
 	"context"
-	"errors"
 
 	"edged/pkg/discovery"
 	"edged/pkg/domain"
@@ -27,7 +26,7 @@ func (s *Server) decideInward(ctx context.Context, st *State, c *conn, m *sipmsg
 		}
 		answer, err = st.Resolver.SRV(ctx, discovery.SIPFederation, q.Remote)
 	}
-	if err != nil && dnsReason(err) == verdict.DNSFailed {
+	if err != nil && discovery.Reason(err) == verdict.DNSFailed {
 		return d, refuse(verdict.DNSFailed, "%v", err)
 	}
 	q.Facts.SRV, q.Facts.SRVKnown = answer.Names(), true
@@ -72,7 +71,7 @@ func decideWithSRV(st *State, m *sipmsg.Message, adm *admission, answer discover
 		return refused
 	}
 	if err != nil {
-		return &refusal{reason: dnsReason(err), rule: d.Rule, detail: err.Error()}
+		return &refusal{reason: discovery.Reason(err), rule: d.Rule, detail: err.Error()}
 	}
 	adm.decision = d
 	return nil
@@ -109,20 +108,4 @@ func offersMedia(m *sipmsg.Message) bool {
 		}
 	}
 	return false
-}
-
-// dnsReason tells a record that does not exist from a DNS that does not answer.
-func dnsReason(err error) verdict.Reason {
-	var e *discovery.Error
-	if !errors.As(err, &e) {
-		return verdict.DNSFailed
-	}
-	switch e.Kind {
-	case discovery.NoSuchName, discovery.NoData, discovery.NotOffered:
-		return verdict.DNSNoRecord
-	case discovery.Private:
-		return verdict.TargetPrivate
-	default:
-		return verdict.DNSFailed
-	}
 }

@@ -3,7 +3,6 @@ package sipfed
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"net"
 	"net/netip"
 	"strconv"
@@ -105,7 +104,7 @@ func (s *Server) dialAddress(ctx context.Context, l *link, h hop, name domain.Na
 // hop's: not a byte of SIP leaves before.
 func (s *Server) prove(ctx context.Context, sock *tls.Conn, h hop, target string) (tlsid.Identity, *refusal) {
 	err := sock.HandshakeContext(ctx)
-	s.metrics.handshake(h.key.side, "dialled", handshakeResult(err))
+	s.metrics.handshake(h.key.side, "dialled", tlsid.HandshakeResult(err))
 	_, refusedByUs := tlsid.Refusal(err)
 	switch {
 	case refusedByUs:
@@ -121,23 +120,4 @@ func (s *Server) prove(ctx context.Context, sock *tls.Conn, h hop, target string
 		return id, refuse(verdict.CertificateRefused, "%s: the certificate proves %v, which does not cover %s", target, id.Names, h.key.hop)
 	}
 	return id, nil
-}
-
-// handshakeResult is the closed set of results that handshakes are counted by.
-func handshakeResult(err error) string {
-	var timeout net.Error
-	if err == nil {
-		return "ok"
-	}
-	if certificate, ok := tlsid.Refusal(err); ok {
-		return "certificate-" + certificate.Kind.String()
-	}
-	switch {
-	case tlsid.IsAlert(err):
-		return "alert"
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return "timeout"
-	default:
-		return "failed"
-	}
 }

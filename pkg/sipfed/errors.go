@@ -2,7 +2,6 @@ package sipfed
 
 import (
 	"fmt"
-	"strings"
 
 	"edged/pkg/verdict"
 )
@@ -160,22 +159,7 @@ func reasonFor(status int) verdict.Reason {
 func (a answer) diagnostics(source, detail string) string {
 	line := fmt.Sprintf(`ms-diagnostics: %d;reason="%s";source="%s"`, a.id, a.text, source)
 	if detail != "" {
-		line += `;summary="` + quotable(detail) + `"`
+		line += `;summary="` + verdict.Quotable(detail) + `"`
 	}
 	return line
-}
-
-// quotable makes text safe inside a quoted string of one header line: what a
-// peer sent must not end the string, the line or the terminal that shows it.
-func quotable(text string) string {
-	const most = 300 // bytes; a summary is one line, not a dump
-	if len(text) > most {
-		text = text[:most]
-	}
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == '"' || r == '\\' || r == 0xfffd {
-			return '\''
-		}
-		return r
-	}, text)
 }

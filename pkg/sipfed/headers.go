@@ -201,7 +201,7 @@ func (s *Server) appendForwarded(dst []byte, tx *transaction, a *attempt, m *sip
 	}
 	if to == Internal && m.Status >= 400 && m.Count(sipmsg.MSDiagnosticsPublic) == 0 {
 		line := answerTo(verdict.PeerRefused, Internal).diagnostics(tx.st.Faces[Internal].Host.String(), "") +
-			`;Domain="` + tx.adm.remote().String() + `";PeerServer="` + quotable(a.target) + `"`
+			`;Domain="` + tx.adm.remote().String() + `";PeerServer="` + verdict.Quotable(a.target) + `"`
 		splice.AppendHeader(line, "\r\n")
 	}
 	return splice.AppendTo(dst)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"edged/pkg/domain"
+	"edged/pkg/limit"
 	"edged/pkg/policy"
 	"edged/pkg/tlsid"
 	"edged/pkg/verdict"
@@ -22,7 +23,7 @@ func (s *Server) Apply(st *State) error {
 	st.seq = s.state.Load().seq + 1
 	s.state.Store(st)
 	s.setLimits(st.Bounds)
-	s.strangers.Store(strangerRates(st.Bounds))
+	s.strangers.Store(limit.PerSecond(st.Bounds.StrangerLookups))
 	s.metrics.forgetMembers()
 	s.recheck(st)
 	return nil

@@ -129,7 +129,7 @@ func (l *link) dial(target string) bool {
 		if refused != nil {
 			l.srv.metrics.dial(h.key.side, refused.reason)
 			l.srv.log.Info("dial failed", slog.String("side", h.key.side.String()), slog.String("hop", h.key.hop),
-				slog.String("target", target), slog.String("reason", refused.reason.String()), slog.String("detail", quotable(refused.detail)))
+				slog.String("target", target), slog.String("reason", refused.reason.String()), slog.String("detail", verdict.Quotable(refused.detail)))
 			l.failed(target, refused)
 			l.resume(target, nil, refused)
 			return

@@ -121,7 +121,7 @@ func (tx *transaction) log(r *refusal, status int) {
 		rule = r.rule
 	}
 	tx.from.log.LogAttrs(tx.srv.ctx, slog.LevelInfo, "request failed",
-		append(tx.outcome(r.reason, rule, status), slog.String("detail", quotable(r.detail)))...)
+		append(tx.outcome(r.reason, rule, status), slog.String("detail", verdict.Quotable(r.detail)))...)
 }
 
 func (tx *transaction) outcome(reason verdict.Reason, rule verdict.Rule, status int) []slog.Attr {
@@ -133,8 +133,8 @@ func (tx *transaction) outcome(reason verdict.Reason, rule verdict.Rule, status 
 // of a peer.
 func messageAttrs(m *sipmsg.Message) []slog.Attr {
 	return []slog.Attr{
-		slog.String("proto", "sip"), slog.String("method", quotable(m.Method)),
-		slog.String("from", quotable(string(m.From().URI))), slog.String("to", quotable(string(m.To().URI))),
-		slog.String("uri", quotable(string(m.RequestURI()))), slog.String("call_id", quotable(string(m.CallID()))),
+		slog.String("proto", "sip"), slog.String("method", verdict.Quotable(m.Method)),
+		slog.String("from", verdict.Quotable(string(m.From().URI))), slog.String("to", verdict.Quotable(string(m.To().URI))),
+		slog.String("uri", verdict.Quotable(string(m.RequestURI()))), slog.String("call_id", verdict.Quotable(string(m.CallID()))),
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/base64"
-	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -14,8 +13,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/time/rate"
 
 	"edged/pkg/domain"
 	"edged/pkg/limit"
@@ -69,35 +66,18 @@ func New(cfg Config, st *State) (*Server, error) {
 	s.links = links{srv: s, m: make(map[linkKey]*link)}
 	s.lookups = lookups{srv: s, waiting: make(map[domain.Name][]*transaction)}
 	for side := range s.accept {
-		s.accept[side] = limit.NewAccept(acceptBounds(Side(side), st.Bounds))
+		s.accept[side] = limit.NewAccept(st.Bounds.Accepting(Side(side) == Internal))
 	}
-	s.strangers.Store(strangerRates(st.Bounds))
+	s.strangers.Store(limit.PerSecond(st.Bounds.StrangerLookups))
 	s.state.Store(st)
 	s.start(s.watchPools)
 	return s, nil
 }
 
-// acceptBounds are the bounds of one side. Inside, one address may be a whole
-// pool behind a balancer: only the number in all counts.
-func acceptBounds(side Side, b limit.Bounds) limit.AcceptConfig {
-	c := limit.AcceptConfig{Connections: b.Connections, PerAddress: b.ConnectionsPerAddress, Handshakes: b.Handshakes}
-	if side == Internal {
-		c.PerAddress = c.Connections
-	}
-	return c
-}
-
 func (s *Server) setLimits(b limit.Bounds) {
 	for side := range s.accept {
-		s.accept[side].SetLimits(acceptBounds(Side(side), b))
+		s.accept[side].SetLimits(b.Accepting(Side(side) == Internal))
 	}
-}
-
-// strangerRates bounds the look-ups of each certificate identity; the table of
-// identities is bounded too.
-func strangerRates(b limit.Bounds) *limit.Rates {
-	const identities = 10_000
-	return limit.NewRates(identities, rate.Limit(b.StrangerLookups), max(1, int(b.StrangerLookups)), time.Now)
 }
 
 func messageLimits(b limit.Bounds) sipmsg.Limits {
@@ -134,26 +114,20 @@ func (s *Server) Serve(side Side, l net.Listener) error {
 	if !s.listen(l) {
 		return l.Close()
 	}
-	pause := time.Duration(0)
-	for {
-		raw, err := l.Accept()
-		switch {
-		case err == nil:
-			pause = 0
+	limit.AcceptAll(l, limit.Acceptor{
+		Serve: func(raw net.Conn) {
 			if !s.start(func(ctx context.Context) { s.serveConn(ctx, side, raw) }) {
 				_ = raw.Close()
 			}
-		case errors.Is(err, net.ErrClosed) || s.stopping.Load():
-			return nil
-		default: // out of descriptors, most likely: wait for some to come back
+		},
+		Failed: func(err error) {
 			s.metrics.acceptFailed(side)
 			s.log.Warn("accept failed", slog.String("side", side.String()), slog.Any("err", err))
-			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-			if !s.wait(pause) {
-				return nil
-			}
-		}
-	}
+		},
+		Stopping: s.stopping.Load,
+		Wait:     s.wait,
+	})
+	return nil
 }
 
 func (s *Server) listen(l net.Listener) bool {
@@ -181,7 +155,7 @@ func (s *Server) wait(d time.Duration) bool {
 // identity, messages.
 func (s *Server) serveConn(ctx context.Context, side Side, raw net.Conn) {
 	defer raw.Close()
-	peer := addrPort(raw.RemoteAddr())
+	peer := limit.AddrPort(raw.RemoteAddr())
 	release, err := s.accept[side].Admit(peer.Addr())
 	if err != nil {
 		s.crowdedOut(side, raw, err)
@@ -217,7 +191,7 @@ func (s *Server) admit(ctx context.Context, side Side, raw net.Conn, release fun
 	face := func() *tlsid.Side { return s.state.Load().Faces[side].TLS }
 	sock := tls.Server(raw, tlsid.ServerConfig(face))
 	err = sock.HandshakeContext(ctx)
-	s.metrics.handshake(side, "accepted", handshakeResult(err))
+	s.metrics.handshake(side, "accepted", tlsid.HandshakeResult(err))
 	var id tlsid.Identity
 	if err == nil {
 		id, err = tlsid.PeerIdentity(face(), sock.ConnectionState())
@@ -228,7 +202,7 @@ func (s *Server) admit(ctx context.Context, side Side, raw net.Conn, release fun
 			reason = verdict.CertificateRefused
 		}
 		s.log.Info("handshake failed", slog.String("side", side.String()), slog.String("peer_addr", raw.RemoteAddr().String()),
-			slog.String("reason", reason.String()), slog.String("result", handshakeResult(err)), slog.String("err", quotable(err.Error())))
+			slog.String("reason", reason.String()), slog.String("result", tlsid.HandshakeResult(err)), slog.String("err", verdict.Quotable(err.Error())))
 		linger(raw)
 		return nil
 	}
@@ -309,7 +283,7 @@ func (s *Server) answerRefusal(c *conn, m *sipmsg.Message, r *refusal) {
 	s.metrics.refused(c.side, m.Method, r.reason)
 	c.log.LogAttrs(s.ctx, slog.LevelInfo, "request refused", append(messageAttrs(m),
 		slog.String("reason", r.reason.String()), slog.String("rule", string(r.rule)),
-		slog.Int("status", a.status), slog.String("detail", quotable(r.detail)))...)
+		slog.Int("status", a.status), slog.String("detail", verdict.Quotable(r.detail)))...)
 }
 
 // answerSelf answers an OPTIONS that asks for the edge itself (RFC 3261 §11).

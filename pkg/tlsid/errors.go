@@ -1,6 +1,7 @@
 package tlsid
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"net"
@@ -147,4 +148,24 @@ func clip(s string) string {
 		s = s[:most] + "..."
 	}
 	return strings.ToValidUTF8(s, "?")
+}
+
+// HandshakeResult is what a handshake is counted by, out of a closed set: "ok", our
+// refusal of the certificate with its kind, the peer's "alert", "timeout" or "failed".
+func HandshakeResult(err error) string {
+	var timeout net.Error
+	if err == nil {
+		return "ok"
+	}
+	if certificate, ok := Refusal(err); ok {
+		return "certificate-" + certificate.Kind.String()
+	}
+	switch {
+	case IsAlert(err):
+		return "alert"
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return "timeout"
+	default:
+		return "failed"
+	}
 }

@@ -44,16 +44,14 @@ func bounceable(e *xmlstream.Element) bool {
 
 // bounceQueued answers a stanza that has waited in a link's queue in vain.
 func (s *Server) bounceQueued(l *link, raw []byte, why *refusal) {
-	e, err := xmlstream.ParseElement(raw, nsServer, xmlstream.Limits{
-		Header: len(raw), Element: len(raw), Depth: 1 << 10, Attributes: 1 << 10, Namespaces: 1 << 10,
-	})
+	e, err := readAgain(raw)
 	if err != nil {
 		return // never: it has been read before
 	}
 	from := l.key.side.other()
 	s.metrics.stanza(from, e.Local, why.reason)
-	l.log.Info("stanza not delivered", slog.String("stanza", string(e.Local)), slog.String("from", quotable(e.Value("from"))),
-		slog.String("to", quotable(e.Value("to"))), slog.String("reason", why.reason.String()))
+	l.log.Info("stanza not delivered", slog.String("stanza", string(e.Local)), slog.String("from", verdict.Quotable(e.Value("from"))),
+		slog.String("to", verdict.Quotable(e.Value("to"))), slog.String("reason", why.reason.String()))
 	s.bounce(e, from, l.key.pair, why)
 }
 

@@ -79,7 +79,6 @@ type State struct {
 	// Discovered bounds partners that nothing lists; it outlives reloads.
 	Discovered *limit.Discovered
 
-	seq    uint64 // grows with each Apply
 	pools  map[domain.Name]*Pool
 	secret dialbackSecret
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"edged/pkg/domain"
+	"edged/pkg/limit"
 	"edged/pkg/tlsid"
 	"edged/pkg/verdict"
 	"edged/pkg/xmpp/xmlstream"
@@ -58,7 +59,6 @@ type conn struct {
 	peer      domain.Name // whom the other end claims to be there, or whom we dialled
 	streamID  string      // given by the receiving entity
 	lang      string      // xml:lang of the other end's header
-	headers   int         // of the other end, so far
 	encrypted bool
 	identity  tlsid.XMPPIdentity
 	certErr   error          // why the other end's certificate proves nothing; nil if it does
@@ -115,7 +115,7 @@ type known struct {
 func newConn(s *Server, side Side, dialled bool, raw net.Conn) *conn {
 	now := time.Now()
 	c := &conn{
-		id: s.nextConn.Add(1), srv: s, side: side, dialled: dialled, raw: raw, sock: raw, addr: addrPort(raw.RemoteAddr()),
+		id: s.nextConn.Add(1), srv: s, side: side, dialled: dialled, raw: raw, sock: raw, addr: limit.AddrPort(raw.RemoteAddr()),
 		born: now, heard: now, busy: now, sent: now,
 	}
 	c.log = s.log.With(slog.Uint64("conn", c.id), slog.String("side", side.String()), slog.String("peer_addr", c.addr.String()))
@@ -199,7 +199,7 @@ func (c *conn) refused(r *refusal) error {
 	}
 	c.srv.metrics.streamError(c.side, r.stream)
 	c.log.Info("stream refused", slog.String("reason", r.reason.String()), slog.String("rule", string(r.rule)),
-		slog.String("condition", string(r.stream)), slog.String("detail", quotable(r.detail)))
+		slog.String("condition", string(r.stream)), slog.String("detail", verdict.Quotable(r.detail)))
 	c.fail(r.stream, r)
 	return errGoOn
 }
@@ -292,11 +292,10 @@ func (c *conn) handleStreamElement(e *xmlstream.Element) *refusal {
 // handleUnknown passes over what it does not know, as long as it is no stanza in
 // disguise (RFC 6120 §4.8.4).
 func (c *conn) handleUnknown(e *xmlstream.Element) *refusal {
-	switch string(e.Local) {
-	case "message", "presence", "iq":
+	switch {
+	case isStanza(e.Local):
 		return fatal(unsupportedStanzaType, verdict.Malformed, "a stanza in a foreign namespace")
-	}
-	if !c.established() {
+	case !c.established():
 		return fatal(notAuthorized, verdict.Malformed, "an unknown element before authentication")
 	}
 	return nil
@@ -407,16 +406,6 @@ func (c *conn) readBy() time.Time {
 	return c.elementBy
 }
 
-// addrPort reads a net.Addr; the zero value for what is no IP address, such as
-// an in-memory pipe.
-func addrPort(a net.Addr) netip.AddrPort {
-	if tcp, ok := a.(*net.TCPAddr); ok {
-		ap := tcp.AddrPort()
-		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
-	}
-	return netip.AddrPort{}
-}
-
 // quoted is an error whose text is safe in a log.
 type quoted struct{ err error }
 
@@ -425,5 +414,5 @@ func (q quoted) LogValue() slog.Value {
 	if q.err == nil {
 		return slog.StringValue("")
 	}
-	return slog.StringValue(quotable(q.err.Error()))
+	return slog.StringValue(verdict.Quotable(q.err.Error()))
 }

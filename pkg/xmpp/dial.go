@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"edged/pkg/discovery"
 	"edged/pkg/domain"
 	"edged/pkg/policy"
 	"edged/pkg/tlsid"
@@ -151,7 +152,7 @@ func (at place) addresses(ctx context.Context, st *State) ([]netip.AddrPort, *re
 	if !at.addr.IsValid() {
 		var err error
 		if ips, err = st.Resolver.Addresses(ctx, at.host); err != nil {
-			return nil, refuse(dnsReason(err), "%s: %v", at.name, err)
+			return nil, refuse(discovery.Reason(err), "%s: %v", at.name, err)
 		}
 	}
 	ips = ips[:min(len(ips), maxAddresses)]

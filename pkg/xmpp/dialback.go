@@ -56,13 +56,13 @@ func (c *conn) handleDialback(e *xmlstream.Element) *refusal {
 		// Whoever awaits an answer reads it on the stream it asked on, and nowhere else
 		// is one believed (XEP-0220 §3.1).
 		c.srv.metrics.unsolicited(c.side)
-		c.log.Info("dialback element that nobody awaits", slog.String("element", quotable(string(e.Local))))
+		c.log.Info("dialback element that nobody awaits", slog.String("element", verdict.Quotable(string(e.Local))))
 		return nil
 	}
 	from, fromErr := domain.Parse(strings.TrimSuffix(e.Value("from"), "."))
 	to, toErr := domain.Parse(strings.TrimSuffix(e.Value("to"), "."))
 	if fromErr != nil || toErr != nil {
-		return fatal(improperAddressing, verdict.Malformed, "db:%s needs domains in from and to", quotable(string(e.Local)))
+		return fatal(improperAddressing, verdict.Malformed, "db:%s needs domains in from and to", verdict.Quotable(string(e.Local)))
 	}
 	key, _ := e.Text()
 	switch string(e.Local) {
@@ -151,7 +151,7 @@ func (c *conn) logKeyRefused(p pair, condition string, why *refusal) {
 		why = refuse(verdict.IdentityMismatch, "no key proves the domain here")
 	}
 	c.log.Info("dialback refused", slog.String("from", p.peer(c.side).String()), slog.String("condition", condition),
-		slog.String("reason", why.reason.String()), slog.String("rule", string(why.rule)), slog.String("detail", quotable(why.detail)))
+		slog.String("reason", why.reason.String()), slog.String("rule", string(why.rule)), slog.String("detail", verdict.Quotable(why.detail)))
 }
 
 // mayAsk spends one of a stranger's look-ups.
@@ -203,7 +203,7 @@ func (c *conn) believe(st *State, p pair, how proof) {
 		c.srv.adopt(c, p, st.terms(c.side, p, false))
 		return
 	}
-	c.log.Info("dialback refused", slog.String("reason", r.reason.String()), slog.String("detail", quotable(r.detail)))
+	c.log.Info("dialback refused", slog.String("reason", r.reason.String()), slog.String("detail", verdict.Quotable(r.detail)))
 	c.forgetKey(p)
 	c.answerKey(p, "error", stanzaNoResources)
 }
@@ -216,7 +216,7 @@ func (c *conn) verified(st *State, p pair, r *refusal) {
 	}
 	c.srv.metrics.opened(c.side, false, r.reason.String())
 	c.log.Info("dialback failed", slog.String("from", p.peer(c.side).String()), slog.String("reason", r.reason.String()),
-		slog.String("detail", quotable(r.detail)))
+		slog.String("detail", verdict.Quotable(r.detail)))
 	alone := c.forgetKey(p) // before the answer: another key may follow it at once
 	if r.reason != verdict.DialbackInvalid {
 		c.answerKey(p, "error", verifyCondition(r.reason))
@@ -267,5 +267,5 @@ func dialbackRequest(local string, from, to domain.Name, id, key string) string 
 		b = appendAttr(b, "id", id)
 	}
 	b = append(b, '>')
-	return string(appendEscaped(b, key)) + "</db:" + local + ">"
+	return string(xmlstream.AppendEscaped(b, key)) + "</db:" + local + ">"
 }

@@ -167,20 +167,5 @@ func streamFault(err error) *refusal {
 	return fatal(e.Condition, reason, "%s", e.Detail)
 }
 
-// quotable makes text safe in a log: what a peer sent must not end the line or
-// steer the terminal that shows it.
-func quotable(text string) string {
-	const most = 300 // bytes
-	if len(text) > most {
-		text = text[:most]
-	}
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == '"' || r == '\\' || r == 0xfffd {
-			return '\''
-		}
-		return r
-	}, text)
-}
-
 // joined lists names in a log.
-func joined(names []string) string { return quotable(strings.Join(names, ", ")) }
+func joined(names []string) string { return verdict.Quotable(strings.Join(names, ", ")) }

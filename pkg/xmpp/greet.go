@@ -22,7 +22,6 @@ func (c *conn) startOver(keep bool) {
 // appendOpening appends a header to put a stream error in that comes before the other
 // end's header is understood (RFC 6120 §4.9.1.2): it says nothing about anybody.
 func appendOpening(dst []byte) []byte {
-	dst = append(dst, "<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback'"+
-		" xmlns:stream='http://etherx.jabber.org/streams' version='1.0' xml:lang='"+ourLang+"'"...)
+	dst = append(dst, headerStart...)
 	return append(appendAttr(dst, "id", rand.Text()), '>')
 }

@@ -13,8 +13,8 @@ import (
 
 // offer is what a receiving entity's features hold that we know.
 type offer struct {
-	starttls, external, dialback, bidi, acks bool
-	most                                     int // bytes of a stanza; 0: it does not say
+	starttls, external, bidi, acks bool
+	most                           int // bytes of a stanza; 0: it does not say
 }
 
 func readOffer(e *xmlstream.Element) offer {
@@ -23,7 +23,7 @@ func readOffer(e *xmlstream.Element) offer {
 		return ok
 	}
 	o := offer{
-		starttls: has(nsTLS, "starttls"), external: offersExternal(e), dialback: has(nsDialbackFeature, "dialback"),
+		starttls: has(nsTLS, "starttls"), external: offersExternal(e),
 		bidi: has(nsBidiFeature, "bidi"), acks: has(nsAck, "sm"),
 	}
 	start, end, ok := e.Child(nsLimits, "limits")
@@ -138,7 +138,7 @@ func (c *conn) askTLS(ctx context.Context, st *State) *refusal {
 	case r != nil:
 		return r
 	case string(e.Space) != nsTLS || string(e.Local) != "proceed":
-		return refuse(verdict.TLSFailed, "%s answers starttls with %s", c.target, quotable(string(e.Local)))
+		return refuse(verdict.TLSFailed, "%s answers starttls with %s", c.target, verdict.Quotable(string(e.Local)))
 	case c.reader.Buffered() > 0: // §5.4.3.3: what came behind it was not encrypted
 		return refuse(verdict.TLSFailed, "%s sends more behind proceed", c.target)
 	}
@@ -212,7 +212,7 @@ func (c *conn) authenticateExternal() (offer, *refusal) {
 		c.reader.Reset(timedReader{c}, true)
 		return c.openStream()
 	}
-	return offer{}, refuse(verdict.PeerRefused, "%s answers SASL EXTERNAL with %s %s", c.target, quotable(string(e.Local)), saslCondition(e))
+	return offer{}, refuse(verdict.PeerRefused, "%s answers SASL EXTERNAL with %s %s", c.target, verdict.Quotable(string(e.Local)), saslCondition(e))
 }
 
 // saslCondition names what is in a SASL failure, for logs.
@@ -220,7 +220,7 @@ func saslCondition(e *xmlstream.Element) string {
 	found := ""
 	e.Children(func(space, local []byte, _, _ int) bool {
 		if string(space) == nsSASL && string(local) != "text" {
-			found = quotable(string(local))
+			found = verdict.Quotable(string(local))
 		}
 		return found == ""
 	})
@@ -252,7 +252,7 @@ func (c *conn) sendKey() *refusal {
 		case "invalid":
 			return refuse(verdict.DialbackInvalid, "%s says that our dialback key is invalid", c.target)
 		case "error":
-			return refuse(verdict.PeerRefused, "%s answers our dialback key with %s", c.target, quotable(stanzaCondition(e)))
+			return refuse(verdict.PeerRefused, "%s answers our dialback key with %s", c.target, verdict.Quotable(stanzaCondition(e)))
 		}
 	}
 }

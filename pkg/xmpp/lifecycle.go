@@ -16,10 +16,9 @@ import (
 // reload reaches what is already there.
 func (s *Server) Apply(st *State) {
 	st.prepare()
-	st.seq = s.state.Load().seq + 1
 	s.state.Store(st)
 	for side := range s.accept {
-		s.accept[side].SetLimits(acceptBounds(Side(side), st.Bounds))
+		s.accept[side].SetLimits(st.Bounds.Accepting(Side(side) == Internal))
 	}
 	s.setRates(st.Bounds)
 	s.metrics.forgetMembers()
@@ -171,7 +170,7 @@ func (s *Server) cutOff(c *conn, r *refusal) {
 	// Not by c.log: that is its reader's, who may still be negotiating.
 	s.log.Info("stream refused after reload", slog.Uint64("conn", c.id), slog.String("side", c.side.String()),
 		slog.String("peer_addr", c.addr.String()), slog.String("reason", r.reason.String()), slog.String("rule", string(r.rule)),
-		slog.String("detail", quotable(r.detail)))
+		slog.String("detail", verdict.Quotable(r.detail)))
 	s.metrics.streamError(c.side, policyViolation)
 	c.fail(policyViolation, errRechecked)
 }

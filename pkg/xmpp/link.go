@@ -175,7 +175,7 @@ func (l *link) dial(after time.Duration) bool {
 // failed bounces what waits, and leaves the next hop alone for a while.
 func (l *link) failed(why *refusal) {
 	l.log.Info("dial failed", slog.String("reason", why.reason.String()), slog.String("rule", string(why.rule)),
-		slog.String("detail", quotable(why.detail)))
+		slog.String("detail", verdict.Quotable(why.detail)))
 	if l.key.side == Internal && why.reason != verdict.ShuttingDown {
 		why = refuse(verdict.PoolDown, "%s", why) // whatever is wrong in there
 	}

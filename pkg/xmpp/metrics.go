@@ -1,9 +1,6 @@
 package xmpp
 
 import (
-	"context"
-	"errors"
-	"net"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -139,22 +136,7 @@ func (m *Metrics) opened(side Side, dialled bool, result string) {
 
 func (m *Metrics) handshake(side Side, dialled bool, err error) {
 	if m != nil {
-		m.handshakes.WithLabelValues(side.String(), opened(dialled), handshakeResult(err)).Inc()
-	}
-}
-
-// handshakeResult is the closed set of results that handshakes are counted by.
-func handshakeResult(err error) string {
-	var timeout net.Error
-	switch {
-	case err == nil:
-		return "ok"
-	case tlsid.IsAlert(err):
-		return "alert"
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return "timeout"
-	default:
-		return "failed"
+		m.handshakes.WithLabelValues(side.String(), opened(dialled), tlsid.HandshakeResult(err)).Inc()
 	}
 }
 

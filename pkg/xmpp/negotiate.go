@@ -52,9 +52,9 @@ func readHeader(e *xmlstream.Element) header {
 	case string(e.Space) != nsStreams || string(e.Local) != "stream":
 		h.fault = fatal(invalidNamespace, verdict.Malformed, "not a stream header (RFC 6120 §4.8.1)")
 	case content == nsClient || strings.HasPrefix(content, "jabber:component"):
-		h.fault = fatal(invalidNamespace, verdict.Malformed, "content namespace %s; between servers it is jabber:server", quotable(content))
+		h.fault = fatal(invalidNamespace, verdict.Malformed, "content namespace %s; between servers it is jabber:server", verdict.Quotable(content))
 	case !versionOne(e.Value("version")):
-		h.fault = fatal(unsupportedVersion, verdict.VersionUnsupported, "stream version %q; 1.0 is needed", quotable(e.Value("version")))
+		h.fault = fatal(unsupportedVersion, verdict.VersionUnsupported, "stream version %q; 1.0 is needed", verdict.Quotable(e.Value("version")))
 	}
 	h.to = h.domain(e, "to")
 	h.from = h.domain(e, "from")
@@ -103,7 +103,6 @@ func versionOne(v string) bool {
 func (c *conn) opened(e *xmlstream.Element) *refusal {
 	st := c.srv.state.Load()
 	h := readHeader(e)
-	c.headers++
 	r := h.fault
 	if r == nil {
 		r = c.address(st, h)
@@ -152,10 +151,14 @@ func (c *conn) named() {
 		slog.String("ours", c.ours().String()), slog.String("theirs", c.theirs().String()))
 }
 
+// headerStart is what all our headers begin with. Dialback's prefix is declared even
+// where it is not used, because some servers look for it (XEP-0220 §2.4.1).
+const headerStart = "<?xml version='1.0'?><stream:stream xmlns='" + nsServer + "' xmlns:db='" + nsDialback + "'" +
+	" xmlns:stream='" + nsStreams + "' version='1.0' xml:lang='" + ourLang + "'"
+
 // appendHeader appends our stream header, as initiating or receiving entity.
 func (c *conn) appendHeader(dst []byte) []byte {
-	dst = append(dst, "<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback'"+
-		" xmlns:stream='http://etherx.jabber.org/streams' version='1.0' xml:lang='"+ourLang+"'"...)
+	dst = append(dst, headerStart...)
 	if !c.self.IsZero() {
 		dst = appendAttr(dst, "from", c.self.String())
 	}
@@ -245,7 +248,7 @@ func (c *conn) features(st *State, t terms) string {
 		}
 	}
 	if c.encrypted {
-		b.WriteString("<limits xmlns='" + nsLimits + "'><max-bytes>" + strconv.Itoa(c.srv.stanzaLimit(st)) + "</max-bytes></limits>")
+		b.WriteString("<limits xmlns='" + nsLimits + "'><max-bytes>" + strconv.Itoa(int(st.Bounds.StanzaBytes)) + "</max-bytes></limits>")
 	}
 	b.WriteString("</stream:features>")
 	return b.String()
@@ -266,9 +269,6 @@ func (c *conn) clearFeatures(b *strings.Builder, t terms) {
 
 // dialbackFeature announces dialback with its errors (XEP-0220 §2.4.2).
 const dialbackFeature = "<dialback xmlns='" + nsDialbackFeature + "'><errors/></dialback>"
-
-// stanzaLimit is the largest stanza that we take from others.
-func (s *Server) stanzaLimit(st *State) int { return int(st.Bounds.StanzaBytes) }
 
 // ready makes a stream one on which stanzas cross, for a pair that was proven. It
 // returns a refusal if a bound is reached.
@@ -317,28 +317,5 @@ func appendAttr(dst []byte, name, value string) []byte {
 	dst = append(dst, ' ')
 	dst = append(dst, name...)
 	dst = append(dst, '=', '\'')
-	return append(appendEscaped(dst, value), '\'')
-}
-
-// appendEscaped appends text that is read as itself, in content or between quotes.
-func appendEscaped(dst []byte, text string) []byte {
-	for i := range len(text) {
-		switch text[i] {
-		case '&':
-			dst = append(dst, "&amp;"...)
-		case '<':
-			dst = append(dst, "&lt;"...)
-		case '>':
-			dst = append(dst, "&gt;"...)
-		case '\'':
-			dst = append(dst, "&apos;"...)
-		case '"':
-			dst = append(dst, "&quot;"...)
-		case '\r', '\n', '\t':
-			dst = append(append(append(dst, "&#"...), strconv.Itoa(int(text[i]))...), ';')
-		default:
-			dst = append(dst, text[i])
-		}
-	}
-	return dst
+	return append(xmlstream.AppendEscaped(dst, value), '\'')
 }

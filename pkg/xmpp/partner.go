@@ -2,7 +2,6 @@ package xmpp
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"net"
 	"strconv"
@@ -10,7 +9,6 @@ import (
 	"edged/pkg/discovery"
 	"edged/pkg/domain"
 	"edged/pkg/policy"
-	"edged/pkg/verdict"
 )
 
 // planPartner lists where a partner's servers are: at its pinned proxy, or where its
@@ -25,7 +23,7 @@ func (s *Server) planPartner(ctx context.Context, st *State, p pair) (plan, *ref
 	}
 	answer, err := st.Resolver.XMPP(ctx, p.theirs)
 	if err != nil {
-		return plan{}, refuse(dnsReason(err), "%v", err)
+		return plan{}, refuse(discovery.Reason(err), "%v", err)
 	}
 	var pl plan
 	for _, t := range answer.Ordered(rand.IntN) {
@@ -46,20 +44,4 @@ func (s *Server) planPartner(ctx context.Context, st *State, p pair) (plan, *ref
 
 func hostAt(host domain.Name, port uint16, direct bool) place {
 	return place{name: net.JoinHostPort(host.String(), strconv.Itoa(int(port))), host: host, port: port, direct: direct}
-}
-
-// dnsReason tells a record that does not exist from a DNS that does not answer.
-func dnsReason(err error) verdict.Reason {
-	var e *discovery.Error
-	if !errors.As(err, &e) {
-		return verdict.DNSFailed
-	}
-	switch e.Kind {
-	case discovery.NoSuchName, discovery.NoData, discovery.NotOffered:
-		return verdict.DNSNoRecord
-	case discovery.Private:
-		return verdict.TargetPrivate
-	default:
-		return verdict.DNSFailed
-	}
 }

@@ -45,8 +45,8 @@ func (c *conn) logRelayed(ctx context.Context, e *xmlstream.Element, adm *admiss
 	if !c.log.Enabled(ctx, slog.LevelDebug) {
 		return
 	}
-	c.log.LogAttrs(ctx, slog.LevelDebug, "stanza relayed", slog.String("stanza", string(e.Local)), slog.String("type", quotable(adm.kind)),
-		slog.String("from", quotable(adm.from.String())), slog.String("to", quotable(adm.to.String())),
+	c.log.LogAttrs(ctx, slog.LevelDebug, "stanza relayed", slog.String("stanza", string(e.Local)), slog.String("type", verdict.Quotable(adm.kind)),
+		slog.String("from", verdict.Quotable(adm.from.String())), slog.String("to", verdict.Quotable(adm.to.String())),
 		slog.String("reason", verdict.Allowed.String()), slog.String("rule", string(adm.rule)))
 }
 
@@ -100,9 +100,7 @@ func (c *conn) rewrite(e *xmlstream.Element, adm *admission) []byte {
 
 // withoutStatus is the rule status-note.
 func withoutStatus(raw []byte) []byte {
-	e, err := xmlstream.ParseElement(raw, nsServer, xmlstream.Limits{
-		Header: len(raw), Element: len(raw), Depth: 1 << 10, Attributes: 1 << 10, Namespaces: 1 << 10,
-	})
+	e, err := readAgain(raw)
 	if err != nil {
 		return raw // never: it has been read before
 	}
@@ -116,6 +114,14 @@ func withoutStatus(raw []byte) []byte {
 		return true
 	})
 	return append(out, raw[at:]...)
+}
+
+// readAgain reads a stanza that has passed the limits of its stream before, and has
+// grown by what the relay adds.
+func readAgain(raw []byte) (*xmlstream.Element, error) {
+	return xmlstream.ParseElement(raw, nsServer, xmlstream.Limits{
+		Header: len(raw), Element: len(raw), Depth: 1 << 10, Attributes: 1 << 10, Namespaces: 1 << 10,
+	})
 }
 
 // send appends a stanza to the queue across the edge.
@@ -160,7 +166,7 @@ func (c *conn) undelivered(e *xmlstream.Element, adm *admission, err error) {
 	r := &refusal{reason: verdict.ConnectionLost, detail: err.Error()}
 	_ = errors.As(err, &r)
 	c.srv.metrics.stanza(c.side, e.Local, r.reason)
-	c.log.Info("stanza not delivered", slog.String("stanza", string(e.Local)), slog.String("from", quotable(adm.from.String())),
-		slog.String("to", quotable(adm.to.String())), slog.String("reason", r.reason.String()), slog.String("detail", quotable(r.detail)))
+	c.log.Info("stanza not delivered", slog.String("stanza", string(e.Local)), slog.String("from", verdict.Quotable(adm.from.String())),
+		slog.String("to", verdict.Quotable(adm.to.String())), slog.String("reason", r.reason.String()), slog.String("detail", verdict.Quotable(r.detail)))
 	c.srv.bounce(e, c.side, adm.pair, r)
 }

@@ -11,8 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"edged/pkg/domain"
 	"edged/pkg/limit"
 	"edged/pkg/policy"
@@ -69,7 +67,7 @@ func New(cfg Config, st *State) *Server {
 	s.links = links{srv: s, m: make(map[linkKey]*link)}
 	s.verifying.byAddress = make(map[netip.Addr]int)
 	for side := range s.accept {
-		s.accept[side] = limit.NewAccept(acceptBounds(Side(side), st.Bounds))
+		s.accept[side] = limit.NewAccept(st.Bounds.Accepting(Side(side) == Internal))
 	}
 	s.setRates(st.Bounds)
 	s.state.Store(st)
@@ -77,22 +75,10 @@ func New(cfg Config, st *State) *Server {
 	return s
 }
 
-// acceptBounds are the bounds of one side. Inside, one address may be a whole pool:
-// only the number in all counts.
-func acceptBounds(side Side, b limit.Bounds) limit.AcceptConfig {
-	c := limit.AcceptConfig{Connections: b.Connections, PerAddress: b.ConnectionsPerAddress, Handshakes: b.Handshakes}
-	if side == Internal {
-		c.PerAddress = c.Connections
-	}
-	return c
-}
-
-// setRates makes the tables of what strangers may cause; they are bounded too.
+// setRates bounds what strangers may cause.
 func (s *Server) setRates(b limit.Bounds) {
-	const keys = 10_000
-	rates := func(r float64) *limit.Rates { return limit.NewRates(keys, rate.Limit(r), max(1, int(r)), time.Now) }
-	s.strangers.Store(rates(b.StrangerLookups))
-	s.bounces.Store(rates(b.BounceRate))
+	s.strangers.Store(limit.PerSecond(b.StrangerLookups))
+	s.bounces.Store(limit.PerSecond(b.BounceRate))
 }
 
 // start runs a goroutine that Shutdown waits for. It reports false, and runs
@@ -113,26 +99,20 @@ func (s *Server) Serve(side Side, kind Listener, l net.Listener) error {
 	if !s.listen(l) {
 		return l.Close()
 	}
-	pause := time.Duration(0)
-	for {
-		raw, err := l.Accept()
-		switch {
-		case err == nil:
-			pause = 0
+	limit.AcceptAll(l, limit.Acceptor{
+		Serve: func(raw net.Conn) {
 			if !s.start(func(ctx context.Context) { s.serveConn(ctx, side, kind, raw) }) {
 				_ = raw.Close()
 			}
-		case errors.Is(err, net.ErrClosed) || s.stopping.Load():
-			return nil
-		default: // out of descriptors, most likely: wait for some to come back
+		},
+		Failed: func(err error) {
 			s.metrics.acceptFailed(side)
 			s.log.Warn("accept failed", slog.String("side", side.String()), slog.Any("err", err))
-			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-			if !s.wait(pause) {
-				return nil
-			}
-		}
-	}
+		},
+		Stopping: s.stopping.Load,
+		Wait:     s.wait,
+	})
+	return nil
 }
 
 func (s *Server) listen(l net.Listener) bool {
@@ -160,7 +140,7 @@ func (s *Server) wait(d time.Duration) bool {
 // then elements. What is negotiated, negotiate.go tells.
 func (s *Server) serveConn(ctx context.Context, side Side, kind Listener, raw net.Conn) {
 	defer raw.Close()
-	addr := addrPort(raw.RemoteAddr())
+	addr := limit.AddrPort(raw.RemoteAddr())
 	if !s.state.Load().mayConnect(side, addr.Addr()) {
 		s.turnedAway(side, raw, verdict.NotOurs, errors.New("not in xmpp.internal.authority.sources"))
 		return

@@ -23,7 +23,7 @@ func (d *Edit) Reset(e *Element) { d.e, d.spans, d.text = e, d.spans[:0], d.text
 func (d *Edit) Set(name, value string) {
 	if a, ok := d.e.find(name); ok {
 		from := len(d.text)
-		d.text = appendEscaped(d.text, value)
+		d.text = AppendEscaped(d.text, value)
 		d.add(a.value, a.end, from)
 		return
 	}
@@ -67,7 +67,7 @@ func (d *Edit) insert(name, more, value string) {
 	d.text = append(d.text, name...)
 	d.text = append(d.text, more...)
 	d.text = append(d.text, "='"...)
-	d.text = append(appendEscaped(d.text, value), '\'')
+	d.text = append(AppendEscaped(d.text, value), '\'')
 	d.add(at, at, from)
 }
 
@@ -95,9 +95,9 @@ func (d *Edit) AppendTo(dst []byte) []byte {
 	return append(dst, d.e.Raw[at:]...)
 }
 
-// appendEscaped appends value so that it is read as itself between quotes of
+// AppendEscaped appends value so that it is read as itself between quotes of
 // either kind; white space other than the blank would be normalized.
-func appendEscaped(dst []byte, value string) []byte {
+func AppendEscaped(dst []byte, value string) []byte {
 	from := 0
 	for i := range len(value) {
 		if c := value[i]; c <= '>' {
