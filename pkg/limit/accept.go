@@ -3,6 +3,7 @@ package limit
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"sync"
 )
@@ -130,4 +131,14 @@ func counted(addr netip.Addr) netip.Addr {
 		return addr
 	}
 	return prefix.Addr()
+}
+
+// AddrPort reads a net.Addr in the form that Admit counts by; the zero value for what
+// is no IP address, such as an in-memory pipe.
+func AddrPort(a net.Addr) netip.AddrPort {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		ap := tcp.AddrPort()
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	return netip.AddrPort{}
 }

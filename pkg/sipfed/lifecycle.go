@@ -32,7 +32,7 @@ func (s *Server) Apply(st *State) error {
 // recheck closes the connections that the State would not let in any more, and
 // retires those on which we show a certificate that has been replaced.
 func (s *Server) recheck(st *State) {
-	for _, c := range s.live() {
+	for _, c := range s.group.All() {
 		if s.stillWelcome(st, c) && c.dialled && c.shown.ours != st.keyFingerprint(c.side, c.shownFor) {
 			c.retire()
 		}
@@ -140,41 +140,30 @@ func (c *conn) spokenFor() []domain.Name {
 // then closes what is left. It returns when every goroutine has ended.
 func (s *Server) Shutdown(ctx context.Context) {
 	s.stopping.Store(true)
-	s.closeListeners()
+	s.group.CloseListeners()
 	s.drain(ctx)
 	for _, tx := range s.table.all() {
 		tx.mu.Lock()
 		tx.fail(refuse(verdict.ShuttingDown, "not finished within limits.drain_timeout"))
 		tx.mu.Unlock()
 	}
-	s.mu.Lock()
-	s.ended = true
-	s.mu.Unlock()
-	for _, c := range s.live() {
+	s.group.End()
+	for _, c := range s.group.All() {
 		c.finish(errStopped)
 	}
-	s.cancel()
+	s.group.Cancel()
 	abort := time.AfterFunc(lastWords, func() {
-		for _, c := range s.live() {
+		for _, c := range s.group.All() {
 			_ = c.sock.NetConn().Close() // a peer that takes nothing does not hold us up
 		}
 	})
-	s.work.Wait()
+	s.group.Wait()
 	abort.Stop()
 	s.dropAll()
 }
 
 // lastWords is how long Shutdown lets connections send what is queued.
 const lastWords = 2 * time.Second
-
-func (s *Server) closeListeners() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for l := range s.listeners {
-		_ = l.Close()
-	}
-	clear(s.listeners)
-}
 
 // drain waits until no transaction owes an answer.
 func (s *Server) drain(ctx context.Context) {
@@ -212,7 +201,7 @@ type Connection struct {
 // Connections lists what is open now, for status pages and the admin socket.
 func (s *Server) Connections() []Connection {
 	var all []Connection
-	for _, c := range s.live() {
+	for _, c := range s.group.All() {
 		all = append(all, Connection{
 			ID: c.id, Side: c.side.String(), Dialled: c.dialled, Peer: c.peer.String(),
 			Names: texts(c.identity.Load().Names), Domains: texts(c.spokenFor()), LastUsed: c.lastUsed(),

@@ -41,7 +41,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 		if servers, clients := b.s.table.size.Load(), b.clients(); servers != 0 || clients != 0 {
 			t.Errorf("%d server and %d client transactions are left", servers, clients)
 		}
-		for _, c := range b.s.live() {
+		for _, c := range b.s.group.All() {
 			if n := c.pending.Load(); n != 0 || len(c.waiting) != 0 {
 				t.Errorf("connection %d: %d pending, %d waiting", c.id, n, len(c.waiting))
 			}

@@ -124,7 +124,7 @@ func (l *link) obtain(a *attempt) (*conn, *refusal) {
 // dial starts the goroutine that connects to one target. It is called with l.mu.
 func (l *link) dial(target string) bool {
 	h := l.hop
-	return l.srv.start(func(ctx context.Context) {
+	return l.srv.group.Go(func(ctx context.Context) {
 		c, refused := l.srv.dialTarget(ctx, l, h, target)
 		if refused != nil {
 			l.srv.metrics.dial(h.key.side, refused.reason)

@@ -54,7 +54,7 @@ func (q *lookups) wait(tx *transaction) {
 	if running {
 		return
 	}
-	if !q.srv.start(func(ctx context.Context) { q.resolve(ctx, tx.st, d) }) {
+	if !q.srv.group.Go(func(ctx context.Context) { q.resolve(ctx, tx.st, d) }) {
 		tx.fail(refuse(verdict.ShuttingDown, "this edge is stopping"))
 	}
 }

@@ -112,15 +112,15 @@ func (tx *transaction) owes() bool {
 func (tx *transaction) log(r *refusal, status int) {
 	rule := tx.adm.decision.Rule
 	if r == nil {
-		if tx.from.log.Enabled(tx.srv.ctx, slog.LevelDebug) {
-			tx.from.log.LogAttrs(tx.srv.ctx, slog.LevelDebug, "request relayed", tx.outcome(verdict.Allowed, rule, status)...)
+		if tx.from.log.Enabled(tx.srv.group.Context(), slog.LevelDebug) {
+			tx.from.log.LogAttrs(tx.srv.group.Context(), slog.LevelDebug, "request relayed", tx.outcome(verdict.Allowed, rule, status)...)
 		}
 		return
 	}
 	if r.rule != "" {
 		rule = r.rule
 	}
-	tx.from.log.LogAttrs(tx.srv.ctx, slog.LevelInfo, "request failed",
+	tx.from.log.LogAttrs(tx.srv.group.Context(), slog.LevelInfo, "request failed",
 		append(tx.outcome(r.reason, rule, status), slog.String("detail", verdict.Quotable(r.detail)))...)
 }
 

@@ -10,12 +10,12 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"edged/pkg/domain"
 	"edged/pkg/limit"
+	"edged/pkg/serve"
 	"edged/pkg/sipfed/sipmsg"
 	"edged/pkg/tlsid"
 	"edged/pkg/verdict"
@@ -28,8 +28,7 @@ type Server struct {
 	cfg     Config
 	log     *slog.Logger
 	metrics *Metrics
-	ctx     context.Context //nolint:containedctx // the life of the server's goroutines: ends when Shutdown has waited long enough
-	cancel  context.CancelFunc
+	group   *serve.Group[*conn] // goroutines, listeners, connections
 
 	state     atomic.Pointer[State]
 	accept    [2]*limit.Accept            // by Side
@@ -44,12 +43,6 @@ type Server struct {
 	branches atomic.Uint64
 	instance string // tells branches of this process from those of others
 	stopping atomic.Bool
-
-	mu        sync.Mutex
-	conns     map[*conn]struct{}
-	listeners map[net.Listener]struct{}
-	ended     bool
-	work      sync.WaitGroup // every goroutine of the server
 }
 
 // New makes a Server that works by st. It starts watching the pools at once.
@@ -58,11 +51,8 @@ func New(cfg Config, st *State) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		cfg: cfg, log: cfg.Log, metrics: cfg.Metrics, table: newTable(),
-		conns: make(map[*conn]struct{}), listeners: make(map[net.Listener]struct{}),
-		instance: rand.Text()[:8],
+		cfg: cfg, log: cfg.Log, metrics: cfg.Metrics, group: serve.New[*conn](), table: newTable(), instance: rand.Text()[:8],
 	}
-	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.links = links{srv: s, m: make(map[linkKey]*link)}
 	s.lookups = lookups{srv: s, waiting: make(map[domain.Name][]*transaction)}
 	for side := range s.accept {
@@ -70,7 +60,7 @@ func New(cfg Config, st *State) (*Server, error) {
 	}
 	s.strangers.Store(limit.PerSecond(st.Bounds.StrangerLookups))
 	s.state.Store(st)
-	s.start(s.watchPools)
+	s.group.Go(s.watchPools)
 	return s, nil
 }
 
@@ -96,59 +86,13 @@ func ownLimits(b limit.Bounds) sipmsg.Limits {
 	return l
 }
 
-// start runs a goroutine that Shutdown waits for. It reports false, and runs
-// nothing, once the server has ended.
-func (s *Server) start(run func(context.Context)) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ended {
-		return false
-	}
-	s.work.Go(func() { run(s.ctx) })
-	return true
-}
-
 // Serve accepts connections of one side until the listener is closed, which
 // Shutdown does too. It returns nil in that case.
 func (s *Server) Serve(side Side, l net.Listener) error {
-	if !s.listen(l) {
-		return l.Close()
-	}
-	limit.AcceptAll(l, limit.Acceptor{
-		Serve: func(raw net.Conn) {
-			if !s.start(func(ctx context.Context) { s.serveConn(ctx, side, raw) }) {
-				_ = raw.Close()
-			}
-		},
-		Failed: func(err error) {
-			s.metrics.acceptFailed(side)
-			s.log.Warn("accept failed", slog.String("side", side.String()), slog.Any("err", err))
-		},
-		Stopping: s.stopping.Load,
-		Wait:     s.wait,
+	return s.group.Accept(l, func(ctx context.Context, raw net.Conn) { s.serveConn(ctx, side, raw) }, func(err error) {
+		s.metrics.acceptFailed(side)
+		s.log.Warn("accept failed", slog.String("side", side.String()), slog.Any("err", err))
 	})
-	return nil
-}
-
-func (s *Server) listen(l net.Listener) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ended || s.stopping.Load() {
-		return false
-	}
-	s.listeners[l] = struct{}{}
-	return true
-}
-
-func (s *Server) wait(d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-s.ctx.Done():
-		return false
-	}
 }
 
 // serveConn is an accepted connection's whole life: limits, handshake,
@@ -226,20 +170,15 @@ func linger(raw net.Conn) {
 
 // register enters a live connection; false once the server is ending.
 func (s *Server) register(c *conn) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ended {
+	if !s.group.Add(c) {
 		return false
 	}
-	s.conns[c] = struct{}{}
 	s.metrics.connection(c.side, c.dialled, 1)
 	return true
 }
 
 func (s *Server) forget(c *conn) {
-	s.mu.Lock()
-	delete(s.conns, c)
-	s.mu.Unlock()
+	s.group.Remove(c)
 	s.metrics.connection(c.side, c.dialled, -1)
 	if c.link != nil {
 		c.link.lost(c)
@@ -248,23 +187,12 @@ func (s *Server) forget(c *conn) {
 
 // sibling returns another live connection of the same side and certificate.
 func (s *Server) sibling(c *conn) *conn {
-	for _, other := range s.live() {
+	for _, other := range s.group.All() {
 		if other != c && other.side == c.side && other.key == c.key && !other.isClosed() {
 			return other
 		}
 	}
 	return nil
-}
-
-// live returns the connections open now.
-func (s *Server) live() []*conn {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	all := make([]*conn, 0, len(s.conns))
-	for c := range s.conns {
-		all = append(all, c)
-	}
-	return all
 }
 
 // answerRefusal answers a request that has no transaction, logs and counts it.
@@ -281,7 +209,7 @@ func (s *Server) answerRefusal(c *conn, m *sipmsg.Message, r *refusal) {
 	}
 	_ = c.sendBytes(sipmsg.AppendResponse(nil, m, a.status, phrase, newTag(), answerLines(s.state.Load(), c.side, a, r)...))
 	s.metrics.refused(c.side, m.Method, r.reason)
-	c.log.LogAttrs(s.ctx, slog.LevelInfo, "request refused", append(messageAttrs(m),
+	c.log.LogAttrs(s.group.Context(), slog.LevelInfo, "request refused", append(messageAttrs(m),
 		slog.String("reason", r.reason.String()), slog.String("rule", string(r.rule)),
 		slog.Int("status", a.status), slog.String("detail", verdict.Quotable(r.detail)))...)
 }

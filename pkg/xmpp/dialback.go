@@ -117,7 +117,7 @@ func (c *conn) receiveKey(p pair, key string) *refusal {
 		c.answerKey(p, "error", stanzaNoResources)
 		return nil
 	}
-	started := c.srv.start(func(ctx context.Context) {
+	started := c.srv.group.Go(func(ctx context.Context) {
 		defer c.srv.verifying.leave(c.addr.Addr())
 		c.verified(st, p, c.srv.verify(ctx, st, c.side, p, id, key))
 	})

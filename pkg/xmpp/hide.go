@@ -114,10 +114,10 @@ func (s *Server) hideUser(e *xmlstream.Element, adm *admission, it item) {
 		return
 	}
 	p, st := adm.pair, adm.st
-	started := s.start(func(context.Context) {
+	started := s.group.Go(func(context.Context) {
 		defer it.taken()
 		defer s.hiding.done()
-		if s.wait(delay) {
+		if s.group.Sleep(delay) {
 			// Not within limits.bounce_rate: pools have none for users that are not there.
 			s.push(st, External, p, raw)
 			s.metrics.bounced(External, stanzaUnavailable)

@@ -22,7 +22,7 @@ func (s *Server) Apply(st *State) {
 	}
 	s.setRates(st.Bounds)
 	s.metrics.forgetMembers()
-	for _, c := range s.live() {
+	for _, c := range s.group.All() {
 		s.recheck(st, c)
 	}
 	for _, l := range s.links.all() {
@@ -190,8 +190,8 @@ func (st *State) shown(side Side, self domain.Name) [32]byte {
 // left. It returns when every goroutine has ended.
 func (s *Server) Shutdown(ctx context.Context) {
 	s.stopping.Store(true)
-	s.closeListeners()
-	for _, c := range s.live() {
+	s.group.CloseListeners()
+	for _, c := range s.group.All() {
 		if !c.dialled {
 			c.fail(systemShutdown, errStopped)
 		}
@@ -201,17 +201,15 @@ func (s *Server) Shutdown(ctx context.Context) {
 		l.give(refuse(verdict.ShuttingDown, "not sent within limits.drain_timeout"))
 	}
 	s.drainBounces()
-	s.mu.Lock()
-	s.ended = true
-	s.mu.Unlock()
-	for _, c := range s.live() {
+	s.group.End()
+	for _, c := range s.group.All() {
 		c.fail(systemShutdown, errStopped)
 	}
-	abort := time.AfterFunc(lastWords, s.cancel)
+	abort := time.AfterFunc(lastWords, s.group.Cancel)
 	s.settle(lastWords)
 	abort.Stop()
-	s.cancel()
-	s.work.Wait()
+	s.group.Cancel()
+	s.group.Wait()
 }
 
 // lastWords is how long Shutdown lets streams end in order.
@@ -219,15 +217,6 @@ const lastWords = 2 * time.Second
 
 // lastBounces is how long it waits for streams to take what is left to bounce.
 const lastBounces = time.Second
-
-func (s *Server) closeListeners() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for l := range s.listeners {
-		_ = l.Close()
-	}
-	clear(s.listeners)
-}
 
 // drain waits until no link has anything left to send, or ctx ends.
 func (s *Server) drain(ctx context.Context) {
@@ -238,7 +227,7 @@ func (s *Server) drain(ctx context.Context) {
 
 // drainBounces waits until what give has bounced is written.
 func (s *Server) drainBounces() {
-	ctx, cancel := context.WithTimeout(s.ctx, lastBounces)
+	ctx, cancel := context.WithTimeout(s.group.Context(), lastBounces)
 	defer cancel()
 	s.until(ctx, func() bool {
 		return !slices.ContainsFunc(s.links.all(), (*link).writes)
@@ -247,9 +236,9 @@ func (s *Server) drainBounces() {
 
 // settle waits until no stream is left.
 func (s *Server) settle(atMost time.Duration) {
-	ctx, cancel := context.WithTimeout(s.ctx, atMost)
+	ctx, cancel := context.WithTimeout(s.group.Context(), atMost)
 	defer cancel()
-	s.until(ctx, func() bool { return len(s.live()) == 0 })
+	s.until(ctx, func() bool { return len(s.group.All()) == 0 })
 }
 
 func (s *Server) until(ctx context.Context, done func() bool) {
@@ -320,7 +309,7 @@ type Pair struct {
 // Connections lists what is open now, for status pages and the admin socket.
 func (s *Server) Connections() []Connection {
 	var all []Connection
-	for _, c := range s.live() {
+	for _, c := range s.group.All() {
 		all = append(all, c.describe())
 	}
 	slices.SortFunc(all, func(a, b Connection) int { return int(a.ID) - int(b.ID) }) //nolint:gosec // ids are small

@@ -153,8 +153,8 @@ func (l *link) push(it item, raw []byte, b *limit.Bounds) (<-chan struct{}, erro
 // dial starts the goroutine that opens a stream, and then is its reader. It is
 // called with l.mu.
 func (l *link) dial(after time.Duration) bool {
-	l.dialling = l.srv.start(func(ctx context.Context) {
-		if after > 0 && !l.srv.wait(after) {
+	l.dialling = l.srv.group.Go(func(ctx context.Context) {
+		if after > 0 && !l.srv.group.Sleep(after) {
 			l.failed(refuse(verdict.ShuttingDown, "this edge is stopping"))
 			return
 		}

@@ -73,7 +73,7 @@ func (c *conn) proveFor(st *State, t terms, peer domain.Name) proof {
 	if !c.dialled && !c.mayAsk(st, t, peer) { // what follows asks others
 		return unproven
 	}
-	ctx, cancel := context.WithTimeout(c.srv.ctx, st.Bounds.ConnectTimeout)
+	ctx, cancel := context.WithTimeout(c.srv.group.Context(), st.Bounds.ConnectTimeout)
 	defer cancel()
 	if t.dane && c.provenByDANE(ctx, st, peer) {
 		return byDANE

@@ -9,11 +9,11 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"edged/pkg/domain"
 	"edged/pkg/limit"
 	"edged/pkg/policy"
+	"edged/pkg/serve"
 	"edged/pkg/verdict"
 )
 
@@ -24,8 +24,7 @@ type Server struct {
 	cfg     Config
 	log     *slog.Logger
 	metrics *Metrics
-	ctx     context.Context //nolint:containedctx // the life of the server's goroutines: ends when Shutdown has waited long enough
-	cancel  context.CancelFunc
+	group   *serve.Group[*conn] // goroutines, listeners, connections
 
 	state     atomic.Pointer[State]
 	accept    [2]*limit.Accept            // by Side
@@ -38,12 +37,8 @@ type Server struct {
 	nextConn atomic.Uint64
 	stopping atomic.Bool
 
-	mu        sync.Mutex
-	conns     map[*conn]struct{}
-	streams   map[string]int // established outside, by partner
-	listeners map[net.Listener]struct{}
-	ended     bool
-	work      sync.WaitGroup // every goroutine of the server
+	mu      sync.Mutex
+	streams map[string]int // established outside, by partner
 }
 
 // Listener says how streams begin on a listener.
@@ -60,10 +55,8 @@ const (
 func New(cfg Config, st *State) *Server {
 	st.prepare()
 	s := &Server{
-		cfg: cfg, log: cfg.Log, metrics: cfg.Metrics,
-		conns: make(map[*conn]struct{}), streams: make(map[string]int), listeners: make(map[net.Listener]struct{}),
+		cfg: cfg, log: cfg.Log, metrics: cfg.Metrics, group: serve.New[*conn](), streams: make(map[string]int),
 	}
-	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.links = links{srv: s, m: make(map[linkKey]*link)}
 	s.verifying.byAddress = make(map[netip.Addr]int)
 	for side := range s.accept {
@@ -71,7 +64,7 @@ func New(cfg Config, st *State) *Server {
 	}
 	s.setRates(st.Bounds)
 	s.state.Store(st)
-	s.start(s.sweepLoop)
+	s.group.Go(s.sweepLoop)
 	return s
 }
 
@@ -81,59 +74,13 @@ func (s *Server) setRates(b limit.Bounds) {
 	s.bounces.Store(limit.PerSecond(b.BounceRate))
 }
 
-// start runs a goroutine that Shutdown waits for. It reports false, and runs
-// nothing, once the server has ended.
-func (s *Server) start(run func(context.Context)) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ended {
-		return false
-	}
-	s.work.Go(func() { run(s.ctx) })
-	return true
-}
-
 // Serve accepts streams of one side until the listener is closed, which Shutdown
 // does too. It returns nil in that case.
 func (s *Server) Serve(side Side, kind Listener, l net.Listener) error {
-	if !s.listen(l) {
-		return l.Close()
-	}
-	limit.AcceptAll(l, limit.Acceptor{
-		Serve: func(raw net.Conn) {
-			if !s.start(func(ctx context.Context) { s.serveConn(ctx, side, kind, raw) }) {
-				_ = raw.Close()
-			}
-		},
-		Failed: func(err error) {
-			s.metrics.acceptFailed(side)
-			s.log.Warn("accept failed", slog.String("side", side.String()), slog.Any("err", err))
-		},
-		Stopping: s.stopping.Load,
-		Wait:     s.wait,
+	return s.group.Accept(l, func(ctx context.Context, raw net.Conn) { s.serveConn(ctx, side, kind, raw) }, func(err error) {
+		s.metrics.acceptFailed(side)
+		s.log.Warn("accept failed", slog.String("side", side.String()), slog.Any("err", err))
 	})
-	return nil
-}
-
-func (s *Server) listen(l net.Listener) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ended || s.stopping.Load() {
-		return false
-	}
-	s.listeners[l] = struct{}{}
-	return true
-}
-
-func (s *Server) wait(d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-s.ctx.Done():
-		return false
-	}
 }
 
 // serveConn is an accepted stream's whole life: limits, TLS where it comes first,
@@ -224,20 +171,17 @@ func (p *peeked) Read(b []byte) (int, error) {
 
 // register enters a live stream; false once the server is ending.
 func (s *Server) register(c *conn) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ended {
+	if !s.group.Add(c) {
 		return false
 	}
-	s.conns[c] = struct{}{}
 	s.metrics.connection(c.side, c.dialled, 1)
 	return true
 }
 
 // forget takes a stream that has ended out of the tables, and the links from it.
 func (s *Server) forget(c *conn) {
+	s.group.Remove(c) // first: what count finds open is uncounted here
 	s.mu.Lock()
-	delete(s.conns, c)
 	s.uncountLocked(c)
 	s.mu.Unlock()
 	s.metrics.connection(c.side, c.dialled, -1)
@@ -284,7 +228,7 @@ func (s *Server) count(c *conn, p *policy.Partner, theirs domain.Name, limit int
 	if c.side == Internal || c.counted != "" {
 		return nil
 	}
-	if _, open := s.conns[c]; !open && !c.dialled { // what forget has settled is not opened again
+	if !c.dialled && !s.group.Has(c) { // what forget has settled is not opened again
 		return refuse(verdict.ConnectionLost, "the stream ended before it was authenticated")
 	}
 	if r := s.overLocked(st, partner, limit, 0); r != nil {
@@ -320,17 +264,6 @@ func (s *Server) overLocked(st *State, partner string, limit, spare int) *refusa
 		return fatal(resourceConstraint, verdict.Overloaded, "limits.streams %d is reached", st.Bounds.Streams)
 	}
 	return nil
-}
-
-// live returns the streams open now.
-func (s *Server) live() []*conn {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	all := make([]*conn, 0, len(s.conns))
-	for c := range s.conns {
-		all = append(all, c)
-	}
-	return all
 }
 
 // dial opens a TCP connection by Config.Dial.

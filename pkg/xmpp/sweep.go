@@ -25,7 +25,7 @@ func (s *Server) sweepLoop(ctx context.Context) {
 			return
 		case now := <-tick.C:
 			st := s.state.Load()
-			for _, c := range s.live() {
+			for _, c := range s.group.All() {
 				s.sweep(st, c, now)
 			}
 			s.links.sweep(now)

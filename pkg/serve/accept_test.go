@@ -1,0 +1,114 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"net"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// scripted is a listener whose answers are given; after the last it waits to be closed.
+type scripted struct {
+	answers []error // nil is a connection
+	closed  chan struct{}
+}
+
+func (s *scripted) Accept() (net.Conn, error) {
+	if len(s.answers) == 0 {
+		<-s.closed
+		return nil, net.ErrClosed
+	}
+	err := s.answers[0]
+	s.answers = s.answers[1:]
+	if err != nil {
+		return nil, err
+	}
+	near, far := net.Pipe()
+	return near, far.Close()
+}
+
+func (s *scripted) Close() error   { close(s.closed); return nil }
+func (s *scripted) Addr() net.Addr { return &net.TCPAddr{} }
+
+// TestAccept: failures are waited out, ever longer up to a bound, until a connection
+// comes; a closed listener is no failure.
+func TestAccept(t *testing.T) {
+	broken := errors.New("too many open files")
+	fails := slices.Repeat([]error{broken}, 10)
+	tests := []struct {
+		name    string
+		answers []error
+		served  int
+		failed  int
+		took    time.Duration // ms
+	}{
+		{"closed", []error{nil, nil, net.ErrClosed}, 2, 0, 0},
+		{"begins small again", []error{broken, broken, nil, broken, net.ErrClosed}, 1, 3, 5 + 10 + 5},
+		{"no longer than a second", append(fails, net.ErrClosed), 0, 10, 5 + 10 + 20 + 40 + 80 + 160 + 320 + 640 + 1000 + 1000},
+	}
+	for _, tt := range tests {
+		synctest.Test(t, func(t *testing.T) {
+			g, served, failed, start := New[int](), make(chan struct{}, 9), 0, time.Now()
+			l := &scripted{answers: tt.answers, closed: make(chan struct{})}
+			err := g.Accept(l, func(_ context.Context, c net.Conn) { _ = c.Close(); served <- struct{}{} }, func(error) { failed++ })
+			took := time.Since(start) / time.Millisecond
+			g.End()
+			g.Wait()
+			if err != nil || len(served) != tt.served || failed != tt.failed || took != tt.took {
+				t.Errorf("%s: %v, served %d, failed %d, took %d ms; want %d, %d, %d", tt.name, err, len(served), failed, took, tt.served, tt.failed, tt.took)
+			}
+			g.Cancel()
+		})
+	}
+}
+
+// TestStop: closing listeners ends Accept at any point, and later ones; after End
+// nothing begins and nothing is entered; Cancel ends waits; Wait waits.
+func TestStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New[string]()
+		done := make(chan error, 2)
+		quiet := &scripted{closed: make(chan struct{})}
+		failing := &scripted{answers: slices.Repeat([]error{errors.New("no")}, 1000), closed: make(chan struct{})}
+		for _, l := range []*scripted{quiet, failing} {
+			go func() {
+				done <- g.Accept(l, func(_ context.Context, c net.Conn) { _ = c.Close() }, func(error) {})
+			}()
+		}
+		synctest.Wait()
+		g.CloseListeners()
+		if err := errors.Join(<-done, <-done); err != nil {
+			t.Error(err)
+		}
+		late := &scripted{closed: make(chan struct{})}
+		if err := g.Accept(late, nil, nil); err != nil {
+			t.Error(err)
+		}
+		<-late.closed
+
+		ended := false
+		if !g.Add("a") || !g.Go(func(ctx context.Context) { <-ctx.Done(); ended = !g.Sleep(time.Hour) }) {
+			t.Error("nothing may begin before End")
+		}
+		g.End()
+		if g.Add("b") || g.Go(func(context.Context) {}) {
+			t.Error("something begins after End")
+		}
+		if all := g.All(); !slices.Equal(all, []string{"a"}) || !g.Has("a") || g.Has("b") {
+			t.Errorf("open: %v", all)
+		}
+		g.Remove("a")
+		g.Cancel()
+		g.Wait()
+		if !ended || len(g.All()) != 0 {
+			t.Errorf("Wait did not wait, or %v is open", g.All())
+		}
+	})
+}
