@@ -181,6 +181,10 @@ type Pool struct {
 	// addition: its member proves the very domain that it speaks for, or has one of
 	// them, and then speaks for all domains of the pool.
 	Names []domain.Name `yaml:"names"`
+	// Ping, of a SIP pool, is after how much silence a connection to a member is
+	// asked whether it is alive (RFC 5626 §4.4.1), 10s to 1h. A member that does not
+	// answer within 10s loses the connection. Default 0: never.
+	Ping time.Duration `yaml:"ping"`
 }
 
 // Log is what the process writes to standard error.

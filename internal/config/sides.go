@@ -2,8 +2,10 @@ package config
 
 import (
 	"strings"
+	"time"
 
 	"edged/pkg/domain"
+	"edged/pkg/policy"
 )
 
 // sip checks SIP's two sides and its pools.
@@ -176,6 +178,18 @@ func (p *poolCheck) one(path string, pool *Pool) {
 	}
 	p.members(path, pool)
 	p.roots(path+".roots", pool.Roots, "who signs the members' certificates: PEM files, or "+System)
+	p.ping(path+".ping", pool.Ping)
+}
+
+// ping checks how often members are asked whether they are alive.
+func (p *poolCheck) ping(path string, every time.Duration) {
+	switch {
+	case every == 0:
+	case p.protocol == XMPPProtocol:
+		p.bad(path, "pings are for SIP; an XMPP pool is asked by white space and stream management, remove the line")
+	case every < policy.MinPing || every > policy.MaxPing:
+		p.bad(path, "%s is not in 10s..1h; write after how much silence to ask, such as 2m", every)
+	}
 }
 
 // domain checks one domain of a pool.

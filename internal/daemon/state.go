@@ -77,7 +77,7 @@ func resolverConfig(c *config.Config, observe func(kind, outcome string, took ti
 // is put in force.
 func (d *Daemon) pool(p *config.Pool) (pool *sipfed.Pool, known bool) {
 	members, known := d.membersOf(p.Name)
-	return &sipfed.Pool{Name: p.Name, Domains: p.Domains, Anchor: poolAnchor(p.Name), Names: p.Names, Members: members}, known
+	return &sipfed.Pool{Name: p.Name, Domains: p.Domains, Anchor: poolAnchor(p.Name), Names: p.Names, Ping: p.Ping, Members: members}, known
 }
 
 // membersOf returns the members known by a name, or none yet.

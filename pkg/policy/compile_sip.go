@@ -4,10 +4,18 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	"edged/pkg/domain"
 	"edged/pkg/verdict"
+)
+
+// MinPing and MaxPing bound how often a connection is asked whether it is alive.
+// An answer may take 10 s (RFC 5626 §4.4.1).
+const (
+	MinPing = 10 * time.Second
+	MaxPing = time.Hour
 )
 
 // Default ports, where a configured proxy names none.
@@ -26,6 +34,7 @@ func (c *compiler) allowed() {
 		}
 		c.allowedDomain(a, at)
 		c.allowedProxy(a, at)
+		c.ping(at("ping"), a.Ping)
 		p := c.allowedPartner(a)
 		e := c.at(a.Domain.Name)
 		if a.Domain.Below {
@@ -74,7 +83,7 @@ func (c *compiler) allowedProxy(a *AllowedDomain, at func(string) string) {
 func (c *compiler) allowedPartner(a *AllowedDomain) *Partner {
 	name := a.Domain.String()
 	p := &Partner{
-		Kind: Allowed, Name: name, Proxy: a.Proxy, Port: a.Port, Verification: a.Verification,
+		Kind: Allowed, Name: name, Proxy: a.Proxy, Port: a.Port, Verification: a.Verification, Ping: a.Ping,
 		Anchor: c.anchor(name, a.Roots),
 		Rule:   verdict.Rule("allowed_domains: " + name),
 	}
@@ -98,11 +107,19 @@ func (c *compiler) providers() {
 		c.name(at("name"), p.Name, seen)
 		c.providerKind(p, at)
 		c.providerProxy(p, at)
+		c.ping(at("ping"), p.Ping)
 		compiled := c.provider(p, i)
 		if !p.Proxy.IsZero() {
 			c.set.providers[p.Proxy] = compiled
 		}
 		c.set.partners = append(c.set.partners, &compiled.Partner)
+	}
+}
+
+// ping checks how often connections to a partner are asked whether they are alive.
+func (c *compiler) ping(path string, every time.Duration) {
+	if every != 0 && (every < MinPing || every > MaxPing) {
+		c.problem(path, "%v is not in 10s..1h; write after how much silence to ask, such as 2m, or remove the line for a partner that answers no pings", every)
 	}
 }
 
@@ -151,7 +168,7 @@ func (c *compiler) provider(p *Provider, index int) *provider {
 	rule := verdict.Rule("providers: " + p.Name)
 	compiled := &provider{
 		Partner: Partner{
-			Kind: kind, Name: p.Name, Proxy: p.Proxy, Verification: p.Verification,
+			Kind: kind, Name: p.Name, Proxy: p.Proxy, Verification: p.Verification, Ping: p.Ping,
 			Anchor: c.anchor("provider:"+p.Name, p.Roots), Rule: rule,
 		},
 		index: index, enabled: p.Enabled, shared: p.SharedAddressSpace,

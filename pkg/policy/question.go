@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"time"
+
 	"edged/pkg/domain"
 	"edged/pkg/verdict"
 )
@@ -121,6 +123,9 @@ type Partner struct {
 	Anchor string
 	// Verification of the partner's messages (SIP).
 	Verification Verification
+	// Ping is after how much silence a SIP connection of ours to the partner is
+	// asked whether it is alive; 0 is never.
+	Ping time.Duration
 	// XMPP holds the settings of XMPP kinds.
 	XMPP XMPPSettings
 	// Rule is the entry as a person finds it: `allowed_domains: fabrikam.com`.

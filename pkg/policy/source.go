@@ -90,6 +90,11 @@ type AllowedDomain struct {
 	Roots []string `yaml:"roots"`
 	// Verification of the partner's messages. Default use_source.
 	Verification Verification `yaml:"verification"`
+	// Ping is after how much silence a connection that we have opened to the
+	// partner is asked whether it is alive (RFC 5626 §4.4.1), 10s to 1h. Without an
+	// answer within 10s it is given up, so partners that answer no pings must not
+	// get any. Default 0: never.
+	Ping time.Duration `yaml:"ping"`
 	// Comment is for people.
 	Comment string `yaml:"comment"`
 }
@@ -121,6 +126,8 @@ type Provider struct {
 	Verification Verification `yaml:"verification"`
 	// Roots as in AllowedDomain.
 	Roots []string `yaml:"roots"`
+	// Ping as in AllowedDomain.
+	Ping time.Duration `yaml:"ping"`
 	// Comment is for people.
 	Comment string `yaml:"comment"`
 }

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -35,8 +36,12 @@ type bed struct {
 	world   *authorities
 	outside *pipes
 	inside  *pipes
-	members map[string]chan net.Conn // what the edge dialled to the pool's members, by address
+	members map[string]chan net.Conn // what the edge dialled, to the pool's members and to partners, by address
+	changes []change                 // made to every State
 }
+
+// change adjusts the policy before it is compiled.
+type change = func(*policy.Source, *limit.Bounds)
 
 // authorities are made once for a test binary: keys are slow, and must be made
 // outside of bubbles.
@@ -93,11 +98,14 @@ func (w *authorities) side(own ca.Cert, root *ca.Authority, anchor string) *tlsi
 	}
 }
 
-// newBed starts a Server. Change adjusts the policy before it is compiled.
-func newBed(t *testing.T, change ...func(*policy.Source, *limit.Bounds)) *bed {
+// newBed starts a Server.
+func newBed(t *testing.T, changes ...change) *bed {
 	t.Helper()
-	b := &bed{t: t, world: world(), outside: newPipes(), inside: newPipes(), members: map[string]chan net.Conn{"10.0.0.1": make(chan net.Conn, 16), "10.0.0.2": make(chan net.Conn, 16)}}
-	b.state = b.newState(change...)
+	b := &bed{t: t, world: world(), outside: newPipes(), inside: newPipes(), members: make(map[string]chan net.Conn), changes: changes}
+	for _, addr := range []string{"10.0.0.1", "10.0.0.2", partnerAddr} {
+		b.members[addr] = make(chan net.Conn, 16)
+	}
+	b.state = b.newState()
 	s, err := New(Config{Log: slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelDebug})), Dial: b.dial}, b.state)
 	if err != nil {
 		t.Fatal(err)
@@ -121,14 +129,44 @@ func between(t *testing.T) (b *bed, partner, pool *peer) {
 	return b, b.partner(b.world.partner), b.poolServer()
 }
 
-func (b *bed) newState(change ...func(*policy.Source, *limit.Bounds)) *State {
+// partnerAddr is where fabrikam.com can be dialled.
+const partnerAddr = "203.0.113.7"
+
+// outward starts a bed in which a member of the pool has written to a partner,
+// and returns its connection and the one that the edge has dialled.
+func outward(t *testing.T, changes ...change) (b *bed, member, partner *peer) {
+	t.Helper()
+	direct := func(src *policy.Source, _ *limit.Bounds) { // needs no look-up
+		src.AllowedDomains[0].Proxy = domain.MustParse("fabrikam.com")
+	}
+	b = newBed(t, append(changes, direct)...)
+	member = b.client(b.inside, b.world.member)
+	member.send(outgoing("MESSAGE", "first", ""))
+	partner = b.serverAt(partnerAddr, b.world.partner)
+	partner.send(partner.expect("MESSAGE").reply("200 OK"))
+	member.expect("SIP/2.0 200")
+	return b, member, partner
+}
+
+// apply replaces the State by one with these pools and further changes.
+func (b *bed) apply(pools []*Pool, changes ...change) {
+	b.t.Helper()
+	next := b.newState(changes...)
+	next.Pools = pools
+	if err := b.s.Apply(next); err != nil {
+		b.t.Fatal(err)
+	}
+	b.state = next
+}
+
+func (b *bed) newState(changes ...change) *State {
 	src := policy.Default()
 	src.Federation.Enabled = true
 	src.AllowedDomains = []policy.AllowedDomain{{Domain: pattern("fabrikam.com")}, {Domain: pattern("adatum.com")}}
 	src.AccessPolicies.Global.Federation = true
 	src.AccessPolicies.Users = []policy.UserPolicy{{Name: "none", Policy: &policy.AccessPolicy{}, Grant: []policy.User{must(policy.ParseUser("mallory@contoso.com"))}}}
 	bounds := limit.DefaultBounds()
-	for _, f := range change {
+	for _, f := range slices.Concat(b.changes, changes) {
 		f(&src, &bounds)
 	}
 	set, problems := policy.Compile(src, []policy.Local{{Domain: domain.MustParse("contoso.com"), SIP: true}})
@@ -190,11 +228,14 @@ func (b *bed) client(to *pipes, cert ca.Cert) *peer {
 func (b *bed) poolServer() *peer { return b.poolAt("10.0.0.1") }
 
 // poolAt takes the connection that the edge opens to one member.
-func (b *bed) poolAt(addr string) *peer {
+func (b *bed) poolAt(addr string) *peer { return b.serverAt(addr, b.world.member) }
+
+// serverAt takes a connection that the edge opens, with a certificate.
+func (b *bed) serverAt(addr string, cert ca.Cert) *peer {
 	b.t.Helper()
 	raw := <-b.members[addr]
 	roots := x509.NewCertPool()
-	sock := tls.Server(raw, &tls.Config{Certificates: []tls.Certificate{b.world.member.TLS}, ClientAuth: tls.RequireAnyClientCert, ClientCAs: roots})
+	sock := tls.Server(raw, &tls.Config{Certificates: []tls.Certificate{cert.TLS}, ClientAuth: tls.RequireAnyClientCert, ClientCAs: roots})
 	if err := sock.HandshakeContext(b.t.Context()); err != nil {
 		b.t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"time"
 
 	"edged/pkg/discovery"
 	"edged/pkg/domain"
@@ -86,6 +87,7 @@ type Pool struct {
 	Domains []domain.Name // a pool speaks only for these
 	Anchor  string        // the root set that signs its members: an anchor of the internal tlsid.Trust
 	Names   []domain.Name // what a member's certificate must cover: one of these
+	Ping    time.Duration // after how much silence a connection is asked whether it is alive; 0: never
 	Members *nexthop.Pool // host:port each
 }
 

@@ -53,11 +53,14 @@ type conn struct {
 	firstBy   time.Time                // outside: when the first message that policy allows must be here; then zero
 	asked     map[domain.Name]struct{} // domains looked up for this connection
 
+	beat beat // owned by watchPools
+
 	identity atomic.Pointer[tlsid.Identity] // what the certificate proves; measured again after a reload
 
-	pending atomic.Int64 // server transactions open on this connection
-	heard   atomic.Bool  // a byte has arrived: a late refusal is over
-	giveUp  atomic.Bool  // writing has failed, and the reader only looks for the reason
+	pending atomic.Int64  // server transactions open on this connection
+	heard   atomic.Uint64 // reads that brought something: after the first, a late refusal is over
+	pongDue atomic.Bool   // a ping of ours has not been answered
+	giveUp  atomic.Bool   // writing has failed, and the reader only looks for the reason
 
 	mu      sync.Mutex
 	out     []byte                   // what the writer sends next
@@ -99,7 +102,7 @@ func newConn(s *Server, side Side, sock *tls.Conn, id tlsid.Identity) *conn {
 // the connection is closed and its writer has ended.
 func (c *conn) run(ctx context.Context) {
 	c.reader = sipmsg.NewReader(timedReader{c}, messageLimits(c.srv.state.Load().Bounds))
-	c.reader.OnPing = c.pong
+	c.reader.OnPing, c.reader.Pong = c.pinged, c.pong
 	c.reader.OnStart = c.messageStarts
 	if !c.dialled && c.side == External {
 		c.firstBy = time.Now().Add(c.srv.state.Load().Bounds.FirstMessageTimeout)
@@ -168,12 +171,6 @@ func (c *conn) refuseBroken(m *sipmsg.Message, reason verdict.Reason, status int
 	c.srv.answerRefusal(c, m, r)
 }
 
-// pong answers a keep-alive at once (RFC 5626 §4.4.1).
-func (c *conn) pong() {
-	c.touch()
-	_ = c.sendBytes([]byte("\r\n"))
-}
-
 // fail hands every request that waits for an answer from this connection to
 // its transaction, which tries elsewhere or answers. A next hop that refused our
 // certificate is left alone; one that ended the connection with requests on it
@@ -183,7 +180,7 @@ func (c *conn) fail() {
 	lost, written, why := c.waiting, c.written, c.closed
 	c.waiting = nil
 	c.mu.Unlock()
-	refused := c.dialled && !c.heard.Load() && tlsid.IsAlert(why)
+	refused := c.dialled && c.heard.Load() == 0 && tlsid.IsAlert(why)
 	switch {
 	case refused:
 		c.link.failed(c.target, refuse(verdict.TLSFailed, "%s refused our certificate", c.target))
@@ -309,7 +306,7 @@ func (r timedReader) Read(p []byte) (int, error) {
 		}
 		n, err := c.sock.Read(p)
 		if n > 0 {
-			c.firstHeard()
+			c.hears()
 			return n, err
 		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) || c.giveUp.Load() || !c.messageBy.IsZero() || !c.firstBy.IsZero() {
@@ -321,10 +318,10 @@ func (r timedReader) Read(p []byte) (int, error) {
 	}
 }
 
-// firstHeard notes the peer's first bytes: only now has it accepted our
+// hears notes that bytes have come. With the first of them, and only then, has it accepted our
 // certificate, and a target that was left alone is good again.
-func (c *conn) firstHeard() {
-	if !c.heard.Swap(true) && c.dialled {
+func (c *conn) hears() {
+	if c.heard.Add(1) == 1 && c.dialled {
 		c.link.answered(c.target)
 	}
 }

@@ -33,8 +33,14 @@ func (s *Server) Apply(st *State) error {
 // retires those on which we show a certificate that has been replaced.
 func (s *Server) recheck(st *State) {
 	for _, c := range s.group.All() {
-		if s.stillWelcome(st, c) && c.dialled && c.shown.ours != st.keyFingerprint(c.side, c.shownFor) {
+		if !s.stillWelcome(st, c) || !c.dialled {
+			continue
+		}
+		if c.shown.ours != st.keyFingerprint(c.side, c.shownFor) {
 			c.retire()
+		}
+		if every, known := st.pingFor(c); known && c.side == External {
+			c.link.setPing(every)
 		}
 	}
 }
@@ -104,14 +110,7 @@ func stillAllowed(st *State, c *conn) *refusal {
 // welcomes returns nil if some domain of ours may still talk with d over c,
 // or why none may.
 func (st *State) welcomes(c *conn, d domain.Name) *refusal {
-	id := c.identity.Load()
-	q := policy.Question{
-		Protocol: policy.SIP, Remote: d,
-		Facts: policy.Facts{Names: id.Names, Anchors: id.Anchors},
-	}
-	if c.dialled {
-		q.Direction, q.Facts = policy.Outward, policy.Facts{}
-	}
+	q := c.questionAbout(d)
 	var last *refusal
 	for ours := range st.pools {
 		q.Local = policy.User{Domain: ours}
@@ -122,6 +121,18 @@ func (st *State) welcomes(c *conn, d domain.Name) *refusal {
 		last = refusedBy(v)
 	}
 	return last
+}
+
+// questionAbout is the question whether anybody may talk with d over c.
+func (c *conn) questionAbout(d domain.Name) policy.Question {
+	q := policy.Question{Protocol: policy.SIP, Remote: d}
+	if c.dialled {
+		q.Direction = policy.Outward
+		return q
+	}
+	id := c.identity.Load()
+	q.Facts = policy.Facts{Names: id.Names, Anchors: id.Anchors}
+	return q
 }
 
 // spokenFor returns the domains that policy let through on the connection.

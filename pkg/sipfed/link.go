@@ -29,6 +29,7 @@ type hop struct {
 	tls        *tlsid.Side
 	state      *State
 	report     func(target string, up bool) // tells a pool's health; nil for partners
+	ping       time.Duration                // after how much silence to ask whether a connection is alive; 0: never
 }
 
 // link is all connections to one next hop, one for each target. It dials when

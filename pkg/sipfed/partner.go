@@ -36,7 +36,7 @@ func partnerHop(st *State, adm *admission) hop {
 	p, remote, facts := adm.decision.Partner, adm.remote(), adm.question.Facts
 	face := st.Faces[External].TLS
 	ours := adm.local().Domain
-	h := hop{tls: face, state: st, ours: ours, serverName: remote}
+	h := hop{tls: face, state: st, ours: ours, serverName: remote, ping: p.Ping}
 	h.key = linkKey{side: External, ours: st.keyFingerprint(External, ours), hop: "domain:" + remote.String() + "/" + p.Anchor}
 	switch p.Kind {
 	case policy.Direct:

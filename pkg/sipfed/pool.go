@@ -38,6 +38,7 @@ func poolHop(st *State, pool *Pool, ours domain.Name) hop {
 		state:  st,
 		proven: pool.proves,
 		report: pool.Members.Report,
+		ping:   pool.Ping,
 	}
 }
 
@@ -94,7 +95,8 @@ func memberOf(st *State, c *conn) string {
 }
 
 // watchPools keeps a connection to every member, so that a dead one is known
-// before a request meets it, and sweeps what is no longer used.
+// before a request meets it, asks connections whether they are alive, and sweeps
+// what is no longer used.
 func (s *Server) watchPools(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -103,6 +105,7 @@ func (s *Server) watchPools(ctx context.Context) {
 		for _, p := range st.Pools {
 			s.watchPool(st, p)
 		}
+		s.links.ping(time.Now())
 		s.links.sweep(time.Now())
 		select {
 		case <-ctx.Done():

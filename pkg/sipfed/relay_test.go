@@ -18,6 +18,19 @@ Call-ID: call-` + branch + `
 CSeq: 1 ` + method + "\n\n" + body
 }
 
+// outgoing is a request of alice for the partner's bob, whose next hop the pool
+// names.
+func outgoing(method, branch, body string) string {
+	return method + ` sip:bob@fabrikam.com SIP/2.0
+Via: SIP/2.0/TLS fe1.corp.contoso.com:5061;branch=z9hG4bK` + branch + `
+Max-Forwards: 70
+Route: <sip:` + partnerAddr + `:5061;lr>
+From: <sip:alice@contoso.com>;tag=here
+To: <sip:bob@fabrikam.com>
+Call-ID: call-` + branch + `
+CSeq: 1 ` + method + "\n\n" + body
+}
+
 func TestMessageCrossesAndComesBack(t *testing.T) {
 	world()
 	synctest.Test(t, func(t *testing.T) {

@@ -74,7 +74,7 @@ const lastLook = time.Second
 // not said a word yet may have refused our certificate, which under TLS 1.3 it
 // says after the handshake: the reader gets a moment to find that alert.
 func (c *conn) writeFailed(err error) {
-	if !c.dialled || c.heard.Load() {
+	if !c.dialled || c.heard.Load() > 0 {
 		c.close(err)
 		return
 	}

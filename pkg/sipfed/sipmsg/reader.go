@@ -16,6 +16,9 @@ type Reader struct {
 	// OnPing is called for each CRLF CRLF between messages, which the peer wants
 	// answered with CRLF (RFC 5626 §4.4.1). It may be nil.
 	OnPing func()
+	// Pong is asked at each lone CRLF between messages whether it answers a ping of
+	// ours. One that does not may be the first half of a ping. It may be nil.
+	Pong func() bool
 	// OnStart is called when a message has begun and the Reader has to wait for
 	// the rest of it, at most once per message: the moment to set the deadline of
 	// a slow message. A message that arrives whole never causes it. It may be nil.
@@ -100,11 +103,8 @@ func (r *Reader) begin() bool {
 		if c != "\r\n\r\n"[r.breaks] {
 			break
 		}
-		if r.breaks++; r.breaks == 4 {
-			r.breaks = 0
-			if r.OnPing != nil {
-				r.OnPing()
-			}
+		if r.breaks++; r.breaks%2 == 0 {
+			r.lineBreak()
 		}
 	}
 	if r.start == r.end {
@@ -117,6 +117,19 @@ func (r *Reader) begin() bool {
 	r.breaks = 0
 	r.msg, r.section, r.headed, r.waiting = r.Pool.get(), section{}, false, false
 	return true
+}
+
+// lineBreak judges a CRLF between messages.
+func (r *Reader) lineBreak() {
+	switch {
+	case r.breaks == 2 && r.Pong != nil && r.Pong():
+		r.breaks = 0
+	case r.breaks == 4:
+		r.breaks = 0
+		if r.OnPing != nil {
+			r.OnPing()
+		}
+	}
 }
 
 // lose ends the stream with err.

@@ -50,6 +50,38 @@ func TestPing(t *testing.T) { // T18
 	}
 }
 
+// TestPong: the first CRLF after a ping of ours is its answer, and no half of
+// somebody else's ping.
+func TestPong(t *testing.T) {
+	one := newDraft().String()
+	tests := []struct {
+		name, input  string
+		asked, pings int // pings of ours, and of the peer
+	}{
+		{"two pongs", "\r\n\r\n", 2, 0},
+		{"pong and ping", "\r\n\r\n\r\n", 1, 1},
+		{"pong, message, ping", "\r\n" + one + "\r\n\r\n", 1, 1},
+		{"message, pong", one + "\r\n", 1, 0},
+		{"ping, nothing asked", "\r\n\r\n", 0, 1},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			asked, pings := test.asked, 0
+			r := sipmsg.NewReader(strings.NewReader(test.input), smallLimits)
+			r.OnPing = func() { pings++ }
+			r.Pong = func() bool { asked--; return asked >= 0 }
+			for {
+				if _, err := r.Next(); err != nil {
+					break
+				}
+			}
+			if pings != test.pings || asked > 0 {
+				t.Errorf("%d pings, want %d; %d without an answer", pings, test.pings, asked)
+			}
+		})
+	}
+}
+
 func TestOnStart(t *testing.T) {
 	one := newDraft().text("hello").String()
 	tests := []struct {
