@@ -84,9 +84,9 @@ func (s *Server) dialAddress(ctx context.Context, l *link, h hop, name domain.Na
 	if err != nil {
 		return nil, refuse(verdict.ConnectFailed, "%s: %v", target, err)
 	}
-	sock := tls.Client(raw, tlsid.ClientConfig(h.tls, name, h.ours))
-	id, refused := s.prove(ctx, sock, h, target)
-	if refused != nil {
+	var id tlsid.Identity
+	sock := tls.Client(raw, tlsid.ClientConfig(h.tls, name, h.ours, &id))
+	if refused := s.prove(ctx, sock, &id, h, target); refused != nil {
 		_ = raw.Close()
 		return nil, refused
 	}
@@ -100,24 +100,19 @@ func (s *Server) dialAddress(ctx context.Context, l *link, h hop, name domain.Na
 	return c, nil
 }
 
-// prove completes the handshake and asks whether the certificate is the next
-// hop's: not a byte of SIP leaves before.
-func (s *Server) prove(ctx context.Context, sock *tls.Conn, h hop, target string) (tlsid.Identity, *refusal) {
+// prove completes the handshake, which fills in id, and asks whether the certificate
+// is the next hop's: not a byte of SIP leaves before.
+func (s *Server) prove(ctx context.Context, sock *tls.Conn, id *tlsid.Identity, h hop, target string) *refusal {
 	err := sock.HandshakeContext(ctx)
 	s.metrics.handshake(h.key.side, "dialled", tlsid.HandshakeResult(err))
 	_, refusedByUs := tlsid.Refusal(err)
 	switch {
 	case refusedByUs:
-		return tlsid.Identity{}, refuse(verdict.CertificateRefused, "%s: %v", target, err)
+		return refuse(verdict.CertificateRefused, "%s: %v", target, err)
 	case err != nil:
-		return tlsid.Identity{}, refuse(verdict.TLSFailed, "%s: %v", target, err)
+		return refuse(verdict.TLSFailed, "%s: %v", target, err)
+	case !h.proven(*id):
+		return refuse(verdict.CertificateRefused, "%s: the certificate proves %v, which does not cover %s", target, id.Names, h.key.hop)
 	}
-	id, err := tlsid.PeerIdentity(h.tls, sock.ConnectionState())
-	if err != nil {
-		return id, refuse(verdict.CertificateRefused, "%s: %v", target, err)
-	}
-	if !h.proven(id) {
-		return id, refuse(verdict.CertificateRefused, "%s: the certificate proves %v, which does not cover %s", target, id.Names, h.key.hop)
-	}
-	return id, nil
+	return nil
 }

@@ -133,13 +133,10 @@ func (s *Server) admit(ctx context.Context, side Side, raw net.Conn, release fun
 	defer done()
 	st := s.state.Load()
 	face := func() *tlsid.Side { return s.state.Load().Faces[side].TLS }
-	sock := tls.Server(raw, tlsid.ServerConfig(face))
+	var id tlsid.Identity
+	sock := tls.Server(raw, tlsid.ServerConfig(face, &id))
 	err = sock.HandshakeContext(ctx)
 	s.metrics.handshake(side, "accepted", tlsid.HandshakeResult(err))
-	var id tlsid.Identity
-	if err == nil {
-		id, err = tlsid.PeerIdentity(face(), sock.ConnectionState())
-	}
 	if err != nil {
 		reason := verdict.TLSFailed
 		if _, refused := tlsid.Refusal(err); refused {

@@ -31,10 +31,10 @@ func TestMutual(t *testing.T) {
 	ours, theirs := two(t, ca.New("Root"))
 	for _, version := range versions() {
 		t.Run(tls.VersionName(version), func(t *testing.T) {
-			server := tlsid.ServerConfig(always(theirs))
+			server := tlsid.ServerConfig(always(theirs), nil)
 			server.NextProtos = []string{"sip/2"}
 			server.MaxVersion = version
-			client := tlsid.ClientConfig(ours, name("anything.test"), name("ours.test"))
+			client := tlsid.ClientConfig(ours, name("anything.test"), name("ours.test"), nil)
 			client.NextProtos = []string{"sip/2"}
 			r := connect(t, server, client)
 			if r.serverErr != nil || r.clientErr != nil || r.readErr != nil {
@@ -61,7 +61,7 @@ func TestServerName(t *testing.T) {
 	for sni, want := range map[string]string{"": "a.test", "a.test": "a.test", "B.TEST": "b.test", "c.test": "a.test", "under_score.test": "a.test"} {
 		client := presenting(root.Issue(ca.Leaf{CN: "peer.test"}))
 		client.ServerName = sni
-		r := connect(t, tlsid.ServerConfig(always(side)), client)
+		r := connect(t, tlsid.ServerConfig(always(side), nil), client)
 		if r.clientErr != nil || r.readErr != nil {
 			t.Fatalf("%q: %v, %v", sni, r.clientErr, r.readErr)
 		}
@@ -77,10 +77,10 @@ func TestClientAlwaysPresents(t *testing.T) {
 	ours, theirs := two(t, root)
 	for _, version := range versions() {
 		t.Run(tls.VersionName(version), func(t *testing.T) {
-			server := tlsid.ServerConfig(always(theirs))
+			server := tlsid.ServerConfig(always(theirs), nil)
 			server.MaxVersion = version
 			server.ClientCAs = poolOf(ca.New("Unrelated"))
-			r := connect(t, server, tlsid.ClientConfig(ours, domain.Name{}, name("ours.test")))
+			r := connect(t, server, tlsid.ClientConfig(ours, domain.Name{}, name("ours.test"), nil))
 			if r.serverErr != nil || r.readErr != nil {
 				t.Fatalf("server %v, read %v", r.serverErr, r.readErr)
 			}
@@ -97,10 +97,10 @@ func TestOldVersionsRefused(t *testing.T) {
 	ours, theirs := two(t, root)
 	old := presenting(root.Issue(ca.Leaf{CN: "old.test"}))
 	old.MinVersion, old.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
-	if r := connect(t, tlsid.ServerConfig(always(theirs)), old); r.serverErr == nil || !tlsid.IsAlert(r.clientErr) {
+	if r := connect(t, tlsid.ServerConfig(always(theirs), nil), old); r.serverErr == nil || !tlsid.IsAlert(r.clientErr) {
 		t.Errorf("old client: server %v, client %v", r.serverErr, r.clientErr)
 	}
-	if r := connect(t, old, tlsid.ClientConfig(ours, name("old.test"), name("ours.test"))); r.clientErr == nil {
+	if r := connect(t, old, tlsid.ClientConfig(ours, name("old.test"), name("ours.test"), nil)); r.clientErr == nil {
 		t.Error("old server accepted")
 	}
 }
@@ -117,7 +117,7 @@ func TestReload(t *testing.T) {
 	}
 	var current atomic.Pointer[tlsid.Side]
 	current.Store(before)
-	server := tlsid.ServerConfig(current.Load)
+	server := tlsid.ServerConfig(current.Load, nil)
 	r := connect(t, server, presenting(peer))
 	if r.readErr != nil || r.client.PeerCertificates[0].SerialNumber.Int64() != 1 {
 		t.Fatalf("before: %v, %v", r.serverErr, r.readErr)
@@ -152,7 +152,7 @@ func TestResumption(t *testing.T) {
 			client := presenting(peer)
 			client.MaxVersion, client.ServerName = version, "us.test"
 			client.ClientSessionCache = tls.NewLRUClientSessionCache(1)
-			server := tlsid.ServerConfig(current.Load)
+			server := tlsid.ServerConfig(current.Load, nil)
 			for range 2 {
 				if r := connect(t, server, client); r.readErr != nil || r.server.DidResume {
 					t.Errorf("read %v, resumed %v", r.readErr, r.server.DidResume)
@@ -177,9 +177,9 @@ func TestAlert(t *testing.T) {
 	for _, version := range versions() {
 		t.Run(tls.VersionName(version), func(t *testing.T) {
 			t.Run("server refuses client", func(t *testing.T) {
-				server := tlsid.ServerConfig(always(theirs))
+				server := tlsid.ServerConfig(always(theirs), nil)
 				server.MaxVersion = version
-				r := connect(t, server, tlsid.ClientConfig(stranger, name("theirs.test"), name("rogue.test")))
+				r := connect(t, server, tlsid.ClientConfig(stranger, name("theirs.test"), name("rogue.test"), nil))
 				wantRefused(t, r, tlsid.UnknownAuthority)
 				late := r.clientErr == nil
 				if late != (version == tls.VersionTLS13) {
@@ -190,9 +190,9 @@ func TestAlert(t *testing.T) {
 				}
 			})
 			t.Run("client refuses server", func(t *testing.T) {
-				server := tlsid.ServerConfig(always(stranger))
+				server := tlsid.ServerConfig(always(stranger), nil)
 				server.MaxVersion = version
-				r := connect(t, server, tlsid.ClientConfig(ours, name("rogue.test"), name("ours.test")))
+				r := connect(t, server, tlsid.ClientConfig(ours, name("rogue.test"), name("ours.test"), nil))
 				wantKind(t, r.clientErr, tlsid.UnknownAuthority)
 				if !tlsid.IsAlert(r.serverErr) || tlsid.IsAlert(r.clientErr) {
 					t.Errorf("server %v, client %v", r.serverErr, r.clientErr)
@@ -228,14 +228,14 @@ func TestOrderlyClose(t *testing.T) {
 	left, right := loopback(t)
 	done := make(chan error, 1)
 	go func() {
-		conn := tls.Server(left, tlsid.ServerConfig(always(theirs)))
+		conn := tls.Server(left, tlsid.ServerConfig(always(theirs), nil))
 		if err := conn.HandshakeContext(t.Context()); err != nil {
 			done <- err
 			return
 		}
 		done <- conn.Close()
 	}()
-	conn := tls.Client(right, tlsid.ClientConfig(ours, name("theirs.test"), name("ours.test")))
+	conn := tls.Client(right, tlsid.ClientConfig(ours, name("theirs.test"), name("ours.test"), nil))
 	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) || tlsid.IsAlert(err) {
 		t.Errorf("read: %v, want EOF", err)
 	}

@@ -67,7 +67,7 @@ func TestCertificateMatrix(t *testing.T) {
 			if by == nil {
 				by = trusted
 			}
-			r := connect(t, tlsid.ServerConfig(always(side)), presenting(by.Issue(tt.leaf)))
+			r := connect(t, tlsid.ServerConfig(always(side), nil), presenting(by.Issue(tt.leaf)))
 			if tt.kind != 0 {
 				wantRefused(t, r, tt.kind)
 				return
@@ -92,7 +92,7 @@ func TestCertificateMatrix(t *testing.T) {
 			t.Run(tls.VersionName(version), func(t *testing.T) {
 				client := presenting()
 				client.MaxVersion = version
-				wantRefused(t, connect(t, tlsid.ServerConfig(always(side)), client), tlsid.None)
+				wantRefused(t, connect(t, tlsid.ServerConfig(always(side), nil), client), tlsid.None)
 			})
 		}
 	})
