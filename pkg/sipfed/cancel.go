@@ -16,7 +16,7 @@ func (s *Server) handleCancel(c *conn, m *sipmsg.Message) {
 		s.answerRefusal(c, m, refuse(verdict.RouteInvalid, "CANCEL matches no INVITE"))
 		return
 	}
-	_ = c.sendBytes(sipmsg.AppendResponse(nil, m, 200, "OK", newTag()))
+	_ = c.send(sipmsg.AppendResponse(nil, m, 200, "OK", newTag()))
 	tx.mu.Lock()
 	defer tx.mu.Unlock()
 	tx.cancelledBySender()
@@ -48,7 +48,7 @@ func (tx *transaction) cancelAttempt(a *attempt) {
 	if err != nil {
 		return // cannot happen: it was made from a message that parsed
 	}
-	_ = a.conn.sendBytes(sipmsg.AppendCancel(nil, sent))
+	_ = a.conn.send(sipmsg.AppendCancel(nil, sent))
 }
 
 // absorb recognises a request that is under way already: a retransmission gets
@@ -67,7 +67,7 @@ func (tx *transaction) repeat(c *conn) {
 	tx.mu.Lock()
 	defer tx.mu.Unlock()
 	if tx.last != nil && tx.phase != accepted {
-		_ = c.sendBytes(tx.last)
+		_ = c.send(tx.last)
 	}
 }
 

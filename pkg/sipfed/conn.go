@@ -52,6 +52,7 @@ type conn struct {
 	messageBy time.Time                // when the message under way must be complete; zero between messages
 	firstBy   time.Time                // outside: when the first message that policy allows must be here; then zero
 	asked     map[domain.Name]struct{} // domains looked up for this connection
+	fed       []*conn                  // given something to send, and not woken yet
 
 	beat beat // owned by watchPools
 
@@ -63,7 +64,7 @@ type conn struct {
 	giveUp  atomic.Bool   // writing has failed, and the reader only looks for the reason
 
 	mu      sync.Mutex
-	out     []byte                   // what the writer sends next
+	out     *buffer                  // what the writer sends next; nil if nothing
 	queued  int64                    // bytes ever appended to out
 	written int64                    // ... of them handed to the TLS layer, whole or in part
 	closed  error                    // why; set once
@@ -104,12 +105,16 @@ func (c *conn) run(ctx context.Context) {
 	c.reader = sipmsg.NewReader(timedReader{c}, messageLimits(c.srv.state.Load().Bounds))
 	c.reader.OnPing, c.reader.Pong = c.pinged, c.pong
 	c.reader.OnStart = c.messageStarts
+	if below, ok := c.sock.NetConn().(*socket); ok {
+		below.drained = c.wakeFed
+	}
 	if !c.dialled && c.side == External {
 		c.firstBy = time.Now().Add(c.srv.state.Load().Bounds.FirstMessageTimeout)
 	}
 	var writer sync.WaitGroup
 	writer.Go(c.writeLoop)
 	err := c.readLoop(ctx)
+	c.wakeFed()
 	c.finish(err)
 	writer.Wait()
 	c.close(err)
@@ -147,7 +152,6 @@ func (c *conn) readLoop(ctx context.Context) error {
 // handle is the fork in the road: a response goes back where its request came
 // from, a request is screened and sent on.
 func (c *conn) handle(ctx context.Context, m *sipmsg.Message) {
-	c.touch()
 	if !m.IsRequest() {
 		c.srv.handleResponse(c, m)
 		return
@@ -257,9 +261,9 @@ func (c *conn) why() error {
 	return c.closed
 }
 
-func (c *conn) touch() {
+func (c *conn) touch(now time.Time) {
 	c.mu.Lock()
-	c.used = time.Now()
+	c.used = now
 	c.mu.Unlock()
 }
 
@@ -268,7 +272,7 @@ func (c *conn) touch() {
 func (c *conn) idle(after time.Duration) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if time.Since(c.used) < after || len(c.waiting) > 0 || len(c.out) > 0 || c.pending.Load() > 0 {
+	if time.Since(c.used) < after || len(c.waiting) > 0 || c.out != nil || c.pending.Load() > 0 {
 		return false
 	}
 	if c.leaving == nil {
@@ -306,6 +310,7 @@ func (r timedReader) Read(p []byte) (int, error) {
 		}
 		n, err := c.sock.Read(p)
 		if n > 0 {
+			c.touch(time.Now())
 			c.hears()
 			return n, err
 		}

@@ -24,6 +24,7 @@ func (s *Server) decideInward(ctx context.Context, st *State, c *conn, m *sipmsg
 		if !s.mayLookUp(st, c, q.Remote) {
 			return d, refuse(verdict.DNSLimited, "too many domains looked up for %s", c.subject)
 		}
+		c.wakeFed()
 		answer, err = st.Resolver.SRV(ctx, discovery.SIPFederation, q.Remote)
 	}
 	if err != nil && discovery.Reason(err) == verdict.DNSFailed {

@@ -85,7 +85,7 @@ func (s *Server) dialAddress(ctx context.Context, l *link, h hop, name domain.Na
 		return nil, refuse(verdict.ConnectFailed, "%s: %v", target, err)
 	}
 	var id tlsid.Identity
-	sock := tls.Client(raw, tlsid.ClientConfig(h.tls, name, h.ours, &id))
+	sock := tls.Client(&socket{Conn: raw}, tlsid.ClientConfig(h.tls, name, h.ours, &id))
 	if refused := s.prove(ctx, sock, &id, h, target); refused != nil {
 		_ = raw.Close()
 		return nil, refused

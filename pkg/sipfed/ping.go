@@ -69,14 +69,13 @@ func (c *conn) keepAlive(now time.Time, every time.Duration) {
 	case !c.beat.pinged && silent >= every:
 		c.beat.pinged, c.beat.since = true, now
 		c.pongDue.Store(true)
-		_ = c.sendBytes([]byte("\r\n\r\n"))
+		_ = c.send([]byte("\r\n\r\n"))
 	}
 }
 
 // pinged answers a peer's ping at once (RFC 5626 §4.4.1).
 func (c *conn) pinged() {
-	c.touch()
-	_ = c.sendBytes([]byte("\r\n"))
+	_ = c.send([]byte("\r\n"))
 }
 
 // pong reports whether a lone CRLF is the answer to a ping of ours. Any other is

@@ -1,6 +1,7 @@
 package sipfed
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"strconv"
@@ -24,6 +25,7 @@ type transaction struct {
 	born time.Time
 
 	mu        sync.Mutex
+	by        *conn // whose reader is at work on it; nil if none is
 	phase     phase
 	link      *link
 	targets   []string // still untried, best first
@@ -64,6 +66,8 @@ func (s *Server) forwardRequest(st *State, c *conn, m *sipmsg.Message, adm *admi
 	}
 	tx.mu.Lock()
 	defer tx.mu.Unlock()
+	tx.by = c
+	defer func() { tx.by = nil }()
 	tx.begin()
 	if adm.undecided {
 		s.lookups.wait(tx)
@@ -218,15 +222,13 @@ func (tx *transaction) send(a *attempt, c *conn) bool {
 	if !tx.wantsAnswer() {
 		waits = nil
 	}
-	err := c.sendFor(waits, func(dst []byte) []byte {
-		start := len(dst)
-		dst = tx.srv.appendRequest(dst, tx, c.side, a)
-		if tx.invite() {
-			a.sent = append([]byte(nil), dst[start:]...)
-		}
-		return dst
-	})
-	if err != nil {
+	out := tx.srv.buffers.get()
+	defer tx.srv.buffers.put(out)
+	out.b = tx.srv.appendRequest(out.b, tx, c.side, a)
+	if tx.invite() {
+		a.sent = bytes.Clone(out.b)
+	}
+	if err := c.queue(tx.by, waits, out.b); err != nil {
 		tx.srv.table.removeClient(a)
 		tx.unsent(a, err)
 		return false

@@ -49,12 +49,12 @@ func (tx *transaction) replyWith(a answer, r *refusal) {
 // §18.2.2; a connection of ours to the Via's address is not tried).
 func (tx *transaction) deliver(response []byte) {
 	if tx.invite() {
-		tx.last = response
+		tx.last = append(tx.last[:0], response...)
 	}
-	if tx.from.sendBytes(response) == nil {
+	if tx.from.queue(tx.by, nil, response) == nil {
 		return
 	}
-	if other := tx.srv.sibling(tx.from); other == nil || other.sendBytes(response) != nil {
+	if other := tx.srv.sibling(tx.from); other == nil || other.send(response) != nil {
 		tx.srv.metrics.undelivered(tx.from.side)
 	}
 }

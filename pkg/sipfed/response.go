@@ -27,7 +27,7 @@ func (s *Server) handleResponse(c *conn, m *sipmsg.Message) {
 		}
 		return
 	}
-	a.tx.response(a, m)
+	a.tx.response(c, a, m)
 }
 
 // answeredBy reports whether a response belongs to the request as its sender
@@ -106,10 +106,12 @@ func routeURI(v sipmsg.Value) (sipmsg.URI, error) {
 	return sipmsg.ParseURI(addr.URI)
 }
 
-// response handles one response to one attempt.
-func (tx *transaction) response(a *attempt, m *sipmsg.Message) {
+// response handles one response to one attempt, which c has read.
+func (tx *transaction) response(c *conn, a *attempt, m *sipmsg.Message) {
 	tx.mu.Lock()
 	defer tx.mu.Unlock()
+	tx.by = c
+	defer func() { tx.by = nil }()
 	tx.srv.metrics.response(tx.adm.inward, m.Status)
 	switch {
 	case m.Status < 200:
@@ -198,7 +200,10 @@ func (a *attempt) settle() {
 // forward sends a response on, without our Via and with the headers that the
 // receiving side may see (§16.7 steps 3 and 9). Everything else stays.
 func (tx *transaction) forward(a *attempt, m *sipmsg.Message) {
-	tx.deliver(tx.srv.appendForwarded(nil, tx, a, m))
+	out := tx.srv.buffers.get()
+	defer tx.srv.buffers.put(out)
+	out.b = tx.srv.appendForwarded(out.b, tx, a, m)
+	tx.deliver(out.b)
 }
 
 // acknowledge sends the ACK for a final response ≥ 300 (§17.1.1.3).
@@ -207,5 +212,5 @@ func (tx *transaction) acknowledge(a *attempt, m *sipmsg.Message) {
 	if err != nil {
 		return // cannot happen: it was made from a message that parsed
 	}
-	_ = a.conn.sendBytes(sipmsg.AppendACK(nil, sent, m))
+	_ = a.conn.send(sipmsg.AppendACK(nil, sent, m))
 }

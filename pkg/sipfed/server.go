@@ -38,6 +38,7 @@ type Server struct {
 	links     links
 	lookups   lookups
 	splices   splices
+	buffers   buffers
 
 	nextConn atomic.Uint64
 	branches atomic.Uint64
@@ -134,7 +135,7 @@ func (s *Server) admit(ctx context.Context, side Side, raw net.Conn, release fun
 	st := s.state.Load()
 	face := func() *tlsid.Side { return s.state.Load().Faces[side].TLS }
 	var id tlsid.Identity
-	sock := tls.Server(raw, tlsid.ServerConfig(face, &id))
+	sock := tls.Server(&socket{Conn: raw}, tlsid.ServerConfig(face, &id))
 	err = sock.HandshakeContext(ctx)
 	s.metrics.handshake(side, "accepted", tlsid.HandshakeResult(err))
 	if err != nil {
@@ -204,7 +205,7 @@ func (s *Server) answerRefusal(c *conn, m *sipmsg.Message, r *refusal) {
 	if r.phrase != "" {
 		phrase = r.phrase
 	}
-	_ = c.sendBytes(sipmsg.AppendResponse(nil, m, a.status, phrase, newTag(), answerLines(s.state.Load(), c.side, a, r)...))
+	_ = c.send(sipmsg.AppendResponse(nil, m, a.status, phrase, newTag(), answerLines(s.state.Load(), c.side, a, r)...))
 	s.metrics.refused(c.side, m.Method, r.reason)
 	c.log.LogAttrs(s.group.Context(), slog.LevelInfo, "request refused", append(messageAttrs(m),
 		slog.String("reason", r.reason.String()), slog.String("rule", string(r.rule)),
@@ -213,7 +214,7 @@ func (s *Server) answerRefusal(c *conn, m *sipmsg.Message, r *refusal) {
 
 // answerSelf answers an OPTIONS that asks for the edge itself (RFC 3261 §11).
 func (s *Server) answerSelf(c *conn, m *sipmsg.Message) {
-	_ = c.sendBytes(sipmsg.AppendResponse(nil, m, 200, "OK", newTag()))
+	_ = c.send(sipmsg.AppendResponse(nil, m, 200, "OK", newTag()))
 	s.metrics.refused(c.side, m.Method, verdict.Allowed)
 }
 

@@ -2,41 +2,61 @@ package sipfed
 
 import "time"
 
-// sendBytes appends a message to the outgoing buffer and wakes the writer. It
-// never blocks.
-func (c *conn) sendBytes(b []byte) error {
-	return c.sendFor(nil, func(dst []byte) []byte { return append(dst, b...) })
-}
+// send queues a message and wakes the writer. It never blocks.
+func (c *conn) send(b []byte) error { return c.queue(nil, nil, b) }
 
-// sendFor appends what fill appends. With an attempt it is for a request, which
-// then awaits its answer here, and learns where in the connection's stream of
-// bytes it ends. A retired connection takes no requests, only the answers that
-// it owes.
-func (c *conn) sendFor(a *attempt, fill func(dst []byte) []byte) error {
+// queue appends to the outgoing buffer. With an attempt it is a request, which then
+// awaits its answer here, and learns where in the connection's stream of bytes it
+// ends. A retired connection takes no requests, only the answers that it owes.
+//
+// by is the connection whose reader is at work, nil if none is: it wakes the writer
+// when it has handled all that it has read, so that everything goes out in one write.
+func (c *conn) queue(by *conn, a *attempt, b []byte) error {
 	most := int(c.srv.state.Load().Bounds.QueueBytes)
 	c.mu.Lock()
 	if c.closed != nil || c.leaving != nil || a != nil && c.retired {
 		c.mu.Unlock()
 		return errConnClosed
 	}
-	if len(c.out) >= most {
+	if c.out == nil {
+		c.out = c.srv.buffers.get()
+	}
+	if len(c.out.b) >= most {
 		c.mu.Unlock()
 		c.srv.metrics.queueFull(c.side)
 		return errQueueFull
 	}
-	before := len(c.out)
-	c.out = fill(c.out)
-	added := len(c.out) - before
-	c.queued += int64(added)
-	c.used = time.Now()
+	c.out.b = append(c.out.b, b...)
+	c.queued += int64(len(b))
 	if a != nil {
 		a.end = c.queued
 		c.waiting[a] = struct{}{}
 	}
 	c.mu.Unlock()
-	c.srv.metrics.queueBytes(added)
+	c.srv.metrics.queueBytes(len(b))
+	if by != nil {
+		by.wakeLater(c)
+		return nil
+	}
 	c.wakeWriter()
 	return nil
+}
+
+// wakeLater notes a connection that this one's reader has given something to send.
+func (c *conn) wakeLater(other *conn) {
+	if n := len(c.fed); n == 0 || c.fed[n-1] != other {
+		c.fed = append(c.fed, other)
+	}
+}
+
+// wakeFed wakes the writers of all that the reader has fed. It does so before it
+// waits for anything.
+func (c *conn) wakeFed() {
+	for i, other := range c.fed {
+		other.wakeWriter()
+		c.fed[i] = nil
+	}
+	c.fed = c.fed[:0]
 }
 
 func (c *conn) wakeWriter() {
@@ -50,10 +70,10 @@ func (c *conn) wakeWriter() {
 // one write and closes the socket when that fails, which wakes the reader.
 func (c *conn) writeLoop() {
 	for range c.wake {
-		var batch []byte
-		for batch = c.take(nil); len(batch) > 0; batch = c.take(batch[:0]) {
-			err := c.write(batch)
-			c.srv.metrics.queueBytes(-len(batch))
+		for batch := c.take(); batch != nil; batch = c.take() {
+			err := c.write(batch.b)
+			c.srv.metrics.queueBytes(-len(batch.b))
+			c.srv.buffers.put(batch)
 			if err != nil {
 				c.writeFailed(err)
 				return
@@ -94,39 +114,28 @@ func (c *conn) ending() error {
 	return c.leaving
 }
 
-// idleBuffer is what an idle connection may keep of its outgoing buffer.
-const idleBuffer = 4 << 10
-
-// take swaps the queue for an empty buffer and counts its bytes as written:
-// whatever of a batch fails, it may have been sent. Where nothing is queued, no
-// large buffer stays behind.
-func (c *conn) take(empty []byte) []byte {
+// take takes all that is queued and counts it as written: whatever of a batch fails,
+// it may have been sent. It returns nil if there is nothing.
+func (c *conn) take() *buffer {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed != nil {
 		return nil
 	}
-	if len(c.out) == 0 {
-		if cap(c.out) < cap(empty) && cap(empty) <= idleBuffer {
-			c.out = empty
-		}
-		if cap(c.out) > idleBuffer {
-			c.out = nil
-		}
-		return nil
-	}
 	batch := c.out
-	c.out = empty
+	c.out = nil
 	c.written = c.queued
 	return batch
 }
 
 func (c *conn) write(batch []byte) error {
 	timeout := c.srv.state.Load().Bounds.WriteTimeout
-	if err := c.sock.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
+	now := time.Now()
+	if err := c.sock.SetWriteDeadline(now.Add(timeout)); err != nil {
 		return err
 	}
 	_, err := c.sock.Write(batch)
+	c.touch(now)
 	return err
 }
 
@@ -150,8 +159,10 @@ func (c *conn) close(why error) {
 		return
 	}
 	c.closed = why
-	c.srv.metrics.queueBytes(-len(c.out))
-	c.out = nil
+	if c.out != nil {
+		c.srv.metrics.queueBytes(-len(c.out.b))
+		c.out = nil
+	}
 	c.mu.Unlock()
 	c.wakeWriter()
 	// crypto/tls sends close_notify under a deadline of its own.
