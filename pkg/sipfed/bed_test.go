@@ -110,6 +110,7 @@ func newBed(t *testing.T, changes ...change) *bed {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.messages.Poison = true
 	b.s = s
 	go func() { _ = s.Serve(External, b.outside) }()
 	go func() { _ = s.Serve(Internal, b.inside) }()

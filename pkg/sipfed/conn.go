@@ -103,6 +103,7 @@ func newConn(s *Server, side Side, sock *tls.Conn, id tlsid.Identity) *conn {
 // the connection is closed and its writer has ended.
 func (c *conn) run(ctx context.Context) {
 	c.reader = sipmsg.NewReader(timedReader{c}, messageLimits(c.srv.state.Load().Bounds))
+	c.reader.Pool = &c.srv.messages
 	c.reader.OnPing, c.reader.Pong = c.pinged, c.pong
 	c.reader.OnStart = c.messageStarts
 	if below, ok := c.sock.NetConn().(*socket); ok {
@@ -135,8 +136,10 @@ func (c *conn) readLoop(ctx context.Context) error {
 		switch {
 		case err == nil:
 			c.handle(ctx, m)
+			m.Release()
 		case errors.As(err, &syntax):
 			c.refuseBroken(m, reasonFor(syntax.Status), syntax.Status, syntax.Field, syntax.Detail)
+			m.Release()
 		case errors.As(err, &framing):
 			c.refuseBroken(m, reasonFor(framing.Status), framing.Status, framing.Field, framing.Detail)
 			return err

@@ -29,6 +29,9 @@
 // held only while its state changes and bytes are appended to a buffer, never
 // across I/O. Lock order: transaction, then link, then connection.
 //
+// A message belongs to its reader until it is handled, and to the transaction that
+// has retained it until that is dropped; then its memory is used again.
+//
 // A link is all connections to one proven next hop: a partner's domain, a
 // pinned proxy, a provider, or a pool (link.go). Its dial goroutines belong to
 // the Server, which waits for them in Shutdown.

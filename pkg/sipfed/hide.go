@@ -61,9 +61,11 @@ func (s *Server) hideUser(st *State, c *conn, m *sipmsg.Message, adm *admission,
 	tx := newTransaction(s, st, c, m, adm)
 	if !tx.wantsAnswer() {
 		s.noteDropped(c, m, r)
+		m.Release()
 		return
 	}
 	if !s.enter(tx) {
+		m.Release()
 		return
 	}
 	tx.mu.Lock()

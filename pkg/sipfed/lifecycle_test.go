@@ -3,6 +3,7 @@ package sipfed
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -76,7 +77,7 @@ func TestMemberThatDropsRequestsComesLast(t *testing.T) {
 		first.expect("MESSAGE")
 		_ = first.raw.Close()
 		partner.expect("SIP/2.0 504") // it may have been read: not sent again
-		partner.send(request("MESSAGE", "1", ""))
+		partner.send(strings.Replace(request("MESSAGE", "1", ""), "branch=z9hG4bK", "branch=z9hG4bKagain-", 1))
 		second.send(second.expect("MESSAGE").reply("200 OK"))
 		partner.expect("SIP/2.0 200")
 	})

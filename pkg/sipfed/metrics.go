@@ -94,7 +94,7 @@ func (m *Metrics) request(tx *transaction, r *refusal, status int) {
 		reason = r.reason
 	}
 	way := direction(tx.adm.inward)
-	m.requests.WithLabelValues(way, knownMethod(tx.req.Method), reason.String()).Inc()
+	m.requests.WithLabelValues(way, knownMethod(tx.method), reason.String()).Inc()
 	if status > 0 {
 		m.answered.WithLabelValues(way).Observe(time.Since(tx.born).Seconds())
 	}

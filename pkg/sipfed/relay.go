@@ -20,9 +20,11 @@ type transaction struct {
 	st   *State // that it was judged by
 	key  string
 	from *conn
-	req  *sipmsg.Message
 	adm  *admission
 	born time.Time
+
+	method string
+	req    *sipmsg.Message // retained; nil once the transaction is dropped
 
 	mu        sync.Mutex
 	by        *conn // whose reader is at work on it; nil if none is
@@ -54,7 +56,7 @@ type attempt struct {
 	takenBack bool   // CANCEL was sent
 }
 
-func (tx *transaction) invite() bool { return tx.req.Method == "INVITE" }
+func (tx *transaction) invite() bool { return tx.method == "INVITE" }
 
 // forwardRequest sends an admitted request on its way (RFC 3261 §16.6). It
 // returns at once: what must wait, for DNS or for a connection, waits in the
@@ -62,6 +64,7 @@ func (tx *transaction) invite() bool { return tx.req.Method == "INVITE" }
 func (s *Server) forwardRequest(st *State, c *conn, m *sipmsg.Message, adm *admission) {
 	tx := newTransaction(s, st, c, m, adm)
 	if !s.enter(tx) {
+		m.Release()
 		return
 	}
 	tx.mu.Lock()
@@ -79,8 +82,10 @@ func (s *Server) forwardRequest(st *State, c *conn, m *sipmsg.Message, adm *admi
 	tx.route()
 }
 
+// newTransaction holds the request until the transaction is dropped.
 func newTransaction(s *Server, st *State, c *conn, m *sipmsg.Message, adm *admission) *transaction {
-	tx := &transaction{srv: s, st: st, from: c, req: m, adm: adm, born: time.Now()}
+	m.Retain()
+	tx := &transaction{srv: s, st: st, from: c, req: m, method: m.Method, adm: adm, born: time.Now()}
 	tx.connectBy = tx.born.Add(st.Bounds.ConnectTotal)
 	return tx
 }
@@ -98,7 +103,7 @@ func (tx *transaction) begin() {
 // none, nor has BENOTIFY (MS-SIP §3.5), a NOTIFY without a response: they wait
 // for a connection like others, and are forgotten once they are written.
 func (tx *transaction) wantsAnswer() bool {
-	return tx.req.Method != "BENOTIFY" && tx.req.Method != "ACK"
+	return tx.method != "BENOTIFY" && tx.method != "ACK"
 }
 
 // enter puts a transaction into the table, within its bounds, or answers. A

@@ -85,6 +85,8 @@ func (tx *transaction) finish(r *refusal, status int) {
 // drop forgets a terminated transaction.
 func (tx *transaction) drop() {
 	tx.phase = terminated
+	tx.req.Release()
+	tx.req = nil
 	if tx.timer != nil {
 		tx.timer.Stop()
 	}

@@ -20,14 +20,12 @@ func (s *Server) handleResponse(c *conn, m *sipmsg.Message) {
 		a = s.table.client(via.Branch())
 	}
 	_, method := m.CSeq()
-	if a == nil || a.conn.key != c.key || a.conn.side != c.side || method != a.tx.req.Method || !a.tx.answeredBy(m) {
+	if a == nil || a.conn.key != c.key || a.conn.side != c.side || method != a.tx.method || !a.tx.response(c, a, m) {
 		if method != "CANCEL" && method != "BENOTIFY" { // ours are answered, these should not be
 			s.metrics.stray(c.side)
 			c.log.Debug("response dropped", slog.Int("status", m.Status), slog.String("reason", "no transaction"))
 		}
-		return
 	}
-	a.tx.response(c, a, m)
 }
 
 // answeredBy reports whether a response belongs to the request as its sender
@@ -66,7 +64,7 @@ func (tx *transaction) keepsRoutes(m *sipmsg.Message) bool {
 	}
 	theirs := tx.req.Values(sipmsg.RecordRoute, nil)
 	var own []*Face
-	if recordRoutes(tx.req.Method) {
+	if recordRoutes(tx.method) {
 		from := tx.from.side
 		own = []*Face{&tx.st.Faces[from.other()], &tx.st.Faces[from]}
 	}
@@ -106,10 +104,14 @@ func routeURI(v sipmsg.Value) (sipmsg.URI, error) {
 	return sipmsg.ParseURI(addr.URI)
 }
 
-// response handles one response to one attempt, which c has read.
-func (tx *transaction) response(c *conn, a *attempt, m *sipmsg.Message) {
+// response handles one response to one attempt, which c has read. It reports false
+// for one that answers something else.
+func (tx *transaction) response(c *conn, a *attempt, m *sipmsg.Message) bool {
 	tx.mu.Lock()
 	defer tx.mu.Unlock()
+	if tx.phase == terminated || !tx.answeredBy(m) {
+		return false
+	}
 	tx.by = c
 	defer func() { tx.by = nil }()
 	tx.srv.metrics.response(tx.adm.inward, m.Status)
@@ -121,6 +123,7 @@ func (tx *transaction) response(c *conn, a *attempt, m *sipmsg.Message) {
 	default:
 		tx.refused(a, m)
 	}
+	return true
 }
 
 // ring passes a provisional response on; a 100 is for this hop only, and a

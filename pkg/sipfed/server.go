@@ -39,6 +39,7 @@ type Server struct {
 	lookups   lookups
 	splices   splices
 	buffers   buffers
+	messages  sipmsg.Pool
 
 	nextConn atomic.Uint64
 	branches atomic.Uint64

@@ -1,5 +1,7 @@
 package sipmsg
 
+import "sync/atomic"
+
 // Message is one SIP message and the index of its rows. Read it from any number
 // of goroutines, change or copy it never: a Splice makes the changed message.
 type Message struct {
@@ -20,6 +22,8 @@ type Message struct {
 	fields []Field
 	inline [20]Field // what fields starts with: enough for most messages
 	pool   *Pool
+	// holders counts whoever may still read it.
+	holders atomic.Int32
 }
 
 // index is where things stand in Raw.

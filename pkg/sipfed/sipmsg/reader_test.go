@@ -217,6 +217,27 @@ func TestPool(t *testing.T) {
 	parse(t, first).Release()
 }
 
+// TestPoolWaitsForAllHolders: a message is somebody's until the last one lets it go.
+func TestPoolWaitsForAllHolders(t *testing.T) {
+	text := newDraft().text("hello").String()
+	r := sipmsg.NewReader(strings.NewReader(text), sipmsg.DefaultLimits())
+	r.Pool = &sipmsg.Pool{Poison: true}
+	m, err := r.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw := m.Raw
+	m.Retain()
+	m.Release()
+	if string(raw) != text {
+		t.Errorf("one holder is left, and reads %q", raw)
+	}
+	m.Release()
+	if string(raw) == text {
+		t.Error("nobody is left, and nothing was overwritten")
+	}
+}
+
 // greedy records how much room each read offers.
 type greedy struct {
 	segments
