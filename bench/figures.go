@@ -9,6 +9,7 @@ import (
 // Who is measured.
 const (
 	edged    = "edged"
+	kamailio = "kamailio"
 	cutter   = "cut"
 	copier   = "copy"
 	dropper  = "drop"
@@ -32,6 +33,7 @@ const (
 	before              // memory in MiB ahead of the load, highest during it and after it
 	during
 	after
+	ours // CPU seconds of sender and sink per 10,000 messages
 )
 
 // figure is one quantity of one subject in one part.

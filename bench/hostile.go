@@ -19,14 +19,14 @@ const (
 // hostile measures what a partner notices of a hostile crowd, beside the same
 // messages through a relay of bytes whose process reads the crowd's bytes too.
 func (s *suite) hostile(ctx context.Context) {
-	for _, who := range s.turned(edged, copier) {
+	for _, who := range turned(s.round, edged, copier) {
 		err := s.renew(ctx, who)
 		if err == nil {
 			err = s.crowded(ctx, who)
 		}
 		if err != nil {
 			s.say("%s: %v", who, err)
-			s.figures.lack("hostile", who, err)
+			s.figures.lack("xmpp-hostile", who, err)
 		}
 	}
 	s.end(copier)
@@ -52,11 +52,11 @@ func (s *suite) crowded(ctx context.Context, who string) error {
 	highest := watchMemory(crowded, p)
 	err = pause(ctx, settle/2)
 	if err == nil {
-		err = s.paced(ctx, "hostile", w, besideRate, besideCount)
+		err = s.paced(ctx, "xmpp-hostile", who, w, besideRate, besideCount)
 	}
 	leave()
 	<-gone
-	s.figures.add("hostile", who, during, float64(<-highest)/(1<<20))
+	s.figures.add("xmpp-hostile", who, during, float64(<-highest)/(1<<20))
 	if err == nil {
 		err = pause(ctx, settle)
 	}
@@ -85,7 +85,7 @@ func crowdAddr(who string) string {
 
 func (s *suite) noteMemory(p *stage.Process, who string, when kind) {
 	if bytes, err := p.RSS(); err == nil {
-		s.figures.add("hostile", who, when, float64(bytes)/(1<<20))
+		s.figures.add("xmpp-hostile", who, when, float64(bytes)/(1<<20))
 	}
 }
 

@@ -36,7 +36,7 @@ func (s *suite) idle(ctx context.Context) {
 		}
 		if err != nil {
 			s.say("%s: %v", who, err)
-			s.figures.lack("idle", who, err)
+			s.figures.lack("xmpp-idle", who, err)
 		}
 	}
 	s.end(dropper)
@@ -76,8 +76,8 @@ func (s *suite) many(ctx context.Context, who string, open func(int) (io.Closer,
 	if err != nil {
 		return err
 	}
-	s.figures.add("idle", who, perConn, float64(bytes-first)/(1<<10)/stage.MaxIdle)
-	s.figures.add("idle", who, setup, (cpuOf(p)-used).Seconds()*1000/stage.MaxIdle)
+	s.figures.add("xmpp-idle", who, perConn, float64(bytes-first)/(1<<10)/stage.MaxIdle)
+	s.figures.add("xmpp-idle", who, setup, (cpuOf(p)-used).Seconds()*1000/stage.MaxIdle)
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"edged/bench/stage"
@@ -15,12 +16,13 @@ import (
 
 // plan is what one run does.
 type plan struct {
-	edged  string        // binary
-	page   string        // whose table is replaced; none if empty
-	only   []string      // parts; all if empty
-	rounds int           // of everything
-	length time.Duration // of one measurement at full speed
-	keep   bool          // the directory
+	edged   string        // binary
+	page    string        // whose tables are replaced; none if empty
+	only    []string      // parts, or halves; all if empty
+	rounds  int           // of everything
+	length  time.Duration // of one measurement at full speed
+	keep    bool          // the directory
+	profile string        // directory for profiles of edged, which then runs in this program; none if empty
 }
 
 // A part is measured once in each round.
@@ -29,36 +31,54 @@ type part struct {
 	measure func(*suite, context.Context)
 }
 
-// parts are in the order of a round.
+// parts are in the order of a round. Their names begin with the half that they
+// belong to.
 func parts() []part {
 	return []part{
-		{"streams", (*suite).streams},
-		{"servers", (*suite).servers},
-		{"idle", (*suite).idle},
-		{"hostile", (*suite).hostile},
+		{"sip-message", (*suite).sipMessages},
+		{"xmpp-streams", (*suite).streams},
+		{"xmpp-servers", (*suite).servers},
+		{"xmpp-idle", (*suite).idle},
+		{"xmpp-hostile", (*suite).hostile},
 	}
 }
 
-// does says whether a part was asked for.
-func (p plan) does(name string) bool { return len(p.only) == 0 || slices.Contains(p.only, name) }
+// does says whether a part was asked for, or the half that it belongs to.
+func (p plan) does(name string) bool {
+	return len(p.only) == 0 || slices.ContainsFunc(p.only, func(asked string) bool {
+		return name == asked || strings.HasPrefix(name, asked+"-")
+	})
+}
 
-func partNames() []string {
-	var names []string
+// names are what can be asked for.
+func names() []string {
+	all := []string{"sip", "xmpp"}
 	for _, p := range parts() {
-		names = append(names, p.name)
+		all = append(all, p.name)
 	}
-	return names
+	return all
 }
 
 func (p plan) run(ctx context.Context, out io.Writer) (err error) {
 	for _, name := range p.only {
-		if !slices.Contains(partNames(), name) {
-			return fmt.Errorf("there is no part %q: %v", name, partNames())
+		if !slices.Contains(names(), name) {
+			return fmt.Errorf("there is no part %q: %v", name, names())
 		}
 	}
 	// The programs run in a directory of their own.
 	if p.edged, err = filepath.Abs(p.edged); err != nil {
 		return err
+	}
+	if _, err := os.Stat(p.edged); err != nil {
+		return errors.New("the binary is not there: make build")
+	}
+	if p.profile != "" {
+		if p.profile, err = filepath.Abs(p.profile); err != nil {
+			return err
+		}
+		if err := os.MkdirAll(p.profile, 0o755); err != nil { //nolint:gosec // for whoever reads profiles
+			return err
+		}
 	}
 	dir, err := os.MkdirTemp("", "edged-bench-")
 	if err != nil {

@@ -10,17 +10,17 @@ import (
 
 func TestMedian(t *testing.T) {
 	f := newFigures()
-	if _, ok := f.median("streams", edged, rate); ok {
+	if _, ok := f.median("xmpp-streams", edged, rate); ok {
 		t.Error("a median of nothing")
 	}
 	for _, v := range []float64{30, 10, 20} {
-		f.add("streams", edged, rate, v)
+		f.add("xmpp-streams", edged, rate, v)
 	}
-	if v, _ := f.median("streams", edged, rate); v != 20 {
+	if v, _ := f.median("xmpp-streams", edged, rate); v != 20 {
 		t.Errorf("median %v of three, want 20", v)
 	}
-	f.add("streams", edged, rate, 40)
-	if v, _ := f.median("streams", edged, rate); v != 25 {
+	f.add("xmpp-streams", edged, rate, 40)
+	if v, _ := f.median("xmpp-streams", edged, rate); v != 25 {
 		t.Errorf("median %v of four, want 25", v)
 	}
 }
@@ -37,12 +37,12 @@ func TestQuantile(t *testing.T) {
 
 func TestTargets(t *testing.T) {
 	f := newFigures()
-	f.add("servers", direct, rate, 1000)
-	f.add("servers", direct, p50, 1)
+	f.add("xmpp-servers", direct, rate, 1000)
+	f.add("xmpp-servers", direct, p50, 1)
 	var got []string
 	for _, perEdged := range []float64{950, 800} {
-		f.taken[figure{"servers", edged, rate}] = []float64{perEdged}
-		f.taken[figure{"servers", edged, p50}] = []float64{2 - perEdged/1000}
+		f.taken[figure{"xmpp-servers", edged, rate}] = []float64{perEdged}
+		f.taken[figure{"xmpp-servers", edged, p50}] = []float64{2 - perEdged/1000}
 		for _, x := range targets() {
 			got = append(got, x.verdict(f))
 		}
@@ -56,14 +56,17 @@ func TestTargets(t *testing.T) {
 }
 
 func TestBetween(t *testing.T) {
-	got, err := between("# A\n"+tableBegin+"old\n"+tableEnd+"tail\n", "new\n")
+	h := half{name: "sip"}
+	begin, end := h.marks()
+	other := "<!-- make bench writes xmpp from here -->\nkept\n<!-- xmpp to here -->\n"
+	got, err := h.replace("# A\n"+other+begin+"old\n"+end+"tail\n", "new\n")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff("# A\n"+tableBegin+"\nnew\n\n"+tableEnd+"tail\n", got); diff != "" {
+	if diff := cmp.Diff("# A\n"+other+begin+"\nnew\n\n"+end+"tail\n", got); diff != "" {
 		t.Error(diff)
 	}
-	if _, err := between("# A\n", "new"); err == nil {
+	if _, err := h.replace("# A\n"+other, "new"); err == nil {
 		t.Error("a page without marks is taken")
 	}
 }

@@ -16,8 +16,13 @@ import (
 	"edged/bench/wire"
 )
 
+const roleNames = "run, edged, cut, copy, drop, sip-copy or sip-drop"
+
 // role is a process of a run: args are its name and the run's directory.
 func role(ctx context.Context, args []string) error {
+	if args[0] == "edged" {
+		return profiled(ctx, args[1:])
+	}
 	if len(args) != 2 {
 		return fmt.Errorf("%s: give the directory of a run", args[0])
 	}
@@ -35,11 +40,15 @@ func role(ctx context.Context, args []string) error {
 			return err
 		}
 		go func() { _ = relay.Drop(raw, nil) }() // until the process ends
-		return listen(ctx, stage.Copier, relay.Bytes{In: in, Out: out, To: stage.SinkBare, Log: log}.Serve)
+		return listen(ctx, stage.Copier, relay.Bytes{In: in.Config(), Out: out, To: stage.SinkBare, Log: log}.Serve)
 	case "drop":
 		return listen(ctx, stage.Dropper, func(_ context.Context, l net.Listener) error { return relay.Drop(l, in.Config()) })
+	case "sip-copy":
+		return listen(ctx, stage.SIPCopier, relay.Bytes{In: in.Mutual(), Out: out, To: stage.SIPSink, Log: log}.Serve)
+	case "sip-drop":
+		return listen(ctx, stage.SIPDropper, func(_ context.Context, l net.Listener) error { return relay.Drop(l, in.Mutual()) })
 	}
-	return fmt.Errorf("%s is no subcommand: run, cut, copy or drop", args[0])
+	return fmt.Errorf("%s is no subcommand: %s", args[0], roleNames)
 }
 
 // ends are both sides of a relay between the sender and the sink.

@@ -45,10 +45,10 @@ func (s *suite) component(ctx context.Context, addr, name string) (*component, e
 // servers measures messages from Prosody to ejabberd, with and without edged
 // between them.
 func (s *suite) servers(ctx context.Context) {
-	for _, who := range s.turned(direct, edged) {
+	for _, who := range turned(s.round, direct, edged) {
 		if err := s.pair(ctx, who); err != nil {
 			s.say("%s: %v", who, err)
-			s.figures.lack("servers", who, err)
+			s.figures.lack("xmpp-servers", who, err)
 		}
 	}
 }
@@ -77,7 +77,7 @@ func (s *suite) pair(ctx context.Context, who string) error {
 	if err := s.opened(ctx, oneWay); err != nil {
 		return err
 	}
-	if err := s.full(ctx, "servers", oneWay, s.programs[who]); err != nil {
+	if err := s.full(ctx, "xmpp-servers", who, oneWay, s.programs[who]); err != nil {
 		return err
 	}
 	trip := (&way{who, load.NewFlow(forth, window), near.conn, near}).listen()
@@ -85,13 +85,13 @@ func (s *suite) pair(ctx context.Context, who string) error {
 	if err := s.opened(ctx, trip); err != nil {
 		return err
 	}
-	return s.paced(ctx, "servers", trip, slowRate, slowCount)
+	return s.paced(ctx, "xmpp-servers", who, trip, slowRate, slowCount)
 }
 
 // opened sends what it takes until all between have opened their streams.
 func (s *suite) opened(ctx context.Context, w *way) error {
-	if err := w.flow.Paced(ctx, w.w, slowRate, warmTrips); err != nil {
+	if err := w.Paced(ctx, slowRate, warmTrips); err != nil {
 		return err
 	}
-	return w.flow.Drain(ctx)
+	return w.Drain(ctx)
 }

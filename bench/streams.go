@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"edged/bench/load"
@@ -15,12 +15,9 @@ const (
 	// window is how many messages may be under way: below it the servers wait for
 	// delayed acknowledgements of their own sockets.
 	window = 1000
-	// warmUp is left out of every measurement at full speed.
-	warmUp = 500 * time.Millisecond
 	// calm is the rate at which latency is taken; no server is busy with it.
-	calm        = 2000
-	calmLength  = 2 * time.Second
-	flatLatency = 64 // every so manieth message at full speed
+	calm       = 2000
+	calmLength = 2 * time.Second
 )
 
 // way is a path from the sender to a receiver, through one program.
@@ -29,6 +26,18 @@ type way struct {
 	flow *load.Flow
 	w    io.WriteCloser
 	at   *component // where the flow arrives; nil if it is the sink
+}
+
+// A way is traffic.
+func (w *way) Flat(ctx context.Context) error  { return w.flow.Flat(ctx, w.w) }
+func (w *way) Drain(ctx context.Context) error { return w.flow.Drain(ctx) }
+func (w *way) Received() uint32                { return w.flow.Received() }
+func (w *way) Keep(every uint32)               { w.flow.Keep(every) }
+func (w *way) Latencies() []time.Duration      { return w.flow.Latencies() }
+
+// Paced sends at a fixed rate.
+func (w *way) Paced(ctx context.Context, perSecond, count int) error {
+	return w.flow.Paced(ctx, w.w, perSecond, count)
 }
 
 // listen makes the flow the one that gets the component's messages, which other
@@ -46,20 +55,20 @@ func (s *suite) streams(ctx context.Context) {
 	if err := s.renew(ctx, edged); err != nil {
 		s.say("%s: %v", edged, err)
 	}
-	for _, who := range s.turned(edged, cutter, straight, prosody, ejabberd) {
+	for _, who := range turned(s.round, edged, cutter, straight, prosody, ejabberd) {
 		if err := s.stream(ctx, who); err != nil {
 			s.lose(who)
 			s.say("%s: %v", who, err)
-			s.figures.lack("streams", who, err)
+			s.figures.lack("xmpp-streams", who, err)
 		}
 	}
 }
 
 // turned begins with another subject in each round: whoever is first meets cold
 // caches.
-func (s *suite) turned(all ...string) []string {
-	first := s.round % len(all)
-	return append(all[first:], all[:first]...)
+func turned[T any](round int, all ...T) []T {
+	first := round % len(all)
+	return slices.Concat(all[first:], all[:first])
 }
 
 func (s *suite) stream(ctx context.Context, who string) error {
@@ -67,55 +76,15 @@ func (s *suite) stream(ctx context.Context, who string) error {
 	if err != nil {
 		return err
 	}
-	if err := s.full(ctx, "streams", w, s.programs[who]); err != nil {
+	if err := s.full(ctx, "xmpp-streams", who, w, s.programs[who]); err != nil {
 		return err
 	}
 	if p := s.programs[who]; p != nil {
 		if bytes, err := p.RSS(); err == nil {
-			s.figures.add("streams", who, rss, float64(bytes)/(1<<20))
+			s.figures.add("xmpp-streams", who, rss, float64(bytes)/(1<<20))
 		}
 	}
-	return s.paced(ctx, "streams", w, calm, int(calmLength/time.Second)*calm)
-}
-
-// full runs a way at full speed and notes speed and CPU.
-func (s *suite) full(ctx context.Context, part string, w *way, p *stage.Process) error {
-	ctx, cancel := context.WithTimeout(ctx, warmUp+s.length)
-	defer cancel()
-	sent := make(chan error, 1)
-	go func() { sent <- w.flow.Flat(ctx, w.w) }()
-	if err := pause(ctx, warmUp); err != nil {
-		return err
-	}
-	begin, first, used := time.Now(), w.flow.Received(), cpuOf(p)
-	err := <-sent
-	took, count, used := time.Since(begin), w.flow.Received()-first, cpuOf(p)-used
-	if err != nil {
-		return err
-	}
-	if count == 0 {
-		return fmt.Errorf("no message arrived in %v", took)
-	}
-	s.figures.add(part, w.who, rate, float64(count)/took.Seconds())
-	if p != nil {
-		s.figures.add(part, w.who, cpu, used.Seconds()*10000/float64(count))
-	}
-	return w.flow.Drain(context.WithoutCancel(ctx))
-}
-
-// paced takes the latency at a fixed rate.
-func (s *suite) paced(ctx context.Context, part string, w *way, perSecond, count int) error {
-	w.flow.Keep(1)
-	if err := w.flow.Paced(ctx, w.w, perSecond, count); err != nil {
-		return err
-	}
-	if err := w.flow.Drain(ctx); err != nil {
-		return err
-	}
-	all := w.flow.Latencies()
-	s.figures.add(part, w.who, p50, quantile(all, 0.5))
-	s.figures.add(part, w.who, p99, quantile(all, 0.99))
-	return nil
+	return s.paced(ctx, "xmpp-streams", who, w, calm, int(calmLength/time.Second)*calm)
 }
 
 // way opens the way through one program, once.
@@ -198,27 +167,4 @@ func (s *suite) watch(who string, opened *wire.Stream) {
 			}
 		}
 	}()
-}
-
-// cpuOf is the CPU time of a process; of none and of one that is gone, none.
-func cpuOf(p *stage.Process) time.Duration {
-	if p == nil {
-		return 0
-	}
-	used, err := p.CPU()
-	if err != nil {
-		return 0
-	}
-	return used
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

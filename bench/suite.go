@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"edged/bench/load"
+	"edged/bench/sip"
 	"edged/bench/stage"
 	"edged/bench/wire"
 )
@@ -37,6 +38,7 @@ type suite struct {
 	round   int // from 0
 
 	programs map[string]*stage.Process
+	profiles int             // of edged, so far
 	partner  tls.Certificate // for all domains of the partner
 	pool     tls.Certificate // for the sink
 	closing  []func()
@@ -46,7 +48,9 @@ type suite struct {
 
 	ways       map[string]*way       // streams that stay open from round to round
 	components map[string]*component // by their names
-	quietCerts []tls.Certificate     // of the quiet partners
+	ledger     *sip.Ledger
+	sink       *sip.Sink
+	quietCerts []tls.Certificate // of the quiet partners
 }
 
 func newSuite(w *stage.World, p plan, out io.Writer) *suite {
@@ -55,6 +59,7 @@ func newSuite(w *stage.World, p plan, out io.Writer) *suite {
 		out: out, figures: newFigures(), programs: map[string]*stage.Process{},
 		partner: w.Cert(stage.Partner, "*."+stage.Partner), pool: w.Cert(stage.Pool),
 		flows: map[string]*load.Flow{}, ways: map[string]*way{}, components: map[string]*component{},
+		ledger: sip.NewLedger(),
 	}
 }
 
@@ -67,7 +72,7 @@ func (s *suite) renew(ctx context.Context, name string) error {
 		return errors.New(why)
 	}
 	start := map[string]func() (*stage.Process, error){
-		edged:    func() (*stage.Process, error) { return s.world.Edged(ctx, s.edged) },
+		edged:    func() (*stage.Process, error) { return s.world.Edged(ctx, s.edgedArgv()) },
 		cutter:   func() (*stage.Process, error) { return s.world.Role(ctx, cutter, stage.Cutter) },
 		copier:   func() (*stage.Process, error) { return s.world.Role(ctx, copier, stage.Copier) },
 		dropper:  func() (*stage.Process, error) { return s.world.Role(ctx, dropper, stage.Dropper) },
@@ -128,8 +133,12 @@ func (s *suite) listen(ctx context.Context) error {
 		}
 		return err
 	})
+	s.sink = sip.NewSink(s.ledger, stage.SIPSink)
 	return errors.Join(err, s.accept(ctx, stage.SinkBare, func(c net.Conn) error {
 		s.receive("", tls.Server(c, a.Config()))
+		return nil
+	}), s.accept(ctx, stage.SIPSink, func(c net.Conn) error {
+		s.sink.Serve(tls.Server(c, wire.Acceptor{Cert: s.pool, Roots: s.world.Roots}.Mutual()))
 		return nil
 	}))
 }

@@ -14,13 +14,13 @@ type target struct {
 // targets are the budgets of edged's XMPP half.
 func targets() []target {
 	return []target{
-		{"CPU per stanza against Prosody's for receiving", "%.3f", 1.0 / 8, false, ratio("streams", cpu, prosody)},
-		{"CPU per stanza against ejabberd's for receiving", "%.3f", 1.0 / 5, false, ratio("streams", cpu, ejabberd)},
-		{"CPU per stanza against the element-cutting relay's", "%.2f", 2.5, false, ratio("streams", cpu, cutter)},
-		{"Prosody to ejabberd through edged: messages per second against the direct way", "%.2f", 0.9, true, ratio("servers", rate, direct)},
-		{"there: CPU seconds of edged per 10,000", "%.3f", 0.06, false, single("servers", cpu)},
-		{"there: p50 of a round trip added by edged, ms", "%.2f", 0.3, false, added("servers", p50, direct)},
-		{"memory per idle stream against the bare TLS sink's", "%.2f", 1.1, false, ratio("idle", perConn, dropper)},
+		{"CPU per stanza against Prosody's for receiving", "%.3f", 1.0 / 8, false, ratio("xmpp-streams", cpu, prosody)},
+		{"CPU per stanza against ejabberd's for receiving", "%.3f", 1.0 / 5, false, ratio("xmpp-streams", cpu, ejabberd)},
+		{"CPU per stanza against the element-cutting relay's", "%.2f", 2.5, false, ratio("xmpp-streams", cpu, cutter)},
+		{"Prosody to ejabberd through edged: messages per second against the direct way", "%.2f", 0.9, true, ratio("xmpp-servers", rate, direct)},
+		{"there: CPU seconds of edged per 10,000", "%.3f", 0.06, false, single("xmpp-servers", cpu)},
+		{"there: p50 of a round trip added by edged, ms", "%.2f", 0.3, false, added("xmpp-servers", p50, direct)},
+		{"memory per idle stream against the bare TLS sink's", "%.2f", 1.1, false, ratio("xmpp-idle", perConn, dropper)},
 	}
 }
 

@@ -73,30 +73,38 @@ func (f *Flow) Flat(ctx context.Context, w io.Writer) error {
 // stream counts from the moment it was due.
 func (f *Flow) Paced(ctx context.Context, w io.Writer, perSecond, count int) error {
 	begin := time.Since(f.start)
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for i := range count {
-		due := begin + time.Second*time.Duration(i)/time.Duration(perSecond)
-		timer.Reset(due - time.Since(f.start))
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		now := time.Since(f.start)
+	return Pace(ctx, perSecond, count, func(i int) error {
+		due, now := begin+time.Second*time.Duration(i)/time.Duration(perSecond), time.Since(f.start)
 		if now-due < timerSlack {
 			due = now
 		}
-		if err := f.send(w, 1, due); err != nil {
-			return err
-		}
-	}
-	return nil
+		return f.send(w, 1, due)
+	})
 }
 
 // timerSlack is how late the runtime's timers are at times, which is no delay of
 // what is measured.
 const timerSlack = 2 * time.Millisecond
+
+// Pace calls send for each of count at a fixed rate, the first at once. After a
+// delay it catches up.
+func Pace(ctx context.Context, perSecond, count int, send func(i int) error) error {
+	begin := time.Now()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for i := range count {
+		timer.Reset(time.Until(begin.Add(time.Second * time.Duration(i) / time.Duration(perSecond))))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := send(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 func (f *Flow) send(w io.Writer, count uint32, due time.Duration) error {
 	f.buf = f.buf[:0]

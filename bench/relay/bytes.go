@@ -14,9 +14,9 @@ import (
 // idleRead is the buffer of a connection that waits for bytes.
 const idleRead = 4 << 10
 
-// Bytes copies TLS to TLS.
+// Bytes copies TLS to TLS, both ways, with a connection out for each one in.
 type Bytes struct {
-	In  wire.Acceptor
+	In  *tls.Config
 	Out wire.Dialer
 	To  string // host:port of the next hop
 	Log *slog.Logger
@@ -30,7 +30,12 @@ func (r Bytes) Serve(ctx context.Context, l net.Listener) error {
 			return err
 		}
 		defer out.Close()
-		_, err = io.Copy(out, tls.Server(c, r.In.Config()))
+		in := tls.Server(c, r.In)
+		go func() { // ends with either connection
+			defer in.Close()
+			_, _ = io.Copy(in, out)
+		}()
+		_, err = io.Copy(out, in)
 		return ended(err)
 	})
 }

@@ -94,7 +94,7 @@ func TestCutKeepsStanzas(t *testing.T) {
 func TestBytesKeepsBytes(t *testing.T) {
 	b := newBed(t)
 	all := b.heard(func(c net.Conn) (io.Reader, error) { return tls.Server(c, b.in.Config()), nil })
-	go func() { _ = Bytes{b.in, b.partner, b.sink.Addr().String(), b.log}.Serve(t.Context(), b.front) }()
+	go func() { _ = Bytes{b.in.Config(), b.partner, b.sink.Addr().String(), b.log}.Serve(t.Context(), b.front) }()
 	c, err := b.partner.TLS(t.Context(), b.front.Addr().String())
 	if err != nil {
 		t.Fatal(err)

@@ -21,13 +21,13 @@ func Machine() []string {
 	}
 }
 
-// Versions says what is measured.
-func Versions(edged string) []string {
+// Versions says what is measured: edged, and packages of Debian.
+func Versions(edged string, packages ...string) []string {
 	all := []string{"sender, sink and relays: " + runtime.Version()}
 	if v := output(edged, "version"); v != "" {
 		all = append(all, v)
 	}
-	for _, name := range []string{"prosody", "lua-sec", "ejabberd", "erlang-base"} {
+	for _, name := range packages {
 		if v := output("dpkg-query", "-W", "-f", "${Version}", name); v != "" {
 			all = append(all, name+" "+v)
 		}
@@ -53,13 +53,19 @@ func Look() Usage {
 			u.busy += spent
 		}
 	}
-	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
-		var r syscall.Rusage
-		if err := syscall.Getrusage(who, &r); err == nil {
-			u.ours += time.Duration(r.Utime.Nano() + r.Stime.Nano())
-		}
-	}
+	u.ours = spent(syscall.RUSAGE_SELF) + spent(syscall.RUSAGE_CHILDREN)
 	return u
+}
+
+// Own is the CPU time that this process has used.
+func Own() time.Duration { return spent(syscall.RUSAGE_SELF) }
+
+func spent(who int) time.Duration {
+	var r syscall.Rusage
+	if err := syscall.Getrusage(who, &r); err != nil {
+		return 0
+	}
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
 // Others is the share of the machine that others have used since before, from 0

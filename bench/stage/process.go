@@ -115,23 +115,87 @@ func listening(addr string) bool {
 // ticks of the CPU clock per second: USER_HZ, which is 100 on every Linux.
 const ticks = 100
 
-// CPU returns the user and system time that the process has used.
+// CPU returns the user and system time that the process has used, and those it
+// has started.
 func (p *Process) CPU() (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
-	if err != nil {
-		return 0, err
+	var all int
+	for _, pid := range p.group() {
+		fields, err := stat(pid)
+		if err != nil {
+			continue // it has just ended, and counts as a child of its parent
+		}
+		// utime and stime, then the same of children that have ended.
+		for _, text := range fields[11:15] {
+			n, err := strconv.Atoi(text)
+			if err != nil {
+				return 0, err
+			}
+			all += n
+		}
 	}
-	// The name in parentheses may hold anything; fields are counted after it.
+	if all == 0 && !p.running() {
+		return 0, errors.New(p.Name + " has ended")
+	}
+	return time.Duration(all) * time.Second / ticks, nil
+}
+
+func (p *Process) running() bool {
+	select {
+	case <-p.done:
+		return false
+	default:
+		return true
+	}
+}
+
+// group are the numbers of the process and of those it has started, which share
+// its process group.
+func (p *Process) group() []int {
+	names, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		return nil
+	}
+	var all []int
+	for _, name := range names {
+		pid, err := strconv.Atoi(filepath.Base(name))
+		if err != nil {
+			continue
+		}
+		if fields, err := stat(pid); err == nil && fields[2] == strconv.Itoa(p.cmd.Process.Pid) {
+			all = append(all, pid)
+		}
+	}
+	return all
+}
+
+// stat are the fields of /proc/PID/stat after the name, which stands in
+// parentheses and may hold anything.
+func stat(pid int) ([]string, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return nil, err
+	}
 	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-	if len(fields) < 13 {
-		return 0, errors.New("a short /proc/PID/stat")
+	if len(fields) < 15 {
+		return nil, errors.New("a short /proc/PID/stat")
 	}
-	user, err := strconv.Atoi(fields[11])
-	if err != nil {
-		return 0, err
+	return fields, nil
+}
+
+// PSS returns the memory of the process and of those it has started, what they
+// share counted once, in bytes.
+func (p *Process) PSS() (int, error) {
+	sum := 0
+	for _, pid := range p.group() {
+		kib, err := strconv.Atoi(strings.TrimSuffix(field(fmt.Sprintf("/proc/%d/smaps_rollup", pid), "Pss:"), " kB"))
+		if err == nil { // otherwise it has just ended
+			sum += kib << 10
+		}
 	}
-	system, err := strconv.Atoi(fields[12])
-	return time.Duration(user+system) * time.Second / ticks, err
+	if sum == 0 {
+		return 0, errors.New(p.Name + ": no memory is known")
+	}
+	return sum, nil
 }
 
 // RSS returns the resident memory of the process, in bytes.

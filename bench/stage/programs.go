@@ -19,11 +19,9 @@ func IdleDomain(i int) string { return fmt.Sprintf("quiet%03d.example", i) }
 // Secret is the password of a component.
 func Secret(component string) string { return "secret of " + component }
 
-// Edged runs the release build with the limits it has by default.
-func (w *World) Edged(ctx context.Context, binary string) (*Process, error) {
-	if _, err := os.Stat(binary); err != nil {
-		return nil, errors.New("the binary is not there: make build")
-	}
+// Edged runs edged's XMPP half with the limits it has by default. argv starts it
+// but for the name of its configuration.
+func (w *World) Edged(ctx context.Context, argv []string) (*Process, error) {
 	quiet := make([]string, MaxIdle)
 	for i := range quiet {
 		quiet[i] = IdleDomain(i)
@@ -32,15 +30,17 @@ func (w *World) Edged(ctx context.Context, binary string) (*Process, error) {
 		"Outside": EdgeOutside, "Inside": EdgeInside, "Sink": Sink, "Ejabberd": Ejabberd, "Pool": Pool, "EjabFar": EjabFar,
 		"DNS": w.Outside.Addr(), "Partner": Partner, "ProsodyFar": ProsodyFar, "Quiet": quiet,
 	}
-	secret := make([]byte, 32)
-	_, _ = rand.Read(secret) // never fails
-	err := errors.Join(
-		w.write(map[string][]byte{"edge.secret": []byte(hex.EncodeToString(secret) + "\n")}),
-		os.MkdirAll(w.file("state"), 0o700), w.render("edged.yaml", data), w.render("policy.yaml", data))
-	if err != nil {
+	if err := errors.Join(w.writeEdge(), w.render("edged.yaml", data), w.render("policy.yaml", data)); err != nil {
 		return nil, err
 	}
-	return w.started(ctx, "edged", nil, []string{binary, "serve", "--config", w.file("edged.yaml")}, EdgeOutside, EdgeInside)
+	return w.started(ctx, "edged", nil, append(argv, w.file("edged.yaml")), EdgeOutside, EdgeInside)
+}
+
+// writeEdge makes what an edge needs beside its certificates.
+func (w *World) writeEdge() error {
+	secret := make([]byte, 32)
+	_, _ = rand.Read(secret) // never fails
+	return errors.Join(w.write(map[string][]byte{"edge.secret": []byte(hex.EncodeToString(secret) + "\n")}), os.MkdirAll(w.file("state"), 0o700))
 }
 
 // Prosody runs Debian's Prosody.

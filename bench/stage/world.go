@@ -9,6 +9,7 @@ import (
 	"crypto/x509/pkix"
 	"embed"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net/netip"
@@ -71,7 +72,7 @@ func New(dir string) (*World, error) {
 	if err := os.WriteFile(w.file("public-ca.crt"), w.public.Cert().PEM, 0o600); err != nil {
 		return nil, err
 	}
-	if err := w.writeAuthority(Pool, EjabFar); err != nil {
+	if err := errors.Join(w.writeAuthority(Pool, EjabFar), w.writeSIP()); err != nil {
 		return nil, err
 	}
 	for base, names := range map[string][]string{

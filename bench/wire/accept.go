@@ -40,6 +40,14 @@ func (a Acceptor) Config() *tls.Config {
 	}
 }
 
+// Mutual is the TLS of an acceptor that takes nobody without a certificate of its
+// roots, and speaks TLS 1.3 only.
+func (a Acceptor) Mutual() *tls.Config {
+	c := a.Config()
+	c.MinVersion, c.ClientAuth, c.ClientCAs = tls.VersionTLS13, tls.RequireAndVerifyClientCert, a.Roots
+	return c
+}
+
 func (a Acceptor) negotiate(s *Stream) error {
 	if err := a.open(s, "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>"); err != nil {
 		return err
