@@ -55,6 +55,7 @@ func Default() Config {
 		TLS:      TLS{Roots: []string{System}, CRL: CRLOptional},
 		StateDir: "/var/lib/edged",
 		DNS:      DNS{Servers: []string{System}, Timeout: 3 * time.Second},
+		SIP:      SIP{Internal: SIPInternal{Realms: []string{"SIP Communications Service"}}},
 		XMPP:     XMPP{Internal: XMPPInternal{Authority: Authority{Mode: Mint}}},
 		Limits:   limit.DefaultBounds(),
 		Log:      Log{Level: "info", Format: "text"},
@@ -149,6 +150,9 @@ type SIPExternal struct {
 	// DialFrom are source addresses, at most one of each family; the system
 	// chooses if there is none.
 	DialFrom []netip.Addr `yaml:"dial_from"`
+	// Hygiene takes off what leaves the fields Server and User-Agent, and puts this
+	// edge in place of the hosts in Warning.
+	Hygiene bool `yaml:"hygiene"`
 }
 
 // SIPInternal is where our pools reach us.
@@ -159,6 +163,10 @@ type SIPInternal struct {
 	FQDN domain.Name `yaml:"fqdn"`
 	// Certificate proves FQDN to the pools.
 	Certificate Pair `yaml:"certificate"`
+	// Realms are those by which users prove themselves to our own servers, apart
+	// from our domains and whatever lies below one: credentials for them never
+	// leave. Letter case does not count.
+	Realms []string `yaml:"realms"`
 }
 
 // Pool is a group of our own servers, any of which can serve its domains.

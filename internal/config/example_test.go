@@ -82,8 +82,8 @@ func TestExampleShowsDefaults(t *testing.T) {
 	}
 	got, want := l.Config, Default()
 	diff := cmp.Diff(
-		[]any{want.Limits, want.Log, want.DNS, want.TLS.Roots, want.TLS.CRL, want.StateDir, want.Policy, want.XMPP.Internal.Authority.Mode},
-		[]any{got.Limits, got.Log, got.DNS, got.TLS.Roots, got.TLS.CRL, got.StateDir, got.Policy, got.XMPP.Internal.Authority.Mode},
+		[]any{want.Limits, want.Log, want.DNS, want.TLS.Roots, want.TLS.CRL, want.StateDir, want.Policy, want.XMPP.Internal.Authority.Mode, want.SIP.Internal.Realms},
+		[]any{got.Limits, got.Log, got.DNS, got.TLS.Roots, got.TLS.CRL, got.StateDir, got.Policy, got.XMPP.Internal.Authority.Mode, got.SIP.Internal.Realms},
 		cmpopts.EquateEmpty())
 	if diff != "" {
 		t.Errorf("(-default +example):\n%s", diff)

@@ -27,6 +27,9 @@ func (v *validator) sip() {
 	} else {
 		v.pair("sip.internal.certificate", s.Internal.Certificate)
 	}
+	for i, r := range s.Internal.Realms {
+		v.required(item("sip.internal.realms", i), strings.TrimSpace(r) != "", "write a realm as the challenges of our servers name it, or remove the entry")
+	}
 	p := poolCheck{validator: v, path: "sip.pools", protocol: SIPProtocol}
 	p.all(s.Pools)
 }

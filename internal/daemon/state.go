@@ -100,6 +100,8 @@ func (d *Daemon) state(b *build) *sipfed.State {
 		Pools:    b.pools,
 		Bounds:   c.Limits,
 		Secret:   b.material.secret,
+		Realms:   c.SIP.Internal.Realms,
+		Hygiene:  c.SIP.External.Hygiene,
 	}
 }
 

@@ -18,6 +18,8 @@ const (
 	nina  = "nina@northwind.example" // discovered
 	tom   = "tom@tailspin.example"   // at a hosting provider
 	chris = "chris@chat.example"     // at a public provider
+
+	anonymous = "anonymous@anonymous.invalid" // hides in From (RFC 3323 §4.1.1.3)
 )
 
 // everything is how most acts are set: all is switched on, and everybody has time
@@ -86,6 +88,8 @@ func inward() []scenario {
 		message(tom, bob, "hosting provider").checked(source("AuthorizedServer")).passes(ruleWingtip),
 		message(chris, alice, "public provider").checked(source("AuthorizedServer")).passes(ruleMessenger),
 		message(robin, alice, "claims to be trusted").with(boasts).checked(humbled).passes(ruleFabrikam),
+		message(lena, alice, "trusted to assert").with(asserts).checked(asserted).passes(ruleLitware),
+		message(anonymous, alice, "may be anonymous").as("litware.com").passes(ruleLitware),
 	}
 }
 
@@ -97,6 +101,8 @@ func outward() []scenario {
 		message(bob, tom, "hosting provider").passes(ruleWingtip),
 		message(alice, chris, "public provider").passes(ruleMessenger),
 		message(alice, robin, "private identity").with(secretive).checked(discreet).passes(ruleFabrikam),
+		message(alice, robin, "credentials").with(proves).checked(unproven).passes(ruleFabrikam),
+		message(anonymous, lena, "anonymous").as("fe1").with(asserting(alice)).checked(discreet).passes(ruleLitware),
 	}
 }
 
@@ -138,7 +144,11 @@ func refusals() []scenario {
 		message(robin, alice, "impostor").as("evil.example").refused(403, verdict.IdentityMismatch, ruleFabrikam),
 		message(lena, alice, "impostor").as("fabrikam.com").refused(403, verdict.IdentityMismatch, ruleLitware),
 		message(alice, bob, "impostor").as("fabrikam.com").refused(403, verdict.IdentityMismatch, ruleOurs),
-		message("anonymous@anonymous.invalid", alice, "anonymous").as("fabrikam.com").refused(403, verdict.SenderAnonymous, ""),
+		message(anonymous, alice, "anonymous").as("fabrikam.com").refused(403, verdict.SenderAnonymous, ""),
+		message(anonymous, robin, "anonymous").as("fe1").with(asserting(alice)).
+			refused(403, verdict.SenderAnonymous, ruleFabrikam).diagnosed(1005),
+		message(anonymous, lena, "anonymous").as("fe1").with(asserting(carol)).
+			refused(403, verdict.UserNotFederated, ruleInsideOnly).diagnosed(1002),
 		message(robin, nina, "foreign sender").as("fe1").refused(403, verdict.IdentityMismatch, "").diagnosed(1005),
 		message("kim@kr.contoso.com", robin, "other pool's").as("fe1").refused(403, verdict.IdentityMismatch, "").diagnosed(1005),
 	}

@@ -71,6 +71,7 @@ func broken() []scenario {
 		bad("long URI", 414, verdict.URITooLong, long),
 		bad("large body", 413, verdict.BodyTooLarge, body(strings.Repeat("x", 20<<10))).by(alone),
 		bad("huge header", 513, verdict.HeadersTooLarge, bloated).by(alone),
+		bad("critical privacy", 500, verdict.PrivacyUnsupported, header("Privacy", "header;critical")),
 		request("REGISTER", robin, alice, "allowed").refused(405, verdict.MethodRefused, ""),
 	}
 }

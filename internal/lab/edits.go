@@ -89,6 +89,39 @@ func discreet(_, got *sippeer.Message) string {
 	return ""
 }
 
+// asserts says who the partner's user is, and more than the partner can prove.
+func asserts(m *sippeer.Message) {
+	header("P-Asserted-Identity", "<sip:lena.m@litware.com>, <sip:ceo@contoso.com>, <tel:+15550100>")(m)
+}
+
+func asserted(_, got *sippeer.Message) string {
+	if all := got.All("P-Asserted-Identity"); len(all) != 1 || all[0] != "<sip:lena.m@litware.com>" {
+		return fmt.Sprintf("P-Asserted-Identity is %q", all)
+	}
+	return ""
+}
+
+// asserting has the pool say who hides in From, to us alone.
+func asserting(user string) func(*sippeer.Message) {
+	return func(m *sippeer.Message) {
+		header("Privacy", "id")(m)
+		header("P-Asserted-Identity", "<sip:"+user+">")(m)
+	}
+}
+
+// proves shows credentials for a realm inside, and for the partner's.
+func proves(m *sippeer.Message) {
+	header("Authorization", `Digest username="alice", realm="contoso.com", response="x"`)(m)
+	header("Proxy-Authorization", `Digest username="alice", realm="fabrikam.com", response="y"`)(m)
+}
+
+func unproven(_, got *sippeer.Message) string {
+	if got.Has("Authorization") || !got.Has("Proxy-Authorization") {
+		return "credentials for the inside left, or those for the partner did not"
+	}
+	return ""
+}
+
 // forged changes a letter of every long token in Route.
 func forged(m *sippeer.Message) {
 	token := regexp.MustCompile(`[A-Za-z0-9_-]{24,}`)

@@ -44,6 +44,8 @@ func newSet(src *Source, local []Local) *Set {
 		providers: make(map[domain.Name]*provider, len(src.Providers)),
 		proxies:   make(map[domain.Name][]string),
 		anchors:   make(map[string][]string),
+
+		anonymousBehind: make(map[domain.Name][]domain.Name),
 	}
 }
 

@@ -86,12 +86,18 @@ func (c *compiler) allowedPartner(a *AllowedDomain) *Partner {
 		Kind: Allowed, Name: name, Proxy: a.Proxy, Port: a.Port, Verification: a.Verification, Ping: a.Ping,
 		Anchor: c.anchor(name, a.Roots),
 		Rule:   verdict.Rule("allowed_domains: " + name),
+
+		TrustAsserted: a.TrustAsserted, Anonymous: a.Anonymous,
 	}
 	orElse(&p.Verification, UseSource)
+	c.set.anonymous = c.set.anonymous || a.Anonymous
 	if a.Proxy.IsZero() {
 		return p
 	}
 	p.Kind = Direct
+	if a.Anonymous {
+		c.set.anonymousBehind[a.Proxy] = append(c.set.anonymousBehind[a.Proxy], a.Domain.Name)
+	}
 	orElse(&p.Port, sipPort)
 	if known := c.set.proxies[a.Proxy]; !slices.Contains(known, p.Anchor) {
 		c.set.proxies[a.Proxy] = append(known, p.Anchor)
@@ -170,6 +176,7 @@ func (c *compiler) provider(p *Provider, index int) *provider {
 		Partner: Partner{
 			Kind: kind, Name: p.Name, Proxy: p.Proxy, Verification: p.Verification, Ping: p.Ping,
 			Anchor: c.anchor("provider:"+p.Name, p.Roots), Rule: rule,
+			TrustAsserted: p.TrustAsserted,
 		},
 		index: index, enabled: p.Enabled, shared: p.SharedAddressSpace,
 		disabled: rule + ": enabled: false",

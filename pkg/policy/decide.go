@@ -179,10 +179,22 @@ func (j *judge) identityFits() bool {
 	switch {
 	case j.q.Protocol == XMPP:
 		return j.xmppProven()
+	case j.q.Facts.Anonymous && (j.partner == nil || !j.partner.Anonymous):
+		return j.refuseAnonymous()
 	case j.q.Direction == Outward:
 		return j.routed()
 	}
 	return j.proven()
+}
+
+// refuseAnonymous ends the question of a sender who hides in From: before any
+// look-up, because no answer to it could help.
+func (j *judge) refuseAnonymous() bool {
+	rule := ruleNoDiscovery
+	if j.partner != nil {
+		rule = j.partner.Rule
+	}
+	return j.refuse(verdict.SenderAnonymous, rule, "the sender hides in From, and no entry says anonymous: true for {remote}")
 }
 
 func (j *judge) xmppProven() bool {

@@ -140,3 +140,32 @@ func (s *Set) couldSpeakFor(d domain.Name, anchors []string) bool {
 	}
 	return p != nil && p.Kind != Direct && slices.Contains(anchors, p.Anchor)
 }
+
+// Anonymous returns the domain that a sender counts as who hides in From (SIP):
+// one that the certificate could prove and whose entry says anonymous: true. What
+// the certificate really proves is for Decide, asked about that domain.
+func (s *Set) Anonymous(names []domain.Name, anchors []string) (d domain.Name, ok bool) {
+	if !s.anonymous {
+		return d, false
+	}
+	for _, n := range names {
+		if s.mayHide(n, anchors) {
+			return n, true
+		}
+		if above, ok := n.Parent(); ok && s.mayHide(above, anchors) {
+			return above, true
+		}
+		for _, d := range s.anonymousBehind[n] {
+			if s.mayHide(d, anchors) {
+				return d, true
+			}
+		}
+	}
+	return d, false
+}
+
+func (s *Set) mayHide(d domain.Name, anchors []string) bool {
+	found := s.find(d)
+	p := found.partner()
+	return p != nil && p.Anonymous && slices.Contains(anchors, p.Anchor)
+}

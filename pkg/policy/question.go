@@ -71,6 +71,8 @@ type Facts struct {
 	// Answer says that the stanza answers one of ours: an IQ result or error, or
 	// any other stanza of type error (XMPP). It needs no consent.
 	Answer bool
+	// Anonymous says that From hides the sender as anonymous.invalid (SIP).
+	Anonymous bool
 	// Media says that the request offers audio or video.
 	Media bool
 	// Exhausted says that the partner's budget is used up.
@@ -126,6 +128,10 @@ type Partner struct {
 	// Ping is after how much silence a SIP connection of ours to the partner is
 	// asked whether it is alive; 0 is never.
 	Ping time.Duration
+	// TrustAsserted says that its P-Asserted-Identity counts (SIP).
+	TrustAsserted bool
+	// Anonymous says that its senders may hide in From, and ours from it (SIP).
+	Anonymous bool
 	// XMPP holds the settings of XMPP kinds.
 	XMPP XMPPSettings
 	// Rule is the entry as a person finds it: `allowed_domains: fabrikam.com`.

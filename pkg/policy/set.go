@@ -31,6 +31,10 @@ type Set struct {
 	publicEnabled bool
 	// proxies holds the root sets that prove each direct partner's proxy.
 	proxies map[domain.Name][]string
+	// anonymous tells whether any entry lets senders hide in From, and
+	// anonymousBehind names those that a direct partner's proxy speaks for.
+	anonymous       bool
+	anonymousBehind map[domain.Name][]domain.Name
 
 	global access
 

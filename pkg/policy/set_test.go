@@ -295,3 +295,34 @@ func TestDecideDomainWithoutLocal(t *testing.T) {
 		t.Error("a blocked domain stays on an open connection")
 	}
 }
+
+// TestAnonymous: whom a sender counts as who hides in From.
+func TestAnonymous(t *testing.T) {
+	var set *policy.Set
+	for _, w := range readWorlds(t, "decide-identity.txt") {
+		if w.name == "anonymous" {
+			set = w.compile(t)
+		}
+	}
+	for _, tt := range []struct {
+		names  []domain.Name
+		anchor string
+		want   string
+	}{
+		{names("fabrikam.com"), "", "fabrikam.com"},
+		{names("sip.fabrikam.com"), "", "fabrikam.com"},
+		{names("x.example", "sip.fabrikam.com"), "", "fabrikam.com"},
+		{names("a.b.fabrikam.com"), "", ""},
+		{names("edge.litware.net"), "", "litware.com"},
+		{names("litware.com"), "", "litware.com"}, // which Decide then refuses: it is direct
+		{names("sip.eu.tailspin.example"), "", "sip.eu.tailspin.example"},
+		{names("adatum.example", "com"), "", ""},
+		{names("fabrikam.com"), "other", ""},
+		{nil, "", ""},
+	} {
+		d, ok := set.Anonymous(tt.names, []string{tt.anchor})
+		if ok != (tt.want != "") || d.String() != tt.want {
+			t.Errorf("%v under %q: %q %v, want %q", tt.names, tt.anchor, d, ok, tt.want)
+		}
+	}
+}

@@ -95,6 +95,12 @@ type AllowedDomain struct {
 	// answer within 10s it is given up, so partners that answer no pings must not
 	// get any. Default 0: never.
 	Ping time.Duration `yaml:"ping"`
+	// TrustAsserted lets the partner say who its users are by P-Asserted-Identity
+	// (RFC 3325), in the domain that its certificate proves. Default false.
+	TrustAsserted bool `yaml:"trust_asserted"`
+	// Anonymous lets requests cross, both ways, whose From hides the sender as
+	// anonymous.invalid. Default false: a certificate proves no such domain.
+	Anonymous bool `yaml:"anonymous"`
 	// Comment is for people.
 	Comment string `yaml:"comment"`
 }
@@ -124,6 +130,8 @@ type Provider struct {
 	SharedAddressSpace bool `yaml:"shared_address_space"`
 	// Verification of the provider's messages. Default always_verifiable.
 	Verification Verification `yaml:"verification"`
+	// TrustAsserted as in AllowedDomain.
+	TrustAsserted bool `yaml:"trust_asserted"`
 	// Roots as in AllowedDomain.
 	Roots []string `yaml:"roots"`
 	// Ping as in AllowedDomain.

@@ -187,7 +187,7 @@ func (w *world) add(words []string) error {
 }
 
 func (w *world) addAllowed(f *fields) {
-	a := policy.AllowedDomain{Roots: f.list("roots")}
+	a := policy.AllowedDomain{Roots: f.list("roots"), Anonymous: f.has("anonymous")}
 	if f.words[1] != "-" {
 		f.parse(f.words[1], &a.Domain)
 	}
@@ -268,7 +268,7 @@ func facts(f *fields) policy.Facts {
 	facts := policy.Facts{
 		Names: f.names("names"), Anchors: f.list("anchors"),
 		Proven:  f.has("proven") || f.list("proven") != nil,
-		Consent: f.has("consent"), Answer: f.has("answer"), Media: f.has("media"), Exhausted: f.has("exhausted"),
+		Consent: f.has("consent"), Answer: f.has("answer"), Media: f.has("media"), Anonymous: f.has("anonymous"), Exhausted: f.has("exhausted"),
 	}
 	f.text("proven", &facts.Proof)
 	if facts.Anchors == nil && facts.Names != nil {

@@ -176,6 +176,7 @@ func (b *bed) newState(changes ...change) *State {
 	}
 	return &State{
 		Policy: set, Bounds: bounds, Secret: Secret{Current: []byte(strings.Repeat("s", 32))},
+		Realms:   []string{"SIP Communications Service"},
 		Resolver: must(discovery.New(discovery.Config{Servers: []string{"127.0.0.1:1"}})),
 		Faces: [2]Face{
 			External: {TLS: b.world.external, Host: domain.MustParse("sip.contoso.com"), Port: 5061, Names: map[string]bool{"sip.contoso.com": true}},

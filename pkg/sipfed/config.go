@@ -57,6 +57,12 @@ type State struct {
 	Pools    []*Pool
 	Bounds   limit.Bounds
 	Secret   Secret
+	// Realms are those of authentication inside, apart from our domains and what is
+	// below them: credentials for them never leave.
+	Realms []string
+	// Hygiene takes off what leaves the names of our software, and the hosts in
+	// Warning.
+	Hygiene bool
 
 	seq    uint64 // grows with each Apply
 	pools  map[domain.Name]*Pool

@@ -112,6 +112,7 @@ var answers = [verdict.Count]answer{
 	verdict.LoopDetected:         {482, "Loop Detected", 0, "", 0},
 	verdict.HopsExhausted:        {483, "Too Many Hops", 0, "", 0},
 	verdict.Cancelled:            {487, "Request Terminated", 0, "", 0},
+	verdict.PrivacyUnsupported:   {500, "Privacy Not Supported", 0, "", 0}, // RFC 3323 §5
 	verdict.VersionUnsupported:   {505, "Version Not Supported", 0, "", 0},
 	verdict.HeadersTooLarge:      {513, "Message Too Large", 0, "", 0},
 }

@@ -56,6 +56,7 @@ func TestAnswers(t *testing.T) {
 		{verdict.LoopDetected, 482, 482, 0},
 		{verdict.RouteInvalid, 481, 481, 1004},
 		{verdict.SenderAnonymous, 403, 403, 1005},
+		{verdict.PrivacyUnsupported, 500, 500, 0},
 		{verdict.URITooLong, 414, 414, 0},
 		{verdict.HeadersTooLarge, 513, 513, 0},
 		{verdict.BodyTooLarge, 413, 413, 0},

@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"sync"
 
-	"edged/pkg/domain"
 	"edged/pkg/policy"
 	"edged/pkg/sipfed/sipmsg"
 	"edged/pkg/verdict"
@@ -18,34 +17,17 @@ import (
 //	Route          our own values off the top
 //	Max-Forwards   one less, 70 where there was none
 //	strip-asserted from outside: headers by which the inside would take a
-//	               stranger's word for something (assertedOutside)
+//	               stranger's word for something. P-Asserted-Identity of a trusted
+//	               partner stays, as far as it is in the domain that is proven
 //	strip-inside   to outside: diagnostics, and what was meant for the inside
-//	privacy-id     to outside: P-Asserted-Identity where Privacy says id (RFC 3325 §7),
-//	               and of what is left only URIs of our own domains
+//	strip-credentials  to outside: what proves users to our own servers
+//	privacy-id     to outside: P-Asserted-Identity where Privacy says id (RFC 3325 §7);
+//	               where it does not say none, all but URIs of the sender's domain
+//	hygiene        to outside, if it is switched on: Server, User-Agent, and the
+//	               hosts in Warning
 //	trust          to inside: ms-edge-proxy-message-trust, what the edge knows of the sender
 //	diagnose       to inside: ms-diagnostics on failures
 //	hide-user      to outside: one answer for all reasons why a user is not reached
-
-// assertedOutside are headers that only the inside may set.
-func assertedOutside(h sipmsg.Header) bool {
-	switch h {
-	case sipmsg.PAssertedIdentity, sipmsg.PPreferredIdentity, sipmsg.MSEdgeTrust,
-		sipmsg.MSAssertedVerification, sipmsg.MSSplitDomain, sipmsg.MSDiagnostics:
-		return true
-	default:
-		return false
-	}
-}
-
-// insideOnly are headers that never leave.
-func insideOnly(h sipmsg.Header) bool {
-	switch h {
-	case sipmsg.MSDiagnostics, sipmsg.PPreferredIdentity, sipmsg.MSEdgeTrust, sipmsg.MSSplitDomain:
-		return true
-	default:
-		return false
-	}
-}
 
 // splices are reused: the hot path allocates none.
 type splices struct{ pool sync.Pool }
@@ -92,7 +74,7 @@ func (s *Server) appendRequest(dst []byte, tx *transaction, to Side, a *attempt)
 	for _, v := range adm.own {
 		splice.DropValue(v)
 	}
-	screenHeaders(splice, m, to, adm.local().Domain)
+	(&crossing{st: st, adm: adm, to: to, m: m, request: m, splice: splice}).screen()
 	if to == Internal {
 		splice.AppendHeader(trustLine(st, adm, m), "\r\n")
 	}
@@ -143,48 +125,6 @@ func addReceived(splice *sipmsg.Splice, m *sipmsg.Message, from *conn) {
 	}
 }
 
-// screenHeaders takes off what may not cross to a side.
-func screenHeaders(splice *sipmsg.Splice, m *sipmsg.Message, to Side, ours domain.Name) {
-	for _, f := range m.Fields() {
-		switch {
-		case to == Internal && assertedOutside(f.Header), to == External && insideOnly(f.Header):
-			splice.DropRow(f)
-		case to == Internal && f.Header == sipmsg.Other && bytes.EqualFold(m.Name(f), []byte("Remote-Party-ID")):
-			splice.DropRow(f) // what P-Asserted-Identity was before RFC 3325
-		case to == External && f.Header == sipmsg.PAssertedIdentity:
-			screenAsserted(splice, m, f, ours)
-		}
-	}
-}
-
-// screenAsserted keeps of a P-Asserted-Identity row what may leave: nothing
-// where Privacy says id, else URIs of the sender's own domain.
-func screenAsserted(splice *sipmsg.Splice, m *sipmsg.Message, row sipmsg.Field, ours domain.Name) {
-	private := false
-	for v := range m.Each(sipmsg.Privacy) {
-		for token := range bytes.SplitSeq(v.Text, []byte(";")) {
-			private = private || bytes.EqualFold(bytes.TrimSpace(token), []byte("id"))
-		}
-	}
-	for v := range m.Each(sipmsg.PAssertedIdentity) {
-		if m.Fields()[v.Row] == row && (private || !ownURI(v.Text, ours)) {
-			splice.DropValue(v)
-		}
-	}
-}
-
-func ownURI(value []byte, ours domain.Name) bool {
-	addr, err := sipmsg.ParseAddress(value)
-	if err != nil {
-		return false
-	}
-	uri, err := sipmsg.ParseURI(addr.URI)
-	if err != nil || (uri.Scheme != "sip" && uri.Scheme != "sips") {
-		return false
-	}
-	return bytes.EqualFold(uri.Host, []byte(ours.String()))
-}
-
 // appendForwarded appends a response as it goes back to the request's sender
 // (RFC 3261 §16.7 steps 3 and 9). That it has a Via below ours is known.
 func (s *Server) appendForwarded(dst []byte, tx *transaction, a *attempt, m *sipmsg.Message) []byte {
@@ -195,7 +135,7 @@ func (s *Server) appendForwarded(dst []byte, tx *transaction, a *attempt, m *sip
 		break
 	}
 	to := tx.from.side
-	screenHeaders(splice, m, to, tx.adm.local().Domain)
+	(&crossing{st: tx.st, adm: tx.adm, to: to, m: m, request: tx.req, splice: splice}).screen()
 	if to == Internal {
 		splice.AppendHeader(trustLine(tx.st, tx.adm, m), "\r\n")
 	}

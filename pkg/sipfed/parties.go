@@ -1,7 +1,6 @@
 package sipfed
 
 import (
-	"bytes"
 	"slices"
 
 	"edged/pkg/domain"
@@ -72,73 +71,4 @@ func (st *State) inside(host domain.Name, pool string) bool {
 	}
 	p := st.poolNamed(pool)
 	return p != nil && (slices.Contains(p.Names, host) || st.hosts[p][host] != "")
-}
-
-// outwardQuestion reads who inside wants to reach whom outside.
-func outwardQuestion(m *sipmsg.Message, uri sipmsg.URI, ours domain.Name, q *policy.Question) *refusal {
-	remote, err := domain.ParseWire(string(uri.Host))
-	if err != nil {
-		return refuse(verdict.DomainUnlisted, "%s is no domain name", uri.Host)
-	}
-	var refused *refusal
-	q.Local, refused = outwardSender(m, ours)
-	q.Remote = remote
-	return refused
-}
-
-// outwardSender is the user whose access policy counts: the asserted identity's,
-// where the pool sends one of its own domain, else the From URI's.
-func outwardSender(m *sipmsg.Message, ours domain.Name) (policy.User, *refusal) {
-	from, err := sipmsg.ParseURI(m.From().URI)
-	if err != nil {
-		return policy.User{}, refuse(verdict.Malformed, "From: %v", err)
-	}
-	user, err := policy.CanonicalUser(string(from.User), ours)
-	if err != nil {
-		return policy.User{}, refuse(verdict.UserUnreadable, "%v", err)
-	}
-	if asserted, ok := assertedUser(m, ours); ok {
-		user = asserted
-	}
-	return user, nil
-}
-
-// assertedUser reads P-Asserted-Identity of the inside (RFC 3325 §9.1).
-func assertedUser(m *sipmsg.Message, ours domain.Name) (policy.User, bool) {
-	for v := range m.Each(sipmsg.PAssertedIdentity) {
-		addr, err := sipmsg.ParseAddress(v.Text)
-		if err != nil {
-			continue
-		}
-		uri, err := sipmsg.ParseURI(addr.URI)
-		if err != nil || (uri.Scheme != "sip" && uri.Scheme != "sips") {
-			continue
-		}
-		if d, err := domain.ParseWire(string(uri.Host)); err != nil || d != ours {
-			continue
-		}
-		if user, err := policy.CanonicalUser(string(uri.User), ours); err == nil {
-			return user, true
-		}
-	}
-	return policy.User{}, false
-}
-
-// senderDomain reads the domain a sender claims in From.
-func senderDomain(from []byte) (domain.Name, *refusal) {
-	uri, err := sipmsg.ParseURI(from)
-	if err != nil {
-		return domain.Name{}, refuse(verdict.Malformed, "From: %v", err)
-	}
-	if bytes.EqualFold(uri.Host, []byte("anonymous.invalid")) {
-		return domain.Name{}, refuse(verdict.SenderAnonymous, "From names nobody who could be proven")
-	}
-	if uri.Scheme != "sip" && uri.Scheme != "sips" {
-		return domain.Name{}, refuse(verdict.IdentityMismatch, "From has the scheme %s", uri.Scheme)
-	}
-	d, err := domain.ParseWire(string(uri.Host))
-	if err != nil {
-		return domain.Name{}, refuse(verdict.IdentityMismatch, "From: %v", err)
-	}
-	return d, nil
 }

@@ -97,6 +97,9 @@ func (s *Server) screenRequest(ctx context.Context, st *State, c *conn, m *sipms
 	if forSelf(st, c, m, uri, adm) {
 		return nil, nil
 	}
+	if refused := checkPrivacy(m); refused != nil {
+		return nil, refused
+	}
 	// §16.3 step 6, here: who speaks, for whom, and may they.
 	if m.Method == "REGISTER" {
 		return nil, &refusal{
@@ -112,14 +115,14 @@ func (s *Server) screenRequest(ctx context.Context, st *State, c *conn, m *sipms
 
 // screenInward judges a request of a partner.
 func (s *Server) screenInward(ctx context.Context, st *State, c *conn, m *sipmsg.Message, uri sipmsg.URI, adm *admission) *refusal {
-	sender, refused := senderDomain(m.From().URI)
+	id := c.identity.Load()
+	sender, anonymous, refused := inwardSender(st, id, m, adm)
 	if refused != nil {
 		return refused
 	}
-	id := c.identity.Load()
 	adm.question = policy.Question{
 		Protocol: policy.SIP, Direction: policy.Inward, Remote: sender,
-		Facts: policy.Facts{Names: id.Names, Anchors: id.Anchors},
+		Facts: policy.Facts{Names: id.Names, Anchors: id.Anchors, Anonymous: anonymous},
 	}
 	readable, refused := inwardTarget(st, uri, adm)
 	if refused != nil {
@@ -169,25 +172,18 @@ func (s *Server) dialogPartner(ctx context.Context, st *State, c *conn, m *sipms
 
 // screenOutward judges a request of a pool.
 func screenOutward(st *State, c *conn, m *sipmsg.Message, uri sipmsg.URI, adm *admission) *refusal {
-	ours, refused := senderDomain(m.From().URI)
+	// RFC 4916 lets From change in a dialog: whoever speaks now needs the permission.
+	user, anonymous, refused := outwardSender(m, adm)
 	if refused != nil {
 		return refused
 	}
-	pool := poolOf(st, c, ours)
+	pool := poolOf(st, c, user.Domain)
 	if pool == nil {
-		return refuse(verdict.IdentityMismatch, "%s does not speak for %s", c.subject, ours)
+		return refuse(verdict.IdentityMismatch, "%s does not speak for %s", c.subject, user.Domain)
 	}
-	q := policy.Question{Protocol: policy.SIP, Direction: policy.Outward}
-	if adm.dialog {
-		if poolOf(st, c, adm.token.local.Domain) == nil {
-			return refuse(verdict.RouteInvalid, "route token of %s used by %s", adm.token.local.Domain, c.subject)
-		}
-		// RFC 4916 lets From change in a dialog: whoever speaks now needs the permission.
-		if q.Local, refused = outwardSender(m, ours); refused != nil {
-			return refused
-		}
-		q.Remote = adm.token.partner
-	} else if refused := outwardQuestion(m, uri, ours, &q); refused != nil {
+	q := policy.Question{Protocol: policy.SIP, Direction: policy.Outward, Local: user}
+	q.Facts.Anonymous = anonymous
+	if q.Remote, refused = outwardTarget(st, c, uri, adm); refused != nil {
 		return refused
 	}
 	adm.question = q
@@ -196,6 +192,22 @@ func screenOutward(st *State, c *conn, m *sipmsg.Message, uri sipmsg.URI, adm *a
 	}
 	refused, adm.undecided = decideOutward(st, m, adm)
 	return refused
+}
+
+// outwardTarget is the partner's domain that a pool wants to reach: inside a
+// dialog that of its token, else that of the Request-URI.
+func outwardTarget(st *State, c *conn, uri sipmsg.URI, adm *admission) (domain.Name, *refusal) {
+	if adm.dialog {
+		if poolOf(st, c, adm.token.local.Domain) == nil {
+			return domain.Name{}, refuse(verdict.RouteInvalid, "route token of %s used by %s", adm.token.local.Domain, c.subject)
+		}
+		return adm.token.partner, nil
+	}
+	remote, err := domain.ParseWire(string(uri.Host))
+	if err != nil {
+		return domain.Name{}, refuse(verdict.DomainUnlisted, "%s is no domain name", uri.Host)
+	}
+	return remote, nil
 }
 
 // poolOf finds the pool that this inside connection proves and that speaks for

@@ -61,6 +61,7 @@ const (
 	LoopDetected         // this edge has seen the request before
 	RouteInvalid         // no valid route token in a dialog, or a CANCEL that matches nothing
 	SenderAnonymous      // an anonymous sender cannot be bound to a certificate
+	PrivacyUnsupported   // the sender insists on privacy that no proxy can give
 	URITooLong           // the Request-URI exceeds its bound
 	HeadersTooLarge      // the header section exceeds its bound
 	BodyTooLarge         // the body exceeds its bound

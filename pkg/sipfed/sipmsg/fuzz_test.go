@@ -293,3 +293,26 @@ func checkDrop(t *testing.T, m *sipmsg.Message, drop uint16) {
 		t.Fatal("other rows have changed")
 	}
 }
+
+// FuzzRealms: it ends, finds what is written plainly behind anything, and writes
+// no realm that is not there.
+func FuzzRealms(f *testing.F) {
+	for _, seed := range []string{`Digest username="a", realm="b"`, `realm="\`, "NTLM realm = x,\r\n y=\"realm=z\""} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, in string) {
+		n := 0
+		for r := range sipmsg.Realms([]byte(in)) {
+			if n++; n > strings.Count(strings.ToLower(in), "realm") || len(r) > len(in) {
+				t.Fatalf("%q: realm %d is %q", in, n, r)
+			}
+		}
+		last := ""
+		for r := range sipmsg.Realms([]byte(strings.ReplaceAll(in, `"`, "") + `, realm="contoso.com"`)) {
+			last = string(r)
+		}
+		if last != "contoso.com" {
+			t.Fatalf("%q: the last realm is %q", in, last)
+		}
+	})
+}

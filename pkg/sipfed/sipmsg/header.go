@@ -69,6 +69,7 @@ const (
 	Privacy
 	PAssertedIdentity
 	PPreferredIdentity
+	RemotePartyID
 	MaxBreadth
 	MSDiagnostics
 	MSDiagnosticsPublic
@@ -102,7 +103,7 @@ var names = [headerCount]string{
 	ProxyAuthenticationInfo: "Proxy-Authentication-Info",
 	Identity:                "Identity", IdentityInfo: "Identity-Info", Privacy: "Privacy",
 	PAssertedIdentity: "P-Asserted-Identity", PPreferredIdentity: "P-Preferred-Identity",
-	MaxBreadth: "Max-Breadth", MSDiagnostics: "ms-diagnostics",
+	RemotePartyID: "Remote-Party-ID", MaxBreadth: "Max-Breadth", MSDiagnostics: "ms-diagnostics",
 	MSDiagnosticsPublic:    "ms-diagnostics-public",
 	MSEdgeTrust:            "ms-edge-proxy-message-trust",
 	MSAssertedVerification: "ms-asserted-verification-level", MSSplitDomain: "ms-split-domain-info",

@@ -1,6 +1,7 @@
 package sipmsg_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -80,5 +81,22 @@ func TestValues(t *testing.T) {
 				t.Errorf("First is %s, %v", first.Text, ok)
 			}
 		})
+	}
+}
+
+func TestRealms(t *testing.T) {
+	for in, want := range map[string][]string{
+		``: nil, `Digest username="x"`: nil, `realm`: nil, `realm=`: {""}, `realm=a`: {"a"}, `Digest realm = "a b"`: {"a b"},
+		`Digest REALM=a,nonce=b, Digest realm="c"`: {"a", "c"}, `Digest x="realm=\"no\"", realm="yes"`: {"yes"},
+		`Digest realm="a\"b\\c"`: {`a"b\c`}, `Digest realm="open`: {"open"}, `x="open, realm="no`: nil,
+		"Digest realm=\r\n \"folded\"": {"folded"}, `Digest arealm="no",realm="yes"`: {"yes"}, `Digest realm="a\`: {`a\`},
+	} {
+		var got []string
+		for r := range sipmsg.Realms([]byte(in)) {
+			got = append(got, string(r))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
 	}
 }
