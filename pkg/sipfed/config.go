@@ -66,6 +66,7 @@ type State struct {
 
 	seq    uint64 // grows with each Apply
 	pools  map[domain.Name]*Pool
+	hops   map[*Pool]hop
 	hosts  map[*Pool]map[domain.Name]string // of the members, and which
 	prints [2]map[domain.Name]string        // of the certificate we show, by side and our domain
 	tokens *tokenBox
@@ -100,8 +101,9 @@ type Pool struct {
 // prepare builds the tables that a State is looked up by.
 func (st *State) prepare() error {
 	st.pools = make(map[domain.Name]*Pool)
-	st.hosts = make(map[*Pool]map[domain.Name]string)
+	st.hosts, st.hops = make(map[*Pool]map[domain.Name]string), make(map[*Pool]hop)
 	for _, p := range st.Pools {
+		st.hops[p] = p.hop(st)
 		for _, d := range p.Domains {
 			st.pools[d] = p
 		}

@@ -37,6 +37,7 @@ type conn struct {
 	dialled  bool
 	sock     *tls.Conn
 	peer     netip.AddrPort
+	peerIP   string // of peer, as written in Via
 	subject  string // the identity's first name, for logs
 	key      string // tells certificates apart: part of every transaction key
 	log      *slog.Logger
@@ -90,6 +91,7 @@ func newConn(s *Server, side Side, sock *tls.Conn, id tlsid.Identity) *conn {
 		wake:    make(chan struct{}, 1),
 		used:    time.Now(),
 	}
+	c.peerIP = c.peer.Addr().String()
 	c.identity.Store(&id)
 	if len(id.Names) > 0 {
 		c.subject = id.Names[0].String()

@@ -120,7 +120,7 @@ func addReceived(splice *sipmsg.Splice, m *sipmsg.Message, from *conn) {
 		return
 	}
 	for v := range m.Each(sipmsg.Via) {
-		splice.Insert(v.End, ";received=", from.peer.Addr().String())
+		splice.Insert(v.End, ";received=", from.peerIP)
 		return
 	}
 }

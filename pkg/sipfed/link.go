@@ -69,20 +69,30 @@ func newLink(s *Server, h hop) *link {
 // links are the links of a Server, by key.
 type links struct {
 	srv *Server
-	mu  sync.Mutex
+	mu  sync.RWMutex
 	m   map[linkKey]*link
 }
 
 func (ls *links) get(h hop) *link {
+	ls.mu.RLock()
+	l := ls.m[h.key]
+	ls.mu.RUnlock()
+	if l == nil {
+		return ls.make(h)
+	}
+	l.renew(h)
+	return l
+}
+
+// make enters a link, unless somebody else has done so meanwhile.
+func (ls *links) make(h hop) *link {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	l := ls.m[h.key]
 	if l == nil {
 		l = newLink(ls.srv, h)
 		ls.m[h.key] = l
-		return l
 	}
-	l.renew(h)
 	return l
 }
 

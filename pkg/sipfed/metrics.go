@@ -27,6 +27,12 @@ type Metrics struct {
 	undeliver    *prometheus.CounterVec // side
 	unsure       prometheus.Counter
 	memberStates *prometheus.GaugeVec // pool, member
+
+	// What every message touches, found once; by direction, inward first.
+	allowed [2]map[string]prometheus.Counter // requests relayed, by method
+	classes [2][10]prometheus.Counter        // responses, by their first digit
+	relays  [2]prometheus.Observer
+	answers [2]prometheus.Observer
 }
 
 // NewMetrics makes the package's metrics and registers them.
@@ -46,7 +52,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		reg.MustRegister(h)
 		return h
 	}
-	return &Metrics{
+	m := &Metrics{
 		requests:     counter("edged_sip_requests_total", "SIP requests by how they ended here: relayed (allowed) or why not.", "direction", "method", "reason"),
 		responses:    counter("edged_sip_responses_total", "SIP responses received from next hops, by class.", "direction", "class"),
 		relay:        histogram("edged_sip_relay_seconds", "Time from reading a request to handing it to the next hop's writer.", prometheus.ExponentialBuckets(0.00002, 4, 10)),
@@ -63,6 +69,29 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		unsure:       counter("edged_sip_uncertain_total", "Requests lost with their connection after they were written: the peer may have had them.").WithLabelValues(),
 		memberStates: gauge("edged_pool_member_up", "1 if the pool's member can be reached.", "pool", "member"),
 	}
+	m.findUsual()
+	return m
+}
+
+// findUsual looks the counters of the usual cases up.
+func (m *Metrics) findUsual() {
+	for i, way := range []string{direction(true), direction(false)} {
+		m.allowed[i] = make(map[string]prometheus.Counter)
+		for _, method := range methods() {
+			m.allowed[i][method] = m.requests.WithLabelValues(way, method, verdict.Allowed.String())
+		}
+		for class := 1; class <= 6; class++ {
+			m.classes[i][class] = m.responses.WithLabelValues(way, strconv.Itoa(class)+"xx")
+		}
+		m.relays[i], m.answers[i] = m.relay.WithLabelValues(way), m.answered.WithLabelValues(way)
+	}
+}
+
+func wayIndex(inward bool) int {
+	if inward {
+		return 0
+	}
+	return 1
 }
 
 // direction names the way of a request: inward or outward.
@@ -73,15 +102,22 @@ func direction(inward bool) string {
 	return "outward"
 }
 
-// knownMethod keeps the method label closed.
-func knownMethod(method string) string {
-	switch method {
-	case "ACK", "BENOTIFY", "BYE", "CANCEL", "INFO", "INVITE", "MESSAGE", "NEGOTIATE", "NOTIFY", "OPTIONS",
-		"PRACK", "PUBLISH", "REFER", "REGISTER", "SERVICE", "SUBSCRIBE", "UPDATE":
-		return method
-	default:
-		return "other"
+// methods are the values of the method label.
+func methods() []string {
+	return []string{
+		"ACK", "BENOTIFY", "BYE", "CANCEL", "INFO", "INVITE", "MESSAGE", "NEGOTIATE", "NOTIFY", "OPTIONS",
+		"PRACK", "PUBLISH", "REFER", "REGISTER", "SERVICE", "SUBSCRIBE", "UPDATE", otherMethod,
 	}
+}
+
+const otherMethod = "other"
+
+// methodLabel keeps the label closed.
+func (m *Metrics) methodLabel(method string) string {
+	if _, known := m.allowed[0][method]; known {
+		return method
+	}
+	return otherMethod
 }
 
 // request counts the end of a transaction; the edge answered with r, or nil.
@@ -89,33 +125,33 @@ func (m *Metrics) request(tx *transaction, r *refusal, status int) {
 	if m == nil {
 		return
 	}
-	reason := verdict.Allowed
+	way, method := wayIndex(tx.adm.inward), m.methodLabel(tx.method)
 	if r != nil {
-		reason = r.reason
+		m.requests.WithLabelValues(direction(tx.adm.inward), method, r.reason.String()).Inc()
+	} else {
+		m.allowed[way][method].Inc()
 	}
-	way := direction(tx.adm.inward)
-	m.requests.WithLabelValues(way, knownMethod(tx.method), reason.String()).Inc()
 	if status > 0 {
-		m.answered.WithLabelValues(way).Observe(time.Since(tx.born).Seconds())
+		m.answers[way].Observe(time.Since(tx.born).Seconds())
 	}
 }
 
 // refused counts a request that never became a transaction.
 func (m *Metrics) refused(side Side, method string, reason verdict.Reason) {
 	if m != nil {
-		m.requests.WithLabelValues(direction(side == External), knownMethod(method), reason.String()).Inc()
+		m.requests.WithLabelValues(direction(side == External), m.methodLabel(method), reason.String()).Inc()
 	}
 }
 
 func (m *Metrics) relayed(inward bool, took time.Duration) {
 	if m != nil {
-		m.relay.WithLabelValues(direction(inward)).Observe(took.Seconds())
+		m.relays[wayIndex(inward)].Observe(took.Seconds())
 	}
 }
 
 func (m *Metrics) response(inward bool, status int) {
 	if m != nil {
-		m.responses.WithLabelValues(direction(inward), strconv.Itoa(status/100)+"xx").Inc()
+		m.classes[wayIndex(inward)][status/100].Inc()
 	}
 }
 

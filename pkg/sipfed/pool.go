@@ -28,17 +28,22 @@ func (s *Server) planPool(st *State, adm *admission, m *sipmsg.Message) (*link, 
 	return s.links.get(poolHop(st, pool, adm.local().Domain)), targets, nil
 }
 
-// poolHop says how a pool is named and proven.
+// poolHop says how a pool is named and proven, when it is reached for a domain of ours.
 func poolHop(st *State, pool *Pool, ours domain.Name) hop {
-	face := st.Faces[Internal].TLS
+	h := st.hops[pool]
+	h.ours, h.key.ours = ours, st.keyFingerprint(Internal, ours)
+	return h
+}
+
+// hop is what poolHop says of all domains alike.
+func (p *Pool) hop(st *State) hop {
 	return hop{
-		key:    linkKey{side: Internal, ours: st.keyFingerprint(Internal, ours), hop: "pool:" + pool.Name},
-		ours:   ours,
-		tls:    face,
+		key:    linkKey{side: Internal, hop: "pool:" + p.Name},
+		tls:    st.Faces[Internal].TLS,
 		state:  st,
-		proven: pool.proves,
-		report: pool.Members.Report,
-		ping:   pool.Ping,
+		proven: p.proves,
+		report: p.Members.Report,
+		ping:   p.Ping,
 	}
 }
 

@@ -31,6 +31,7 @@ type transaction struct {
 	phase     phase
 	link      *link
 	targets   []string // still untried, best first
+	first     attempt
 	current   *attempt
 	earlier   []*attempt // INVITE: given up for the next target, may still answer
 	redials   int        // connections that ended before the request was queued on them
@@ -72,14 +73,16 @@ func (s *Server) forwardRequest(st *State, c *conn, m *sipmsg.Message, adm *admi
 	tx.by = c
 	defer func() { tx.by = nil }()
 	tx.begin()
-	if adm.undecided {
+	switch {
+	case adm.undecided:
 		s.lookups.wait(tx)
-		return
+	case !adm.inward && s.lookups.behind(tx):
+	default:
+		tx.route()
 	}
-	if !adm.inward && s.lookups.behind(tx) {
-		return
+	if tx.phase == connecting {
+		tx.armConnecting()
 	}
-	tx.route()
 }
 
 // newTransaction holds the request until the transaction is dropped.
@@ -90,13 +93,12 @@ func newTransaction(s *Server, st *State, c *conn, m *sipmsg.Message, adm *admis
 	return tx
 }
 
-// begin starts the clock. An INVITE gets its 100 at once, so that the sender's
-// timers rest (§17.2.1).
+// begin answers an INVITE with 100 at once, so that the sender's timers rest
+// (§17.2.1).
 func (tx *transaction) begin() {
 	if tx.invite() {
 		tx.reply(100, "Trying")
 	}
-	tx.armConnecting()
 }
 
 // wantsAnswer reports whether the request has responses. The ACK of a 2xx has
@@ -171,7 +173,7 @@ func (tx *transaction) try() {
 		if !time.Now().Before(tx.connectBy) {
 			break
 		}
-		a := &attempt{tx: tx, target: tx.targets[0]}
+		a := tx.newAttempt(tx.targets[0])
 		tx.targets = tx.targets[1:]
 		c, refused := tx.link.obtain(a)
 		switch {
@@ -184,6 +186,17 @@ func (tx *transaction) try() {
 		}
 	}
 	tx.failConnecting()
+}
+
+// newAttempt makes an attempt; the first one, mostly the only one, is part of the
+// transaction.
+func (tx *transaction) newAttempt(target string) *attempt {
+	a := &tx.first
+	if a.tx != nil {
+		a = new(attempt)
+	}
+	a.tx, a.target = tx, target
+	return a
 }
 
 // unreached says the same of a pool as one reason: which of its members failed

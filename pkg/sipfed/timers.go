@@ -11,8 +11,12 @@ import (
 const hintAfter = 3500 * time.Millisecond
 
 // arm sets the transaction's one timer.
-func (tx *transaction) arm(d time.Duration) {
-	tx.due = time.Now().Add(d)
+func (tx *transaction) arm(d time.Duration) { tx.armFor(time.Now().Add(d)) }
+
+// armFor sets it for a moment; one that has passed already comes in a moment.
+func (tx *transaction) armFor(due time.Time) {
+	tx.due = due
+	d := max(time.Until(due), time.Millisecond)
 	if tx.timer == nil {
 		tx.timer = time.AfterFunc(d, tx.expire)
 		return
@@ -26,7 +30,7 @@ func (tx *transaction) armConnecting() {
 	if hint := tx.born.Add(hintAfter); tx.owesHint() && hint.Before(by) {
 		by = hint
 	}
-	tx.arm(max(time.Until(by), time.Millisecond))
+	tx.armFor(by)
 }
 
 // owesHint reports whether a 100 of ours is still due (RFC 4320 §4.1).
@@ -34,14 +38,13 @@ func (tx *transaction) owesHint() bool { return !tx.invite() && !tx.hinted && tx
 
 // armSent sets the timer that fits a request just sent.
 func (tx *transaction) armSent() {
-	b := tx.st.Bounds
-	switch {
+	switch b := &tx.st.Bounds; {
 	case tx.invite() && tx.mayRetry():
 		tx.arm(b.InviteTargetTimeout)
 	case tx.invite() || tx.hinted:
-		tx.arm(tx.remaining()) // timers B and F
+		tx.armFor(tx.born.Add(b.TransactionTimeout)) // timers B and F
 	default:
-		tx.arm(max(min(time.Until(tx.born.Add(hintAfter)), tx.remaining()), time.Millisecond))
+		tx.armFor(tx.born.Add(min(hintAfter, b.TransactionTimeout)))
 	}
 }
 

@@ -83,7 +83,9 @@ func serverKey(c *conn, m *sipmsg.Message) string {
 	key = append(key, c.key...)
 	key = append(key, via.Branch()...)
 	key = append(key, 0)
-	key = append(key, bytes.ToLower(host)...)
+	for _, b := range host {
+		key = append(key, lower(b))
+	}
 	key = binary.BigEndian.AppendUint16(key, port)
 	if method == "ACK" || method == "CANCEL" {
 		method = "INVITE"
@@ -96,6 +98,13 @@ func serverKey(c *conn, m *sipmsg.Message) string {
 		key = append(key, m.CallID()...)
 	}
 	return string(key)
+}
+
+func lower(b byte) byte {
+	if 'A' <= b && b <= 'Z' {
+		b += 'a' - 'A'
+	}
+	return b
 }
 
 var errTableFull = errors.New("transaction table is full")
