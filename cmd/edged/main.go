@@ -22,6 +22,7 @@ type cli struct {
 	Explain explainCmd `cmd:"" help:"Say whether two users may communicate, and which rule decides."`
 	Reload  reloadCmd  `cmd:"" help:"Let the running gateway read its configuration again."`
 	Consent consentCmd `cmd:"" help:"Look after the consent of the running gateway: which users wrote to which contacts first."`
+	Watch   watchCmd   `cmd:"" help:"Look after the watch list of the running gateway: partners that nothing lists and that misbehave."`
 	Lab     labCmd     `cmd:"" help:"Run a complete federation on this machine and play every kind of verdict."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }

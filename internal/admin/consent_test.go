@@ -35,13 +35,7 @@ func withConsent() admin.Funcs {
 }
 
 func TestConsent(t *testing.T) {
-	tests := []struct {
-		name         string
-		funcs        admin.Funcs
-		method, path string
-		status       int
-		want         string // somewhere in the body
-	}{
+	tests := []call{
 		{"none kept: list", funcs(), "GET", "/-/consent", 404, "keeps no consent"},
 		{"none kept: remove", funcs(), "DELETE", "/-/consent?local=a&remote=b", 404, "keeps no consent"},
 		{"list", withConsent(), "GET", "/-/consent", 200, `"100 of \"\""`},
@@ -57,16 +51,7 @@ func TestConsent(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			body, err := admin.Call(t.Context(), serveAdmin(t, tt.funcs), tt.method, tt.path)
-			status, text := 200, string(body)
-			if refused, ok := errors.AsType[*admin.StatusError](err); ok {
-				status, text = refused.Status, refused.Error()
-			} else if err != nil {
-				t.Fatal(err)
-			}
-			if status != tt.status || !strings.Contains(text, tt.want) {
-				t.Errorf("%d %q, want %d and %q", status, text, tt.status, tt.want)
-			}
+			tt.run(t)
 		})
 	}
 }

@@ -36,6 +36,12 @@ type Funcs struct {
 	// RemoveConsent forgets a pair of addresses as people write them, and reports
 	// whether it was there. Its error says what is wrong with them.
 	RemoveConsent func(local, remote string) (bool, error)
+	// ListWatched returns the watch lists, those of SIP first, the longest watched
+	// first.
+	ListWatched func() []Watched
+	// ReleaseWatched takes a partner off the watch list of a protocol, "" for all,
+	// and reports whether it was there.
+	ReleaseWatched func(proto, partner string) bool
 }
 
 // Running says which program and which configuration are in force.
@@ -59,7 +65,7 @@ func ServeMetrics(ln net.Listener, metrics prometheus.Gatherer, f Funcs, log *sl
 }
 
 // ServeAdmin answers POST /-/reload, GET /-/config, /connections, /-/healthy and
-// /-/ready, GET and DELETE /-/consent on the listener, which it owns from now on,
+// /-/ready, GET and DELETE /-/consent and /-/watch on the listener, which it owns from now on,
 // until Close. Whoever can connect may steer: give it what ListenSocket returns.
 func ServeAdmin(ln net.Listener, f Funcs, log *slog.Logger) *Server {
 	mux := http.NewServeMux()
@@ -68,6 +74,8 @@ func ServeAdmin(ln net.Listener, f Funcs, log *slog.Logger) *Server {
 	mux.HandleFunc("GET /connections", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, f.Connections()) })
 	mux.HandleFunc("GET /-/consent", f.listConsent)
 	mux.HandleFunc("DELETE /-/consent", f.removeConsent)
+	mux.HandleFunc("GET /-/watch", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, f.ListWatched()) })
+	mux.HandleFunc("DELETE /-/watch", f.releaseWatched)
 	handleHealth(mux, f)
 	return serve(ln, mux, log)
 }

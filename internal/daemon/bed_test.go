@@ -57,6 +57,7 @@ type setup struct {
 	Dir        string // of the files
 	Zone       *zone.Server
 	XMPP       xmppSetup
+	Federation string // further switches
 }
 
 type poolSetup struct {
@@ -95,7 +96,7 @@ metrics: {listen: "127.0.0.1:0"}
 admin: {socket: {{.Dir}}/s}
 `))
 
-var policyYAML = template.Must(template.New("policy.yaml").Parse(`federation: {enabled: true{{.XMPP.Federation}}}
+var policyYAML = template.Must(template.New("policy.yaml").Parse(`federation: {enabled: true{{.XMPP.Federation}}{{.Federation}}}
 allowed_domains:
 {{- range .Allowed}}
   - {domain: {{.}}}
@@ -140,13 +141,19 @@ func start(t *testing.T, changes ...func(*setup)) *bed {
 	b.file("tls/private.crt", b.private.Cert().PEM)
 	b.file("tls/public.crl", b.public.CRL(time.Now().Add(-time.Minute), time.Now().Add(time.Hour)))
 	b.write(changes...)
-	edge, err := daemon.Start(t.Context(), daemon.Options{ConfigPath: filepath.Join(b.dir, "edged.yaml"), Version: "test", LogTo: b.log})
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.edge = edge
+	b.again()
 	t.Cleanup(b.stop)
 	return b
+}
+
+// again starts the edge, once more if stop has ended it, from the files there are.
+func (b *bed) again() {
+	b.Helper()
+	edge, err := daemon.Start(b.Context(), daemon.Options{ConfigPath: filepath.Join(b.dir, "edged.yaml"), Version: "test", LogTo: b.log})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.edge = edge
 }
 
 func (b *bed) startPeers() {
@@ -275,11 +282,16 @@ func (b *bed) soon() context.Context {
 // dial opens a connection to the edge, to the inside for members of the pool.
 func (b *bed) dial(name string) *sippeer.Conn {
 	b.Helper()
-	listener, host := "sip.external", outside
 	if strings.HasPrefix(name, "fe") {
-		listener, host = "sip.internal", inside
+		return b.dialAt(name, b.edge.Addr("sip.internal").String(), inside)
 	}
-	conn, err := b.peers[name].Dial(b.soon(), b.edge.Addr(listener).String(), host)
+	return b.dialAt(name, b.edge.Addr("sip.external").String(), outside)
+}
+
+// dialAt opens a connection to wherever an edge listens.
+func (b *bed) dialAt(name, at, host string) *sippeer.Conn {
+	b.Helper()
+	conn, err := b.peers[name].Dial(b.soon(), at, host)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -1,10 +1,7 @@
 package daemon_test
 
 import (
-	"bufio"
-	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -86,9 +83,6 @@ func TestConsentIsKept(t *testing.T) {
 	}
 }
 
-// childConfig is the variable that makes this program an edge.
-const childConfig = "EDGED_TEST_CONFIG"
-
 // TestConsentOutlivesTheProcess: what is on disk stays there when the process is
 // killed; and while it lives nobody else gets its state.
 func TestConsentOutlivesTheProcess(t *testing.T) {
@@ -99,9 +93,11 @@ func TestConsentOutlivesTheProcess(t *testing.T) {
 	x := startXMPP(t)
 	carol, user := x.partner(public, nil).User("carol@"+public), x.chat.User(alice)
 	x.stop()
-	child := x.child()
+	child := x.child("TestConsentOutlivesTheProcess", "xmpp.external", "xmpp.internal", "metrics")
+	x.outside.Store(child.at["xmpp.external"])
+	x.inside.Store(child.at["xmpp.internal"])
 	x.arrives(user, carol)
-	x.flushed()
+	x.flushed(child.at["metrics"])
 
 	text, err := os.ReadFile(filepath.Join(x.dir, "edged.yaml"))
 	if err != nil {
@@ -114,75 +110,18 @@ func TestConsentOutlivesTheProcess(t *testing.T) {
 		t.Errorf("a second process: %v\nwant %s", err, want)
 	}
 
-	if err := child.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = child.Wait() // it was killed
+	child.kill()
 	x.again()
 	x.arrives(carol, user)
 }
 
-// beChild serves until it is killed.
-func beChild(t *testing.T, path string) {
-	t.Helper()
-	d, err := daemon.Start(t.Context(), daemon.Options{ConfigPath: path, Version: "child"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"xmpp.external", "xmpp.internal", "metrics"} {
-		if _, err := os.Stdout.WriteString("at " + name + " " + d.Addr(name).String() + "\n"); err != nil {
-			t.Fatal(err)
-		}
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*patience) // if nobody kills it
-	defer cancel()
-	<-ctx.Done()
-	_ = d.Stop(ctx)
-}
-
-// child runs the edge in a process of its own.
-func (x *xmppBed) child() *exec.Cmd {
-	x.Helper()
-	cmd := exec.CommandContext(x.Context(), os.Args[0], "-test.run=^TestConsentOutlivesTheProcess$")
-	cmd.Env = append(os.Environ(), childConfig+"="+filepath.Join(x.dir, "edged.yaml"))
-	cmd.Stderr = x.log
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		x.Fatal(err)
-	}
-	x.Cleanup(func() { _ = cmd.Process.Kill() })
-	lines := bufio.NewScanner(out)
-	for found := 0; found < 3 && lines.Scan(); {
-		words := strings.Fields(lines.Text())
-		if len(words) != 3 || words[0] != "at" {
-			continue
-		}
-		found++
-		switch words[1] {
-		case "xmpp.external":
-			x.outside.Store(words[2])
-		case "xmpp.internal":
-			x.inside.Store(words[2])
-		case "metrics":
-			x.metrics = words[2]
-		}
-	}
-	if x.metrics == "" {
-		x.Fatalf("the child does not serve:\n%s", x.log.text())
-	}
-	return cmd
-}
-
 // flushed waits until consent is on disk.
-func (x *xmppBed) flushed() {
+func (x *xmppBed) flushed(metrics string) {
 	x.Helper()
 	ctx, tick := x.soon(), time.NewTicker(10*time.Millisecond)
 	defer tick.Stop()
 	for {
-		pairs, unwritten := scrape(x.T, x.metrics, "edged_consent_pairs"), scrape(x.T, x.metrics, "edged_consent_unwritten")
+		pairs, unwritten := scrape(x.T, metrics, "edged_consent_pairs"), scrape(x.T, metrics, "edged_consent_unwritten")
 		if slices.Equal(pairs, []string{"edged_consent_pairs 1"}) && slices.Equal(unwritten, []string{"edged_consent_unwritten 0"}) {
 			return
 		}

@@ -16,8 +16,11 @@ import (
 	"edged/internal/admin"
 	"edged/internal/config"
 	"edged/internal/insidedns"
+	"edged/pkg/limit"
 	"edged/pkg/nexthop"
+	"edged/pkg/policy"
 	"edged/pkg/sipfed"
+	"edged/pkg/store"
 )
 
 // Options are what the command line says.
@@ -39,7 +42,9 @@ type Daemon struct {
 	members map[string]*nexthop.Pool // owned by Start, then by the reload goroutine
 	server  *sipfed.Server           // nil if SIP is not configured
 	xmpp    xmppPart
-	keeps   bool // consent is kept
+	keeps   bool                         // consent is kept
+	store   *store.Store                 // nil if it could not be opened, or release has closed it
+	watch   map[string]*limit.Discovered // by protocol; fixed once serving
 
 	insideDNS *insidedns.Server // nil if it is not wanted
 
@@ -63,6 +68,7 @@ func Start(ctx context.Context, o Options) (*Daemon, error) {
 	}
 	d := &Daemon{
 		options: o, members: make(map[string]*nexthop.Pool), addrs: make(map[string]net.Addr),
+		watch:   make(map[string]*limit.Discovered),
 		reloads: make(chan reloadRequest), metrics: newMetrics(o.Version),
 	}
 	d.ctx, d.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -105,7 +111,12 @@ func (d *Daemon) start(ctx context.Context, l *config.Loaded, m *material) error
 	if err != nil {
 		return err
 	}
+	if err = d.openStore(&l.Config); err != nil {
+		b.resolver.Close()
+		return err
+	}
 	if l.Config.SIP.Serves() {
+		d.watchStrangers(b, policy.SIP)
 		config := sipfed.Config{Log: d.log, Metrics: sipfed.NewMetrics(d.metrics.registry), Dial: d.dial}
 		if d.server, err = sipfed.New(config, d.state(b)); err != nil {
 			b.resolver.Close()
@@ -207,6 +218,7 @@ func (d *Daemon) funcs() admin.Funcs {
 			return d.connections()
 		},
 	}
+	f.ListWatched, f.ReleaseWatched = d.listWatched, d.releaseWatched
 	if d.keeps {
 		f.ListConsent, f.RemoveConsent = d.listConsent, d.removeConsent
 	}
@@ -316,7 +328,7 @@ func (d *Daemon) release() error {
 	closeAll(d.internal)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	errs := []error{d.xmpp.release()}
+	errs := []error{d.xmpp.release(), d.closeStore()}
 	for _, p := range d.pages {
 		// A client that has connected and asks nothing, as health checks do, is cut
 		// off after that second: no fault of this edge.

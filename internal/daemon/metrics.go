@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"edged/pkg/consent"
+	"edged/pkg/limit"
 )
 
 // metrics is what only the process knows. The registry is the daemon's own; the
@@ -23,6 +24,8 @@ type metrics struct {
 	lookups     *prometheus.CounterVec   // kind, outcome
 	lookupTime  *prometheus.HistogramVec // kind
 	insideDNS   *prometheus.CounterVec   // kind, outcome
+	watchMoves  *prometheus.CounterVec   // proto, change
+	stateOpen   prometheus.Gauge
 }
 
 func newMetrics(version string) *metrics {
@@ -65,9 +68,17 @@ func newMetrics(version string) *metrics {
 			Help: "Questions of pools to the inside DNS answerer, by kind and outcome.",
 		}, []string{"kind", "outcome"}),
 	}
+	m.watchMoves = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "edged_watch_list_changes_total",
+		Help: "Partners that entered the watch list or left it.",
+	}, []string{"proto", "change"})
+	m.stateOpen = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "edged_state_usable",
+		Help: "1 if the state file could be opened; 0 if nothing outlasts a restart.",
+	})
 	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "edged_build_info", Help: "The program that runs."}, []string{"version", "goversion"})
 	info.WithLabelValues(version, runtime.Version()).Set(1)
-	m.registry.MustRegister(m.reloadGood, m.reloadTime, m.reloads, m.config, m.certificate, m.staleCRLs, m.lookups, m.lookupTime, m.insideDNS, info,
+	m.registry.MustRegister(m.reloadGood, m.reloadTime, m.reloads, m.config, m.certificate, m.staleCRLs, m.lookups, m.lookupTime, m.insideDNS, m.watchMoves, m.stateOpen, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -95,6 +106,22 @@ func (m *metrics) watchConsent(b *consent.Book) {
 	gauge("edged_consent_unwritten", "Changes of consent that are not on disk yet.", func(s consent.Stats) int { return s.Unwritten })
 	counter("edged_consent_evicted_total", "Pairs given up because limits.consent_pairs was reached.", func(s consent.Stats) uint64 { return s.Evicted })
 	counter("edged_consent_write_errors_total", "Failures to write consent to disk.", func(s consent.Stats) uint64 { return s.WriteErrors })
+}
+
+// watchList shows a protocol's watch list.
+func (m *metrics) watchList(proto string, read func() limit.WatchStats) {
+	labels := prometheus.Labels{"proto": proto}
+	m.registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "edged_watch_list_partners", Help: "Partners on the watch list.", ConstLabels: labels,
+		}, func() float64 { return float64(read().Watched) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "edged_watch_list_unwritten", Help: "Changes of the watch list that are not on disk yet.", ConstLabels: labels,
+		}, func() float64 { return float64(read().Unwritten) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "edged_watch_list_write_errors_total", Help: "Failures to write the watch list to disk.", ConstLabels: labels,
+		}, func() float64 { return float64(read().WriteErrors) }),
+	)
 }
 
 // reloaded counts an attempt to reload.

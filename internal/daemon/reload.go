@@ -118,6 +118,7 @@ func (d *Daemon) replace(l *config.Loaded, m *material) error {
 	d.setMembers(b, b.kept...)
 	d.setXMPPMembers(b, false)
 	d.applyXMPP(b)
+	d.setStrangers(b)
 	if d.insideDNS != nil {
 		if err := d.insideDNS.SetConfig(d.insideDNSConfig(b)); err != nil {
 			d.log.Error("inside DNS keeps its old configuration", slog.Any("err", err))

@@ -13,6 +13,7 @@ import (
 	"edged/pkg/discovery"
 	"edged/pkg/domain"
 	"edged/pkg/nexthop"
+	"edged/pkg/policy"
 	"edged/pkg/sipfed"
 	"edged/pkg/xmpp"
 )
@@ -102,6 +103,8 @@ func (d *Daemon) state(b *build) *sipfed.State {
 		Secret:   b.material.secret,
 		Realms:   c.SIP.Internal.Realms,
 		Hygiene:  c.SIP.External.Hygiene,
+
+		Discovered: d.watch[policy.SIP.String()],
 	}
 }
 

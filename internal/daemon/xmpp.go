@@ -11,9 +11,8 @@ import (
 	"edged/internal/config"
 	"edged/pkg/consent"
 	"edged/pkg/domain"
-	"edged/pkg/limit"
+	"edged/pkg/policy"
 	"edged/pkg/posh"
-	"edged/pkg/store"
 	"edged/pkg/xmpp"
 )
 
@@ -21,11 +20,9 @@ import (
 type xmppPart struct {
 	external, direct, internal []net.Listener
 
-	server     *xmpp.Server
-	store      *store.Store
-	consent    *consent.Book
-	posh       *posh.Client
-	discovered *limit.Discovered
+	server  *xmpp.Server
+	consent *consent.Book
+	posh    *posh.Client
 }
 
 // listenXMPP opens the sockets of XMPP.
@@ -50,25 +47,16 @@ func (d *Daemon) listenXMPP(ctx context.Context, s *sockets, c *config.Config) (
 	return nil
 }
 
-// openConsent opens what has to survive a restart.
-func (d *Daemon) openConsent(c *config.Config) (err error) {
-	x := &d.xmpp
-	if x.store, err = store.Open(c.StateDir); err != nil {
-		return fmt.Errorf("state_dir: %w", err)
-	}
-	x.consent, err = consent.Open(x.store, consent.Config{Max: c.Limits.ConsentPairs, Log: d.log, Now: time.Now})
-	return err
-}
-
 // startXMPP makes the protocol server.
-func (d *Daemon) startXMPP(b *build) error {
+func (d *Daemon) startXMPP(b *build) (err error) {
 	x := &d.xmpp
-	if err := d.openConsent(&b.loaded.Config); err != nil {
+	x.consent, err = consent.Open(d.store, consent.Config{Max: b.loaded.Config.Limits.ConsentPairs, Log: d.log, Now: time.Now})
+	if err != nil {
 		return err
 	}
 	d.metrics.watchConsent(x.consent)
 	x.posh = posh.New(posh.Config{Dial: d.dialWeb})
-	x.discovered = limit.NewDiscovered(discoveredConfig(b), time.Now)
+	d.watchStrangers(b, policy.XMPP)
 	x.server = xmpp.New(xmpp.Config{
 		Log: d.log, Metrics: xmpp.NewMetrics(d.metrics.registry), Dial: d.dialXMPP, Consent: x.consent, POSH: x.posh,
 	}, d.xmppState(b))
@@ -81,7 +69,6 @@ func (d *Daemon) applyXMPP(b *build) {
 	if x.server == nil {
 		return
 	}
-	x.discovered.SetConfig(discoveredConfig(b))
 	x.consent.SetMax(b.loaded.Config.Limits.ConsentPairs)
 	x.server.Apply(d.xmppState(b))
 }
@@ -101,13 +88,7 @@ func (x *xmppPart) release() error {
 	if x.posh != nil {
 		x.posh.Close()
 	}
-	err := x.consent.Close()
-	if x.store != nil {
-		if closing := x.store.Close(); err == nil {
-			err = closing
-		}
-	}
-	return err
+	return x.consent.Close()
 }
 
 // serveXMPP accepts streams.
@@ -137,7 +118,7 @@ func (d *Daemon) xmppState(b *build) *xmpp.State {
 		Policy: b.loaded.Policy, Resolver: b.resolver, Bounds: c.Limits,
 		Secret: xmpp.Secret{Current: b.material.secret.Current, Previous: b.material.secret.Previous},
 		Host:   c.FQDN, Outside: b.material.external, Inside: b.material.pools, Authority: b.material.authority,
-		Pools: b.xmppPools, Own: d.ownPlaces(c), Discovered: d.xmpp.discovered,
+		Pools: b.xmppPools, Own: d.ownPlaces(c), Discovered: d.watch[policy.XMPP.String()],
 	}
 	for _, n := range c.XMPP.Internal.Authority.Sources {
 		st.Sources = append(st.Sources, n.Prefix)
@@ -179,14 +160,6 @@ func (d *Daemon) setXMPPMembers(b *build, onlySRV bool) {
 		if from := &b.loaded.Config.XMPP.Pools[i]; from.SRV != "" || !onlySRV {
 			d.fill(b, from, p.Members)
 		}
-	}
-}
-
-func discoveredConfig(b *build) limit.DiscoveredConfig {
-	f := &b.loaded.Source.Federation.Discovered
-	return limit.DiscoveredConfig{
-		Rate: f.Rate, SuspiciousRate: f.SuspiciousRate, Contacts: f.Contacts, ReportPeriod: f.ReportPeriod,
-		Total: f.Total, Partners: b.loaded.Config.Limits.DiscoveredPartners,
 	}
 }
 

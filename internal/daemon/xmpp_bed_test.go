@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"edged/internal/admin"
-	"edged/internal/daemon"
 	"edged/internal/lab/ca"
 	"edged/internal/lab/xmpppeer"
 	"edged/internal/lab/zone"
@@ -90,7 +89,6 @@ type xmppBed struct {
 	mint            *x509.CertPool
 	outside, inside atomic.Value // where the edge listens now
 	chat            *xmpppeer.Server
-	metrics         string // of a child process
 }
 
 // startXMPP starts an edge with both protocols, and the server of contoso.com.
@@ -142,11 +140,7 @@ func (x *xmppBed) located() {
 // again starts the edge once more, from the same files.
 func (x *xmppBed) again() {
 	x.Helper()
-	edge, err := daemon.Start(x.Context(), daemon.Options{ConfigPath: filepath.Join(x.dir, "edged.yaml"), Version: "test", LogTo: x.log})
-	if err != nil {
-		x.Fatal(err)
-	}
-	x.edge = edge
+	x.bed.again()
 	x.located()
 }
 

@@ -27,7 +27,7 @@ type Config struct {
 // if the disk fails and all of them change meanwhile.
 type Book struct {
 	config Config
-	disk   *disk
+	disk   *store.Mirror[int64]
 
 	mu         sync.RWMutex
 	pairs      map[string]*pair // by key
@@ -73,18 +73,19 @@ type Stats struct {
 func Open(s *store.Store, c Config) (*Book, error) {
 	b := &Book{config: c, pending: make(changes), batch: 1}
 	b.recent.next, b.recent.prev = &b.recent, &b.recent
-	stored, err := load(s, c.Log)
+	known, err := load(s, c.Log)
 	if err != nil {
 		return nil, err
 	}
-	b.pairs = make(map[string]*pair, len(stored))
-	slices.SortFunc(stored, func(a, b *pair) int { return cmp.Compare(a.since, b.since) })
-	for _, p := range stored {
+	b.pairs = make(map[string]*pair, len(known))
+	slices.SortFunc(known, func(a, b *pair) int { return cmp.Compare(a.since, b.since) })
+	for _, p := range known {
 		b.add(p)
 	}
-	b.disk = newDisk(s, c.Log, b.takePending)
-	b.disk.notify()
-	go b.disk.run()
+	b.disk = store.NewMirror(store.MirrorConfig[int64]{
+		Store: s, Bucket: bucket, Name: "consent", Log: c.Log, Take: b.takePending, Value: stored,
+	})
+	b.disk.Notify()
 	return b, nil
 }
 
@@ -134,7 +135,7 @@ func (b *Book) Grant(local, remote Party) {
 	b.mu.Lock()
 	b.grant(p)
 	b.mu.Unlock()
-	b.disk.notify()
+	b.disk.Notify()
 }
 
 // Remove forgets the pair, and reports whether it was there. It returns when the
@@ -153,7 +154,7 @@ func (b *Book) Remove(local, remote Party) bool {
 	}
 	b.mu.Unlock()
 	if p != nil {
-		b.disk.sync()
+		b.disk.Sync()
 	}
 	return p != nil
 }
@@ -173,7 +174,7 @@ func (b *Book) SetMax(most int) {
 		more = len(b.pairs) > most
 		b.mu.Unlock()
 	}
-	b.disk.notify()
+	b.disk.Notify()
 }
 
 // chunk is how many pairs a walk over many of them handles before it lets others
@@ -213,8 +214,8 @@ func (b *Book) Stats() Stats {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	return Stats{
-		Pairs: len(b.pairs), Evicted: b.evicted, WriteErrors: b.disk.errors.Load(),
-		Unwritten: int(b.disk.waiting.Load()) + len(b.pending),
+		Pairs: len(b.pairs), Evicted: b.evicted, WriteErrors: b.disk.WriteErrors(),
+		Unwritten: b.disk.Unwritten() + len(b.pending),
 	}
 }
 
@@ -225,5 +226,5 @@ func (b *Book) Close() error {
 	if b == nil {
 		return nil
 	}
-	return b.disk.close()
+	return b.disk.Close()
 }

@@ -69,7 +69,7 @@ func (b *Book) takePending() changes {
 	taken := b.pending
 	b.pending = make(changes)
 	b.batch++
-	b.disk.waiting.Store(int64(len(taken))) // with the lock held: Stats misses nothing
+	b.disk.Took(len(taken))
 	return taken
 }
 

@@ -2,7 +2,8 @@ package limit
 
 import (
 	"container/list"
-	"hash/maphash"
+	"crypto/sha256"
+	"crypto/x509"
 	"math"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"edged/pkg/domain"
+	"edged/pkg/store"
 )
 
 // DiscoveredConfig are the budgets of partners that nothing lists. The defaults
@@ -33,7 +35,7 @@ type Admission uint8
 const (
 	Admitted     Admission = iota
 	OverRate               // of the partner
-	OverContacts           // a local user that is new in this report period
+	OverContacts           // a local user that is new to it
 	OverTotal              // of all discovered partners together
 )
 
@@ -62,24 +64,37 @@ const Others = "*"
 //
 // The table is bounded: a new partner takes the place of the one that was heard
 // of longest ago, whose budgets are full again should it come back. Partners on
-// the watch list keep their place until Release.
+// the watch list keep their place until Release or Lift, and over a restart if
+// there is a file to Keep them in.
 //
 // All methods may be used by many goroutines at once.
 type Discovered struct {
-	now  func() time.Time
-	seed maphash.Seed // random, so that nobody can choose contacts that collide
+	// OnWatch is told who enters the watch list and who leaves it, without a lock
+	// held. It is set before the first use, or nil.
+	OnWatch func(Watch, Change)
+
+	now func() time.Time
 
 	mu       sync.Mutex
 	config   DiscoveredConfig
 	total    *rate.Limiter // nil: no bound
 	partners map[string]*partner
-	recent   list.List // of *partner that are not watched, the last heard of in front
+	recent   list.List             // of *partner that are not watched, the last heard of in front
+	news     []news                // for OnWatch
+	kept     *store.Mirror[[]byte] // nil: in memory only
+	dirty    map[string]struct{}   // what kept has to learn of
+}
+
+// Stranger is the sender of a message: a proven domain that nothing lists.
+type Stranger struct {
+	Domain domain.Name
+	Leaf   *x509.Certificate // what proved it; nil for a proof without certificate
 }
 
 // NewDiscovered returns the budgets with nobody known and nobody watched. now is
 // the clock.
 func NewDiscovered(c DiscoveredConfig, now func() time.Time) *Discovered {
-	d := &Discovered{now: now, seed: maphash.MakeSeed(), partners: make(map[string]*partner)}
+	d := &Discovered{now: now, partners: make(map[string]*partner), dirty: make(map[string]struct{})}
 	d.SetConfig(c)
 	return d
 }
@@ -112,45 +127,66 @@ func (d *Discovered) SetConfig(c DiscoveredConfig) {
 // Admit takes one message of the partner to one of our users out of the budgets,
 // or says which of them is used up. contact is the canonical address of the user;
 // "" is none, for what is addressed to a domain of ours.
-func (d *Discovered) Admit(from domain.Name, contact string) Admission {
-	name := registered(from)
-	user := maphash.String(d.seed, contact)
+func (d *Discovered) Admit(from Stranger, contact string) Admission {
+	name := registered(from.Domain)
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	now := d.now()
 	p := d.partner(name, now)
-	counts := contact != "" && d.config.Contacts > 0
-	switch {
-	case !p.tokens.AllowN(now, 1):
+	p.seen(from)
+	if !p.tokens.AllowN(now, 1) {
 		return p.refuse(OverRate)
+	}
+	counts := contact != "" && d.config.Contacts > 0
+	user := userOf(contact)
+	switch {
 	case counts && !p.mayReach(user, d.config.Contacts):
-		d.watch(p, ManyContacts, now)
+		d.watch(p, ManyContacts, from, now)
 		return p.refuse(OverContacts)
 	case d.total != nil && !d.total.AllowN(now, 1):
 		return p.refuse(OverTotal)
 	}
-	if counts {
-		p.reach(user)
+	if counts && p.reach(user) && p.why&ManyContacts != 0 {
+		d.changed(p)
 	}
 	return Admitted
+}
+
+// user stands for a local user: addresses would make a table of them too large.
+type user [16]byte
+
+func userOf(contact string) user {
+	sum := sha256.Sum256([]byte(contact))
+	return user(sum[:16])
 }
 
 // Outcome counts how an admitted request ended. A partner is suspicious once at
 // least half of at least 100 requests in a report period failed. It is so until a
 // whole report period says otherwise.
-func (d *Discovered) Outcome(from domain.Name, failed bool) {
-	name := registered(from)
+func (d *Discovered) Outcome(from Stranger, failed bool) {
+	if failed {
+		d.count(from, 1, 1)
+		return
+	}
+	d.count(from, 1, 0)
+}
+
+// Failed says of a request, whose Outcome has been counted as good, that it failed
+// after all: in XMPP nothing says that one succeeded.
+func (d *Discovered) Failed(from Stranger) { d.count(from, 0, 1) }
+
+func (d *Discovered) count(from Stranger, requests, failed int) {
+	name := registered(from.Domain)
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	now := d.now()
 	p := d.partner(name, now)
-	p.requests++
-	if failed {
-		p.failed++
-	}
+	p.seen(from)
+	p.requests += requests
+	p.failed += failed
 	if !p.suspicious && p.mostFail() {
 		p.suspicious = true
-		d.watch(p, MostFail, now)
+		d.watch(p, MostFail, from, now)
 		setRate(p.tokens, now, d.rateOf(p))
 	}
 }
@@ -181,6 +217,7 @@ func (d *Discovered) partner(name string, now time.Time) *partner {
 func (d *Discovered) turn(p *partner, now time.Time) {
 	if p.turn(now, d.config.ReportPeriod) {
 		setRate(p.tokens, now, d.rateOf(p))
+		d.changed(p)
 	}
 }
 

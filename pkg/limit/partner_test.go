@@ -34,7 +34,7 @@ func newBudgets(t *testing.T, c limit.DiscoveredConfig) *budgets {
 //	+2s              time passes
 //	a.example        a message to nobody in particular
 //	a.example/alice  a message to alice; *3 behind it: three of them
-//	a.example:ok     a request succeeded; :failed, *3 as above
+//	a.example:ok     a request succeeded; :failed, :late after it had counted as good; *3 as above
 func (b *budgets) tell(story string) string {
 	b.t.Helper()
 	var letters strings.Builder
@@ -57,11 +57,15 @@ func (b *budgets) tell(story string) string {
 
 func (b *budgets) one(what string) string {
 	if name, outcome, ok := strings.Cut(what, ":"); ok {
-		b.Outcome(domain.MustParse(name), outcome == "failed")
+		if outcome == "late" {
+			b.Failed(stranger(name))
+		} else {
+			b.Outcome(stranger(name), outcome == "failed")
+		}
 		return ""
 	}
 	name, contact, _ := strings.Cut(what, "/")
-	switch a := b.Admit(domain.MustParse(name), contact); a {
+	switch a := b.Admit(stranger(name), contact); a {
 	case limit.Admitted:
 		return "y"
 	case limit.OverRate:
@@ -74,6 +78,8 @@ func (b *budgets) one(what string) string {
 		return a.String()
 	}
 }
+
+func stranger(name string) limit.Stranger { return limit.Stranger{Domain: domain.MustParse(name)} }
 
 func roomy() limit.DiscoveredConfig {
 	return limit.DiscoveredConfig{Rate: 3, SuspiciousRate: 1, Contacts: 2, ReportPeriod: time.Hour, Total: 1000, Partners: 9}
@@ -97,7 +103,8 @@ func TestDiscovered(t *testing.T) {
 		{"contacts through other names of the partner", nil, "a.example/u x.a.example/v y.a.example/w", "yyc"},
 		{"each partner has its own contacts", nil, "a.example/u a.example/v b.example/w", "yyy"},
 		{"a message to a domain is no contact", nil, "a.example/u a.example/v a.example", "yyy"},
-		{"contacts of the next period", nil, "a.example/u a.example/v a.example/w +60m a.example/w a.example/v +1s a.example/u", "yycyyc"},
+		{"contacts of the next period", nil, "a.example/u a.example/v +60m a.example/w a.example/v +1s a.example/u", "yyyyc"},
+		{"who tried more stays with those of before", nil, "a.example/u a.example/v a.example/w +60m a.example/w a.example/v +300m a.example/u a.example/w", "yyccyyc"},
 		{"any number of contacts", func(c *limit.DiscoveredConfig) { c.Contacts = 0 }, "a.example/u a.example/v a.example/w", "yyy"},
 		{"a refused message makes no contact", nil, "a.example*3 a.example/u a.example/v +1s a.example/w a.example/x", "yyyrryy"},
 
@@ -107,6 +114,7 @@ func TestDiscovered(t *testing.T) {
 		{"what is over the total makes no contact", func(c *limit.DiscoveredConfig) { c.Total = 1 }, "b.example a.example/u a.example/v +1s a.example/w +1s a.example/x", "yttyy"},
 
 		{"suspicious", nil, "a.example:failed*100 a.example*2 +1s a.example*2", "yryr"},
+		{"failures that show late", nil, "a.example:ok*100 a.example:late*50 +5s a.example*2", "yr"},
 		{"half is enough", nil, "a.example:ok*50 a.example:failed*50 +5s a.example*2", "yr"},
 		{"less than half is not", nil, "a.example:ok*51 a.example:failed*50 a.example*2", "yy"},
 		{"99 say nothing", nil, "a.example:failed*99 a.example*2", "yy"},
@@ -122,7 +130,7 @@ func TestDiscovered(t *testing.T) {
 		{"a watched one stays", func(c *limit.DiscoveredConfig) { c.Partners = 2 }, "a.example:failed*100 a.example b.example c.example d.example a.example", "yyyyr"},
 		{"all places are watched: the others share one", func(c *limit.DiscoveredConfig) { c.Partners = 1 }, "a.example:failed*100 b.example*2 c.example*2 d.example +1s d.example*2 a.example", "yyyrryyy"},
 		{"a table of none holds one", func(c *limit.DiscoveredConfig) { c.Partners = 0 }, "a.example*4 b.example*4", "yyyryyyr"},
-		{"a period of nothing is a minute", func(c *limit.DiscoveredConfig) { c.ReportPeriod = 0 }, "a.example/u a.example/v +59s a.example/w +1s a.example/w", "yycy"},
+		{"a period of nothing is a minute", func(c *limit.DiscoveredConfig) { c.ReportPeriod = 0 }, "a.example/u a.example/v +60s a.example/w a.example/x +59s a.example/y", "yyyyc"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -144,9 +152,12 @@ func TestWatchList(t *testing.T) {
 	want := []limit.Watch{
 		{
 			Partner: "loud.example", Why: limit.ManyContacts | limit.MostFail, Since: begin.Add(time.Second), Suspicious: true,
-			Requests: 100, Failed: 100, Contacts: 2, Refused: 2,
+			Domains: names("loud.example"), Requests: 100, Failed: 100, Contacts: 2, Refused: 2,
 		},
-		{Partner: "mail.example", Why: limit.MostFail, Since: begin.Add(2 * time.Second), Suspicious: true, Requests: 100, Failed: 100},
+		{
+			Partner: "mail.example", Why: limit.MostFail, Since: begin.Add(2 * time.Second), Suspicious: true,
+			Domains: names("mail.example"), Requests: 100, Failed: 100,
+		},
 	}
 	if diff := cmp.Diff(want, b.Watched()); diff != "" {
 		t.Errorf("watch list (-want +got):\n%s", diff)
@@ -161,12 +172,12 @@ func TestWatchedStay(t *testing.T) {
 	b := newBudgets(t, roomy())
 	since := b.now
 	b.tell("a.example:failed*100 +300m")
-	want := []limit.Watch{{Partner: "a.example", Why: limit.MostFail, Since: since}}
+	want := []limit.Watch{{Partner: "a.example", Why: limit.MostFail, Since: since, Domains: names("a.example")}}
 	if diff := cmp.Diff(want, b.Watched()); diff != "" {
 		t.Errorf("after quiet periods (-want +got):\n%s", diff)
 	}
 	for i := range 100 {
-		b.Admit(domain.MustParse(fmt.Sprintf("p%d.example", i)), "")
+		b.Admit(stranger(fmt.Sprintf("p%d.example", i)), "")
 	}
 	if diff := cmp.Diff(want, b.Watched()); diff != "" {
 		t.Errorf("after others came (-want +got):\n%s", diff)
@@ -254,19 +265,19 @@ func TestDiscoveredAtOnce(t *testing.T) {
 	d := limit.NewDiscovered(limit.DiscoveredConfig{Rate: 100, Contacts: 10, Partners: 3, ReportPeriod: time.Hour}, time.Now)
 	var all sync.WaitGroup
 	for i := range 8 {
-		from := domain.MustParse(fmt.Sprintf("p%d.example", i%5))
+		from := stranger(fmt.Sprintf("p%d.example", i%5))
 		all.Go(func() {
 			for k := range 200 {
 				d.Outcome(from, d.Admit(from, strconv.Itoa(k)) != limit.Admitted)
 				d.Watched()
-				d.Release(from.String())
+				d.Release(from.Domain.String())
 			}
 		})
 	}
 	all.Go(func() { d.SetConfig(limit.DiscoveredConfig{Rate: 1, Partners: 1}) })
 	all.Wait()
 	d.SetConfig(limit.DiscoveredConfig{Rate: 1, Partners: 1})
-	if fresh := domain.MustParse("fresh.example"); d.Admit(fresh, "") != limit.Admitted || d.Admit(fresh, "") != limit.OverRate {
+	if fresh := stranger("fresh.example"); d.Admit(fresh, "") != limit.Admitted || d.Admit(fresh, "") != limit.OverRate {
 		t.Error("a partner that nobody knew does not have the budget of the last reload")
 	}
 }
@@ -274,10 +285,10 @@ func TestDiscoveredAtOnce(t *testing.T) {
 func BenchmarkDiscoveredAdmit(b *testing.B) {
 	for _, format := range []string{"partner%d.example", "xmpp.partner%d.example"} {
 		b.Run(format, func(b *testing.B) {
-			partners := make([]domain.Name, 1024)
+			partners := make([]limit.Stranger, 1024)
 			contacts := make([]string, 500)
 			for i := range partners {
-				partners[i] = domain.MustParse(fmt.Sprintf(format, i))
+				partners[i] = stranger(fmt.Sprintf(format, i))
 			}
 			for i := range contacts {
 				contacts[i] = fmt.Sprintf("user%d@contoso.com", i)

@@ -159,6 +159,15 @@ func (s *Set) IsLocal(d domain.Name, p Protocol) bool {
 	return h != nil && h.speaks(p)
 }
 
+// Lists tells whether an entry names d for p: a partner's, or a block.
+func (s *Set) Lists(d domain.Name, p Protocol) bool {
+	f := s.find(d)
+	if p == XMPP {
+		return f.blocked != "" || f.exact != nil && f.exact.xmpp != nil
+	}
+	return f.blocked != "" || f.partner() != nil
+}
+
 // Warnings are doubtful but working settings, in file order.
 func (s *Set) Warnings() []Problem { return slices.Clone(s.warnings) }
 

@@ -67,7 +67,9 @@ type DiscoveredLimits struct {
 	// protocol on one host. Default 200; never below Rate.
 	Total float64 `yaml:"total"`
 	// Contacts is how many distinct local users one partner may address within
-	// a report period, whether they exist or not. Default 1000; 0 is no limit.
+	// a report period, whether they exist or not. One that tries more is watched,
+	// and reaches only those that it has addressed until it is released or listed.
+	// Default 1000; 0 is no limit.
 	Contacts int `yaml:"contacts"`
 	// ReportPeriod is how long failures and contacts are counted. Default 1h.
 	ReportPeriod time.Duration `yaml:"report_period"`

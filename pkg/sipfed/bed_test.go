@@ -38,6 +38,7 @@ type bed struct {
 	inside  *pipes
 	members map[string]chan net.Conn // what the edge dialled, to the pool's members and to partners, by address
 	changes []change                 // made to every State
+	sent    int                      // messages that were made
 }
 
 // change adjusts the policy before it is compiled.

@@ -63,6 +63,9 @@ type State struct {
 	// Hygiene takes off what leaves the names of our software, and the hosts in
 	// Warning.
 	Hygiene bool
+	// Discovered bounds partners that nothing lists; it outlives reloads. Nil bounds
+	// nobody.
+	Discovered *limit.Discovered
 
 	seq    uint64 // grows with each Apply
 	pools  map[domain.Name]*Pool

@@ -73,6 +73,7 @@ func (tx *transaction) finish(r *refusal, status int) {
 	for _, a := range append(tx.earlier, tx.current) {
 		tx.cancelAttempt(a) // nobody shall ring on (RFC 3261 §16.7 step 10)
 	}
+	tx.adm.report(tx.st, tx.from, status)
 	tx.srv.metrics.request(tx, r, status)
 	tx.log(r, status)
 	if tx.phase == terminated {

@@ -25,6 +25,7 @@ type admission struct {
 	next      []byte         // the Route value that follows them, if any, and its URI
 	nextURI   sipmsg.URI
 	answer    discovery.Answer // outward: the domain's SRV targets, where they were asked for
+	stranger  bool             // inward: of a partner that nothing lists, whose outcome counts
 	undecided bool             // outward: the decision waits for the domain's SRV record
 	sealed    []byte           // the token of our own Route, still unopened
 }
@@ -56,6 +57,7 @@ func (s *Server) handleRequest(ctx context.Context, c *conn, m *sipmsg.Message) 
 	case refused != nil && adm != nil && adm.inward && hidesUser(refused.reason):
 		s.hideUser(st, c, m, adm, refused)
 	case refused != nil:
+		adm.report(st, c, answerTo(refused.reason, c.side).status)
 		s.answerRefusal(c, m, refused)
 	case adm == nil:
 		s.answerSelf(c, m)
@@ -129,6 +131,11 @@ func (s *Server) screenInward(ctx context.Context, st *State, c *conn, m *sipmsg
 		return refused
 	}
 	adm.decision, refused = s.decideInward(ctx, st, c, m, adm.dialog, &adm.question)
+	if refused == nil || hidesUser(refused.reason) { // its sender is proven
+		if over := adm.spend(st, c, m, uri, readable); over != nil {
+			return over
+		}
+	}
 	if refused != nil {
 		return refused
 	}

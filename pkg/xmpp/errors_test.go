@@ -203,7 +203,7 @@ func TestErrorsOutside(t *testing.T) {
 				b.state.Discovered = limit.NewDiscovered(limit.DiscoveredConfig{
 					Rate: 1, SuspiciousRate: 1, Total: 1, Contacts: 1, ReportPeriod: time.Hour, Partners: 10,
 				}, time.Now)
-				b.state.Discovered.Admit(domain.MustParse(theirs), "somebody@contoso.com")
+				b.state.Discovered.Admit(limit.Stranger{Domain: domain.MustParse(theirs)}, "somebody@contoso.com")
 			},
 		},
 	}

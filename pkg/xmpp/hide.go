@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"edged/pkg/limit"
 	"edged/pkg/xmpp/xmlstream"
 )
 
@@ -145,8 +146,8 @@ func (c *conn) hideAnswer(e *xmlstream.Element, adm *admission) []byte {
 		return nil
 	}
 	c.srv.hiding.observe(e, adm, false)
-	if isStranger(adm.partner) && adm.st.Discovered != nil {
-		adm.st.Discovered.Outcome(adm.pair.theirs, true)
+	if d := adm.st.Discovered; d != nil && isStranger(adm.partner) {
+		d.Failed(limit.Stranger{Domain: adm.pair.theirs})
 	}
 	c.scratch = append(append(c.scratch[:0], '<'), e.Local...)
 	c.scratch = appendAttr(c.scratch, "from", e.Value("from"))

@@ -57,9 +57,7 @@ func (c *conn) learn(e *xmlstream.Element, adm *admission) {
 		if c.stanzas%observed == 1 {
 			c.srv.hiding.observe(e, adm, true)
 		}
-		if isStranger(adm.partner) && adm.st.Discovered != nil {
-			adm.st.Discovered.Outcome(adm.pair.theirs, false)
-		}
+		c.report(adm, false)
 	case adm.partner.XMPP.Type == policy.PublicUnverified && grantsConsent(e.Local, adm.kind):
 		c.srv.cfg.Consent.Grant(party(adm.from), party(adm.to))
 	}

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 
 	"edged/pkg/consent"
-	"edged/pkg/limit"
 	"edged/pkg/policy"
 	"edged/pkg/verdict"
 	"edged/pkg/xmpp/jid"
@@ -175,7 +174,13 @@ func (c *conn) decide(e *xmlstream.Element, adm *admission, known *acquaintance)
 	}
 	d := adm.st.Policy.Decide(q)
 	adm.partner, adm.rule = d.Partner, d.Rule
-	if r := refusedBy(d); r != nil {
+	r := refusedBy(d)
+	if r != nil && hidesUser(r.reason) {
+		if over := c.spend(adm); over != nil { // who asks for users that are refused spends as much
+			return over
+		}
+	}
+	if r != nil {
 		if adm.inward && !hidesUser(r.reason) {
 			r.stream = policyViolation
 		}
@@ -192,19 +197,6 @@ func (c *conn) decide(e *xmlstream.Element, adm *admission, known *acquaintance)
 // strangers could wrap what they like in one.
 func isAnswer(local []byte, kind string) bool {
 	return string(local) == "iq" && (kind == "result" || kind == "error")
-}
-
-// spend takes a stanza out of the budget of a partner that nothing lists.
-func (c *conn) spend(adm *admission) *refusal {
-	if !adm.inward || !isStranger(adm.partner) || adm.st.Discovered == nil {
-		return nil
-	}
-	to := adm.to.Bare().Canonical().String()
-	admitted := adm.st.Discovered.Admit(adm.pair.theirs, to)
-	if admitted == limit.Admitted {
-		return nil
-	}
-	return &refusal{reason: verdict.BudgetExhausted, rule: "federation.discovered", detail: admitted.String()}
 }
 
 func party(j jid.JID) consent.Party { return consent.Party{Local: j.Local, Domain: j.Domain} }
@@ -231,8 +223,8 @@ func (c *conn) refuseStanza(e *xmlstream.Element, adm *admission, r *refusal) {
 	c.log.Info("stanza refused", slog.String("stanza", string(e.Local)), slog.String("type", verdict.Quotable(adm.kind)),
 		slog.String("from", verdict.Quotable(adm.from.String())), slog.String("to", verdict.Quotable(adm.to.String())),
 		slog.String("reason", r.reason.String()), slog.String("rule", string(r.rule)), slog.String("detail", verdict.Quotable(r.detail)))
-	if adm.inward && isStranger(adm.partner) && adm.st.Discovered != nil {
-		adm.st.Discovered.Outcome(adm.pair.theirs, true)
+	if r.reason != verdict.BudgetExhausted {
+		c.report(adm, true)
 	}
 	it := item{from: c.intake, seq: adm.seq}
 	if adm.inward && hidesUser(r.reason) {

@@ -16,12 +16,12 @@ import (
 	"edged/internal/config/configtest"
 )
 
-// TestConsent runs testdata/consent. In the folder of each script an admin socket
-// answers for a gateway that keeps three pairs.
-func TestConsent(t *testing.T) {
+// TestAdminSocket runs testdata/socket. In the folder of each script an admin socket
+// answers for a gateway that keeps three pairs and watches two partners.
+func TestAdminSocket(t *testing.T) {
 	laid := configtest.Lay(t, minimal)
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/consent",
+		Dir: "testdata/socket",
 		Setup: func(e *testscript.Env) error {
 			ln, err := admin.ListenSocket(context.Background(), filepath.Join(e.WorkDir, "admin.sock"))
 			if err != nil {
@@ -60,5 +60,16 @@ func keeping() admin.Funcs {
 			}
 			return local == pairs[0].Local && remote == pairs[0].Remote, nil
 		},
+		ListWatched: func() []admin.Watched {
+			return []admin.Watched{
+				{
+					Proto: "sip", Partner: "northwind.example", Since: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), Why: "most requests fail",
+					Throttled: true, NoNewUsers: true, Domains: []string{"northwind.example", "x.northwind.example"}, MoreDomains: true,
+					Issuer: "CN=Public", Serial: "1f", Requests: 120, Failed: 100, Contacts: 1000, Refused: 7,
+				},
+				{Proto: "xmpp", Partner: "*", Since: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)},
+			}
+		},
+		ReleaseWatched: func(proto, partner string) bool { return proto != "xmpp" && partner == "northwind.example" },
 	}
 }

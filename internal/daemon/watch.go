@@ -1,0 +1,135 @@
+package daemon
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"edged/internal/admin"
+	"edged/internal/config"
+	"edged/pkg/domain"
+	"edged/pkg/limit"
+	"edged/pkg/policy"
+	"edged/pkg/store"
+)
+
+// openStore opens the file of what has to survive a restart. Consent cannot do
+// without it; the watch list is in memory only then.
+func (d *Daemon) openStore(c *config.Config) (err error) {
+	d.store, err = store.Open(c.StateDir)
+	switch {
+	case err == nil:
+		d.metrics.stateOpen.Set(1)
+		return nil
+	case d.keeps:
+		return fmt.Errorf("state_dir: %w", err)
+	}
+	d.log.Error("state_dir cannot be used: the watch list does not outlast a restart", slog.Any("err", err))
+	return nil
+}
+
+// closeStore writes what is left to be written, and closes the file. It comes when
+// nothing uses it any more.
+func (d *Daemon) closeStore() error {
+	var first error
+	keep := func(err error) {
+		if first == nil {
+			first = err
+		}
+	}
+	for _, list := range d.watch {
+		keep(list.Close())
+	}
+	if d.store != nil {
+		keep(d.store.Close())
+		d.store = nil
+	}
+	return first
+}
+
+// watchStrangers makes the budgets of a protocol's partners that nothing lists, and
+// brings back the watch list of an earlier life.
+func (d *Daemon) watchStrangers(b *build, p policy.Protocol) {
+	list := limit.NewDiscovered(discoveredConfig(b), time.Now)
+	list.OnWatch = func(w limit.Watch, c limit.Change) { d.watched(p.String(), w, c) }
+	if d.store != nil {
+		err := list.Keep(limit.KeepConfig{Store: d.store, Bucket: "watch:" + p.String(), Log: d.log})
+		if err != nil {
+			d.metrics.stateOpen.Set(0)
+			d.log.Error("the watch list of an earlier run cannot be read, and is not kept", slog.String("proto", p.String()), slog.Any("err", err))
+		}
+	}
+	d.watch[p.String()] = list
+	d.metrics.watchList(p.String(), list.Stats)
+	d.lift(b, p)
+}
+
+// setStrangers puts the budgets of a build in force.
+func (d *Daemon) setStrangers(b *build) {
+	for _, p := range []policy.Protocol{policy.SIP, policy.XMPP} {
+		if list := d.watch[p.String()]; list != nil {
+			list.SetConfig(discoveredConfig(b))
+			d.lift(b, p)
+		}
+	}
+}
+
+// lift takes those off the watch list that are no strangers any more.
+func (d *Daemon) lift(b *build, p policy.Protocol) {
+	d.watch[p.String()].Lift(func(n domain.Name) bool { return b.loaded.Policy.Lists(n, p) })
+}
+
+func discoveredConfig(b *build) limit.DiscoveredConfig {
+	f := &b.loaded.Source.Federation.Discovered
+	return limit.DiscoveredConfig{
+		Rate: f.Rate, SuspiciousRate: f.SuspiciousRate, Contacts: f.Contacts, ReportPeriod: f.ReportPeriod,
+		Total: f.Total, Partners: b.loaded.Config.Limits.DiscoveredPartners,
+	}
+}
+
+// watched tells who entered the watch list of a protocol, and who left it.
+func (d *Daemon) watched(proto string, w limit.Watch, c limit.Change) {
+	d.metrics.watchMoves.WithLabelValues(proto, c.String()).Inc()
+	level, message := slog.LevelInfo, "partner is not watched any more"
+	if c == limit.Entered {
+		level, message = slog.LevelWarn, "partner is watched"
+	}
+	d.log.Log(d.ctx, level, message, slog.String("proto", proto), slog.String("partner", w.Partner), slog.String("change", c.String()),
+		slog.String("why", w.Why.String()), slog.String("domains", strings.Join(w.Domains, " ")), slog.String("cert_issuer", w.Issuer),
+		slog.String("cert_serial", w.Serial), slog.Int("requests", w.Requests), slog.Int("failed", w.Failed), slog.Int("contacts", w.Contacts))
+}
+
+// listWatched and releaseWatched serve the admin socket.
+func (d *Daemon) listWatched() []admin.Watched {
+	all := []admin.Watched{}
+	if d.current.Load() == nil { // the lists are set before current
+		return all
+	}
+	for _, p := range []policy.Protocol{policy.SIP, policy.XMPP} {
+		list := d.watch[p.String()]
+		if list == nil {
+			continue
+		}
+		for _, w := range list.Watched() {
+			all = append(all, admin.Watched{
+				Proto: p.String(), Partner: w.Partner, Why: w.Why.String(), Since: w.Since, Throttled: w.Suspicious,
+				NoNewUsers: w.Why&limit.ManyContacts != 0, Domains: w.Domains, MoreDomains: w.More,
+				Issuer: w.Issuer, Serial: w.Serial, Requests: w.Requests, Failed: w.Failed, Contacts: w.Contacts, Refused: w.Refused,
+			})
+		}
+	}
+	return all
+}
+
+func (d *Daemon) releaseWatched(proto, partner string) (released bool) {
+	if d.current.Load() == nil {
+		return false
+	}
+	for name, list := range d.watch {
+		if proto == "" || proto == name {
+			released = list.Release(partner) || released
+		}
+	}
+	return released
+}
