@@ -36,9 +36,9 @@ func (c *consentListCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var pairs []admin.Consent
-	if err := json.Unmarshal(answer, &pairs); err != nil {
-		return fmt.Errorf("the answer cannot be read; is edged of the same version? %w", err)
+	pairs, err := readList[admin.Consent](answer)
+	if err != nil {
+		return err
 	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	for _, p := range pairs {
@@ -67,6 +67,14 @@ func (c *consentRemoveCmd) Run(ctx context.Context) error {
 	}
 	fmt.Print(string(answer))
 	return nil
+}
+
+// readList reads what the gateway answers to a question for a list.
+func readList[T any](answer []byte) (all []T, err error) {
+	if err := json.Unmarshal(answer, &all); err != nil {
+		return nil, fmt.Errorf("the answer cannot be read; is edged of the same version? %w", err)
+	}
+	return all, nil
 }
 
 // ask asks the running gateway, through its admin socket.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -33,9 +32,9 @@ func (c *watchListCmd) Run(ctx context.Context) error {
 		fmt.Print(string(answer))
 		return nil
 	}
-	var all []admin.Watched
-	if err := json.Unmarshal(answer, &all); err != nil {
-		return fmt.Errorf("the answer cannot be read; is edged of the same version? %w", err)
+	all, err := readList[admin.Watched](answer)
+	if err != nil {
+		return err
 	}
 	if len(all) == 0 {
 		fmt.Println("nobody is watched")

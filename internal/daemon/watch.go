@@ -91,12 +91,12 @@ func discoveredConfig(b *build) limit.DiscoveredConfig {
 // watched tells who entered the watch list of a protocol, and who left it.
 func (d *Daemon) watched(proto string, w limit.Watch, c limit.Change) {
 	d.metrics.watchMoves.WithLabelValues(proto, c.String()).Inc()
-	level, message := slog.LevelInfo, "partner is not watched any more"
-	if c == limit.Entered {
-		level, message = slog.LevelWarn, "partner is watched"
+	log := d.log.With(slog.String("proto", proto), slog.String("partner", w.Partner), slog.String("change", c.String()))
+	if c != limit.Entered {
+		log.Info("partner is not watched any more")
+		return
 	}
-	d.log.Log(d.ctx, level, message, slog.String("proto", proto), slog.String("partner", w.Partner), slog.String("change", c.String()),
-		slog.String("why", w.Why.String()), slog.String("domains", strings.Join(w.Domains, " ")), slog.String("cert_issuer", w.Issuer),
+	log.Warn("partner is watched", slog.String("why", w.Why.String()), slog.String("domains", strings.Join(w.Domains, " ")), slog.String("cert_issuer", w.Issuer),
 		slog.String("cert_serial", w.Serial), slog.Int("requests", w.Requests), slog.Int("failed", w.Failed), slog.Int("contacts", w.Contacts))
 }
 

@@ -28,6 +28,11 @@ type record struct {
 	Contacts   []byte        `json:"contacts,omitempty"` // one after the other, with ManyContacts
 }
 
+func readRecord(v []byte) (r record, ok bool) {
+	err := json.Unmarshal(v, &r)
+	return r, err == nil && r.Why != 0 && r.Why <= MostFail|ManyContacts && len(r.Contacts)%len(user{}) == 0
+}
+
 // Keep reads the watch list of an earlier life from the state file, and from now
 // on the file follows the list, within 100 ms and without anybody waiting for the
 // disk: the entries, and the users that a partner with ManyContacts may still
@@ -41,12 +46,11 @@ func (d *Discovered) Keep(c KeepConfig) error {
 	defer d.mu.Unlock()
 	odd := 0
 	err := c.Store.ForEach(c.Bucket, func(k, v []byte) error {
-		var r record
-		if json.Unmarshal(v, &r) != nil || r.Why == 0 || r.Why > MostFail|ManyContacts || len(r.Contacts)%len(user{}) != 0 {
+		if r, ok := readRecord(v); ok {
+			d.partners[string(k)] = d.restored(string(k), &r)
+		} else {
 			odd++
-			return nil
 		}
-		d.partners[string(k)] = d.restored(string(k), &r)
 		return nil
 	})
 	if err != nil {

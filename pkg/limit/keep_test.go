@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -241,12 +242,7 @@ func TestLift(t *testing.T) {
 			listed = listed[1:]
 		}
 		b.Lift(func(d domain.Name) bool {
-			for _, l := range listed {
-				if l == d {
-					return true
-				}
-			}
-			return false
+			return slices.Contains(listed, d)
 		})
 		if got := len(b.Watched()) == 0; got != lifted {
 			t.Errorf("%s: lifted %v", story, got)

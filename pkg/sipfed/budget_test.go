@@ -136,7 +136,9 @@ func TestStrangersUsers(t *testing.T) {
 		if all := b.state.Discovered.Watched(); len(all) != 1 || all[0].Partner != "fabrikam.com" || all[0].Why != limit.ManyContacts {
 			t.Errorf("watch list %+v", all)
 		}
-		listed := b.newState()
+		listed := b.newState(func(src *policy.Source, _ *limit.Bounds) {
+			src.AllowedDomains = append(src.AllowedDomains, policy.AllowedDomain{Domain: pattern("fabrikam.com")})
+		})
 		listed.Discovered = b.state.Discovered
 		if err := b.s.Apply(listed); err != nil {
 			t.Fatal(err)
@@ -199,11 +201,9 @@ func TestStrangersTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := strangers(t, func(l *policy.DiscoveredLimits) { l.Total = 30 })
 		b.messages(b.partner(b.world.partner), "fabrikam.com", times(20, "alice")...)
-		src := b.newState(func(src *policy.Source, _ *limit.Bounds) {
-			src.Federation.PartnerDiscovery, src.AllowedDomains = true, nil
-		})
-		src.Discovered = b.state.Discovered
-		if err := b.s.Apply(src); err != nil {
+		nobody := b.newState(func(src *policy.Source, _ *limit.Bounds) { src.AllowedDomains = nil })
+		nobody.Discovered = b.state.Discovered
+		if err := b.s.Apply(nobody); err != nil {
 			t.Fatal(err)
 		}
 		if got := b.messages(b.partner(b.world.other), "adatum.com", times(12, "alice")...); got != some(10, "200")+" 480 480" {

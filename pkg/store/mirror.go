@@ -189,9 +189,9 @@ func (m *Mirror[V]) tell(err error) {
 	}
 	switch failed := err != nil; {
 	case failed && !m.failing:
-		m.config.Log.Error(m.config.Name+" is kept in memory only until the state file can be written", slog.Any("err", err))
+		m.config.Log.Error("the state file cannot be written, and what changes is in memory only", slog.String("what", m.config.Name), slog.Any("err", err))
 	case !failed && m.failing:
-		m.config.Log.Info(m.config.Name + " is in the state file again")
+		m.config.Log.Info("everything is in the state file again", slog.String("what", m.config.Name))
 	}
 	m.failing = err != nil
 }
