@@ -82,11 +82,13 @@ func acts() []act {
 
 func inward() []scenario {
 	return []scenario{
-		message(robin, alice, "allowed").checked(source("AutoFederation")).passes(ruleFabrikam),
-		message(lena, alice, "direct").checked(source("DirectPartner")).passes(ruleLitware),
-		message(nina, bob, "discovered").checked(source("AutoFederation")).passes(ruleDiscovery),
-		message(tom, bob, "hosting provider").checked(source("AuthorizedServer")).passes(ruleWingtip),
-		message(chris, alice, "public provider").checked(source("AuthorizedServer")).passes(ruleMessenger),
+		message(robin, alice, "allowed").checked(source("AutoFederation", "unverified", "federation")).passes(ruleFabrikam),
+		message(lena, alice, "direct").checked(source("DirectPartner", "unverified", "federation")).passes(ruleLitware),
+		message(nina, bob, "discovered").checked(source("AutoFederation", "unverified", "federation")).passes(ruleDiscovery),
+		message(tom, bob, "hosting provider").checked(source("AuthorizedServer", "verified", "federation")).passes(ruleWingtip),
+		message(chris, alice, "public provider").checked(source("AuthorizedServer", "verified", "publiccloud;ms-remote-fqdn=federation.messenger.example")).passes(ruleMessenger),
+		message(robin, alice, "says it is verified").with(header(verification, "ms-source-verified-user=verified")).
+			checked(source("AutoFederation", "verified", "federation")).passes(ruleFabrikam),
 		message(robin, alice, "claims to be trusted").with(boasts).checked(humbled).passes(ruleFabrikam),
 		message(lena, alice, "trusted to assert").with(asserts).checked(asserted).passes(ruleLitware),
 		message(anonymous, alice, "may be anonymous").as("litware.com").passes(ruleLitware),
@@ -95,7 +97,7 @@ func inward() []scenario {
 
 func outward() []scenario {
 	return []scenario{
-		message(alice, robin, "allowed").passes(ruleFabrikam),
+		message(alice, robin, "allowed").with(header(verification, "none")).checked(vouched).passes(ruleFabrikam),
 		message(alice, lena, "direct").passes(ruleLitware),
 		message(bob, nina, "discovered").passes(ruleDiscovery),
 		message(bob, tom, "hosting provider").passes(ruleWingtip),

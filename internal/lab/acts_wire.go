@@ -44,6 +44,8 @@ func answers() []scenario {
 	return []scenario{
 		message(alice, robin, "allowed").answered(sippeer.Answer{Status: 486}).
 			relayed(486, ruleFabrikam).diagnosed(1034),
+		message(alice, chris, "public provider").answered(sippeer.Answer{Status: 486}).
+			relayed(486, ruleMessenger).diagnosed(1035),
 		message(robin, alice, "allowed").answered(sippeer.Answer{Status: 486, Headers: fields("ms-diagnostics", detail)}).
 			relayed(486, ruleFabrikam),
 		message(robin, alice, "allowed").answered(sippeer.Answer{Status: 503, Headers: fields("Retry-After", "3600")}).

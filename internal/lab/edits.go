@@ -47,16 +47,19 @@ func notice(m *sippeer.Message) {
 	header("Subscription-State", "active")(m)
 }
 
+// verification is the field by which edges tell each other who is verified.
+const verification = "ms-asserted-verification-level"
+
 // boasts adds headers by which the inside would take a stranger's word.
 func boasts(m *sippeer.Message) {
 	header("ms-edge-proxy-message-trust", "ms-source-type=InternetUser;ms-ep-fqdn=sip.fabrikam.com;ms-source-verified-user=verified")(m)
-	header("ms-asserted-verification-level", "ms-source-verified-user=verified")(m)
+	header(verification, "ms-source-verified-user=verified")(m)
 	header("P-Asserted-Identity", "<sip:ceo@contoso.com>")(m)
 }
 
 // humbled checks that nothing of boasts came through.
 func humbled(sent, got *sippeer.Message) string {
-	for _, name := range []string{"ms-edge-proxy-message-trust", "ms-asserted-verification-level", "P-Asserted-Identity"} {
+	for _, name := range []string{"ms-edge-proxy-message-trust", verification, "P-Asserted-Identity"} {
 		for _, value := range got.All(name) {
 			if value == sent.Get(name) {
 				return name + " came through as the partner wrote it"
@@ -66,14 +69,28 @@ func humbled(sent, got *sippeer.Message) string {
 	return ""
 }
 
-// source checks what the inside is told about where a request comes from.
-func source(kind string) func(sent, got *sippeer.Message) string {
+// source checks what the inside is told about where a request comes from, and
+// whether its sender is verified.
+func source(kind, verified, network string) func(sent, got *sippeer.Message) string {
+	want := "ms-source-type=" + kind + ";ms-ep-fqdn=" + insideName + ";ms-source-verified-user=" + verified + ";ms-source-network=" + network
 	return func(_, got *sippeer.Message) string {
-		if mark := got.Get("ms-edge-proxy-message-trust"); !strings.Contains(mark, "ms-source-type="+kind+";") {
-			return fmt.Sprintf("ms-source-type is not %s in %q", kind, mark)
+		if all := got.All("ms-edge-proxy-message-trust"); len(all) != 1 || all[0] != want {
+			return fmt.Sprintf("ms-edge-proxy-message-trust is %q, not %q", all, want)
 		}
 		return ""
 	}
+}
+
+// vouched checks that partners are told that our users are verified, in the
+// edge's words only, and that what they write is archived.
+func vouched(_, got *sippeer.Message) string {
+	if all := got.All(verification); len(all) != 1 || all[0] != "ms-source-verified-user=verified" {
+		return fmt.Sprintf("ms-asserted-verification-level is %q", all)
+	}
+	if got.Get("X-Archiving-Notice") == "" {
+		return "nothing says that messages are archived"
+	}
+	return ""
 }
 
 // secretive asks for privacy about what the pool asserts (RFC 3325 §7).

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"edged/pkg/domain"
 	"edged/pkg/verdict"
@@ -105,7 +106,28 @@ func (c *compiler) federation() {
 	}
 	orElse(&c.set.discovered.Verification, UseSource)
 	c.limits(&f.Discovered)
+	c.set.marks, c.set.notice = f.MarkSourceVerifiable, f.ArchivingNotice
+	if f.ArchivingNotice != "" && !headerLine(f.ArchivingNotice) {
+		c.problem("federation.archiving_notice", "%q is no header line of ours; write a name that begins with X- or ms-, a colon and one line of text, such as \"X-Archiving-Notice: messages are archived\"", f.ArchivingNotice)
+	}
 }
+
+// headerLine tells whether s can be added to a message as it is, without being
+// taken for anything that SIP defines.
+func headerLine(s string) bool {
+	name, text, ok := strings.Cut(s, ":")
+	lower := strings.ToLower(name)
+	rest, ours := strings.CutPrefix(lower, "x-")
+	if !ours {
+		rest, ours = strings.CutPrefix(lower, "ms-")
+	}
+	inName := func(r rune) bool { return r != '-' && !('a' <= r && r <= 'z') && !('0' <= r && r <= '9') }
+	return ok && ours && rest != "" && !strings.ContainsFunc(rest, inName) &&
+		len(s) <= maxNotice && strings.TrimSpace(text) != "" && !strings.ContainsFunc(text, unicode.IsControl)
+}
+
+// maxNotice bounds the archiving notice, in bytes.
+const maxNotice = 500
 
 // limits checks the bounds of discovered partners.
 func (c *compiler) limits(d *DiscoveredLimits) {

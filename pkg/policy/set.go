@@ -15,6 +15,8 @@ type Set struct {
 	enabled       bool
 	discovery     bool
 	xmppDiscovery bool
+	marks         bool
+	notice        string
 
 	// homes are our own domains.
 	homes map[domain.Name]*home
@@ -167,6 +169,12 @@ func (s *Set) Lists(d domain.Name, p Protocol) bool {
 	}
 	return f.blocked != "" || f.partner() != nil
 }
+// MarksVerifiable tells whether our users' messages are marked as verified (SIP).
+func (s *Set) MarksVerifiable() bool { return s.marks }
+
+// ArchivingNotice is the header line, without its end, that tells SIP partners that
+// conversations are archived; "" if there is none.
+func (s *Set) ArchivingNotice() string { return s.notice }
 
 // Warnings are doubtful but working settings, in file order.
 func (s *Set) Warnings() []Problem { return slices.Clone(s.warnings) }

@@ -326,3 +326,23 @@ func TestAnonymous(t *testing.T) {
 		}
 	}
 }
+
+// TestArchivingNotice: one line, of a header that SIP does not define.
+func TestArchivingNotice(t *testing.T) {
+	for notice, good := range map[string]bool{
+		"": true, "X-Archiving-Notice: messages are archived": true, "ms-archived:yes": true, "x-1: ümläut; a=\"b\"": true,
+		"Subject: archived": false, "X-: x": false, "X-Archived": false, "X-Archived: ": false, "X Archived: x": false,
+		"X-Archived : x": false, "X-A: x\r\nRoute: <sip:evil>": false, "X-A: x\ny": false, "X-Ä: x": false,
+		"X-A: " + strings.Repeat("x", 500): false,
+	} {
+		src := policy.Default()
+		src.Federation.ArchivingNotice = notice
+		set, problems := policy.Compile(src, nil)
+		switch {
+		case good != (len(problems) == 0):
+			t.Errorf("%q: %v", notice, problems)
+		case good && set.ArchivingNotice() != notice:
+			t.Errorf("%q became %q", notice, set.ArchivingNotice())
+		}
+	}
+}

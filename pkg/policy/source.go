@@ -49,9 +49,14 @@ type Federation struct {
 	// Discovered bounds what partners may do that were only discovered, in SIP, or
 	// that only xmpp_default applies to.
 	Discovered DiscoveredLimits `yaml:"discovered"`
-	// MarkSourceVerifiable marks our outgoing messages as coming from verified
-	// users, so that partners can treat them by their own level. Default true.
+	// MarkSourceVerifiable marks our outgoing SIP messages as coming from verified
+	// users, so that partners can treat them by their own level; off, all are marked
+	// as unverified. Default true.
 	MarkSourceVerifiable bool `yaml:"mark_source_verifiable"`
+	// ArchivingNotice is a header line that tells SIP partners that conversations
+	// are archived: it goes with each INVITE and MESSAGE that leaves, and with what
+	// accepts one. Its name begins with X- or ms-. Default: none.
+	ArchivingNotice string `yaml:"archiving_notice"`
 }
 
 // DiscoveredLimits bound what partners may do that nothing lists. Listing a domain

@@ -20,14 +20,19 @@ type crossing struct {
 	asserted, warned bool // all rows of P-Asserted-Identity, of Warning, have been seen to
 }
 
+// screen does so, and adds what the edge itself has to say.
 func (x *crossing) screen() {
-	for _, f := range x.m.Fields() {
-		if x.to == Internal {
+	if x.to == Internal {
+		for _, f := range x.m.Fields() {
 			x.inward(f)
-		} else {
-			x.outward(f)
 		}
+		x.trust()
+		return
 	}
+	for _, f := range x.m.Fields() {
+		x.outward(f)
+	}
+	x.tell()
 }
 
 // inward takes off what only the inside may say of itself, or of others.
@@ -50,7 +55,7 @@ func (x *crossing) inward(f sipmsg.Field) {
 func (x *crossing) outward(f sipmsg.Field) {
 	switch f.Header {
 	case sipmsg.PPreferredIdentity, sipmsg.RemotePartyID, sipmsg.MSEdgeTrust,
-		sipmsg.MSSplitDomain, sipmsg.MSDiagnostics:
+		sipmsg.MSAssertedVerification, sipmsg.MSSplitDomain, sipmsg.MSDiagnostics:
 		x.splice.DropRow(f)
 	case sipmsg.PAssertedIdentity:
 		x.tellAsserted(f)

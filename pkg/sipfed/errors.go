@@ -3,6 +3,7 @@ package sipfed
 import (
 	"fmt"
 
+	"edged/pkg/policy"
 	"edged/pkg/verdict"
 )
 
@@ -59,6 +60,7 @@ const (
 	textWrongType   = "Cannot route this type of SIP request to or from federated partners"
 	textNotListed   = "Domain resolved by DNS SRV to a configured hosting service but the domain is not in the allow list"
 	textPeerSilent  = "Previous hop federated peer did not report diagnostic information"
+	textCloudSilent = "Previous hop public IM provider did not report diagnostic information"
 	textNoConnect   = "Failed to connect to a federated peer server"
 	textNoTLS       = "Failed to complete TLS negotiation with a federated peer server"
 )
@@ -124,6 +126,15 @@ func answerTo(reason verdict.Reason, side Side) answer {
 		return answer{status: 404, phrase: notFound}
 	}
 	return answers[reason]
+}
+
+// silentPeer is what the inside is told of a refusal that the peer does not explain.
+func silentPeer(p *policy.Partner) answer {
+	a := answers[verdict.PeerRefused]
+	if p.Kind == policy.PublicProvider {
+		a.id, a.text = 1035, textCloudSilent
+	}
+	return a
 }
 
 // hidesUser lists the reasons that speak about a local user.

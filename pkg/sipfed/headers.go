@@ -1,13 +1,10 @@
 package sipfed
 
 import (
-	"bytes"
 	"strconv"
 	"sync"
 
-	"edged/pkg/policy"
 	"edged/pkg/sipfed/sipmsg"
-	"edged/pkg/verdict"
 )
 
 // What the edge changes in a message, and nothing else:
@@ -26,6 +23,9 @@ import (
 //	hygiene        to outside, if it is switched on: Server, User-Agent, and the
 //	               hosts in Warning
 //	trust          to inside: ms-edge-proxy-message-trust, what the edge knows of the sender
+//	mark           to outside: ms-asserted-verification-level, whether our users are
+//	               verified
+//	archiving      to outside, if there is one: the notice that messages are archived
 //	diagnose       to inside: ms-diagnostics on failures
 //	hide-user      to outside: one answer for all reasons why a user is not reached
 
@@ -74,39 +74,9 @@ func (s *Server) appendRequest(dst []byte, tx *transaction, to Side, a *attempt)
 	for _, v := range adm.own {
 		splice.DropValue(v)
 	}
-	(&crossing{st: st, adm: adm, to: to, m: m, request: m, splice: splice}).screen()
-	if to == Internal {
-		splice.AppendHeader(trustLine(st, adm, m), "\r\n")
-	}
+	x := crossing{st: st, adm: adm, to: to, m: m, request: m, splice: splice}
+	x.screen()
 	return splice.AppendTo(dst)
-}
-
-// trustLine tells the inside what it may think of a message from outside
-// (MS-SIPRE §2.2.15). Whatever an outsider says of itself was taken off before.
-func trustLine(st *State, adm *admission, m *sipmsg.Message) string {
-	source, network := "AutoFederation", "federation"
-	p := adm.decision.Partner
-	switch p.Kind {
-	case policy.Direct:
-		source = "DirectPartner"
-	case policy.HostingProvider:
-		source = "AuthorizedServer"
-	case policy.PublicProvider:
-		source, network = "AuthorizedServer", "publiccloud"
-	default:
-	}
-	verified := "unverified"
-	if p.Verification == policy.AlwaysVerifiable || p.Verification == policy.UseSource && saysVerified(m) {
-		verified = "verified"
-	}
-	return "ms-edge-proxy-message-trust: ms-source-type=" + source + ";ms-ep-fqdn=" + st.Faces[Internal].Host.String() +
-		";ms-source-verified-user=" + verified + ";ms-source-network=" + network
-}
-
-// saysVerified reads the partner edge's own word about its user.
-func saysVerified(m *sipmsg.Message) bool {
-	v, ok := m.Get(sipmsg.MSAssertedVerification)
-	return ok && bytes.EqualFold(bytes.TrimSpace(v), []byte("ms-source-verified-user=verified"))
 }
 
 // addReceived notes where the request came from in its sender's Via
@@ -134,15 +104,10 @@ func (s *Server) appendForwarded(dst []byte, tx *transaction, a *attempt, m *sip
 		splice.DropValue(v)
 		break
 	}
-	to := tx.from.side
-	(&crossing{st: tx.st, adm: tx.adm, to: to, m: m, request: tx.req, splice: splice}).screen()
-	if to == Internal {
-		splice.AppendHeader(trustLine(tx.st, tx.adm, m), "\r\n")
-	}
-	if to == Internal && m.Status >= 400 && m.Count(sipmsg.MSDiagnosticsPublic) == 0 {
-		line := answerTo(verdict.PeerRefused, Internal).diagnostics(tx.st.Faces[Internal].Host.String(), "") +
-			`;Domain="` + tx.adm.remote().String() + `";PeerServer="` + verdict.Quotable(a.target) + `"`
-		splice.AppendHeader(line, "\r\n")
+	x := crossing{st: tx.st, adm: tx.adm, to: tx.from.side, m: m, request: tx.req, splice: splice}
+	x.screen()
+	if x.to == Internal {
+		x.diagnose(a)
 	}
 	return splice.AppendTo(dst)
 }
@@ -162,7 +127,7 @@ func answerLines(st *State, side Side, a answer, r *refusal) []string {
 				detail += ": " + r.detail
 			}
 		}
-		lines = append(lines, a.diagnostics(st.Faces[Internal].Host.String(), detail))
+		lines = append(lines, generated(st), a.diagnostics(st.Faces[Internal].Host.String(), detail))
 	}
 	return lines
 }
