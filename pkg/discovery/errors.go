@@ -29,7 +29,8 @@ const (
 	// BadAnswer: the answer breaks the rules: no usable target, an alias that leads
 	// nowhere, an undecipherable message.
 	BadAnswer
-	// Busy: as many look-ups are under way as there may be (maxFlights).
+	// Busy: as many look-ups are under way as there may be (maxFlights), or the asker
+	// of SRVIf may not start one.
 	Busy
 )
 

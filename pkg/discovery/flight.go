@@ -41,15 +41,15 @@ func (f *flights) remove(k key) {
 	delete(f.under, k)
 }
 
-// find returns the remembered entry, or waits for the flight that fetches it. The
-// error is about the waiting only.
-func (r *Resolver) find(ctx context.Context, k key) (*entry, error) {
+// find returns the remembered entry, or waits for the flight that fetches it, which
+// it starts if may allows. The error is about the waiting only.
+func (r *Resolver) find(ctx context.Context, k key, may func() bool) (*entry, error) {
 	begin := r.config.Now()
 	if e := r.cache.get(k, begin); e != nil {
 		r.config.Observe(k.kind(), "cached", 0)
 		return e, nil
 	}
-	f, err := r.join(ctx, k)
+	f, err := r.join(ctx, k, may)
 	if err != nil {
 		r.config.Observe(k.kind(), kindOf(err), 0)
 		return nil, err
@@ -64,7 +64,7 @@ func (r *Resolver) find(ctx context.Context, k key) (*entry, error) {
 
 // join returns the flight for k and starts it if there is none. Of ctx the flight
 // takes the values, not the end.
-func (r *Resolver) join(ctx context.Context, k key) (*flight, error) {
+func (r *Resolver) join(ctx context.Context, k key, may func() bool) (*flight, error) {
 	r.flights.mu.Lock()
 	defer r.flights.mu.Unlock()
 	if f, ok := r.flights.under[k]; ok {
@@ -79,7 +79,7 @@ func (r *Resolver) join(ctx context.Context, k key) (*flight, error) {
 	if r.flights.closed {
 		return nil, &Error{Kind: ServerFailure, Name: k.question(), Err: net.ErrClosed}
 	}
-	if len(r.flights.under) >= maxFlights {
+	if len(r.flights.under) >= maxFlights || !may() {
 		return nil, &Error{Kind: Busy, Name: k.question()}
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookupTimeouts*r.config.Timeout)

@@ -114,10 +114,14 @@ func TestOneQueryForMany(t *testing.T) {
 	if _, _, ok := r.Peek(sip, d); ok {
 		t.Error("Peek has an answer before there is one")
 	}
+	never := func() bool { return false } // they start nothing
+	if _, err := r.SRVIf(t.Context(), sip, domain.MustParse("other.example"), never); kind(t, err) != discovery.Busy {
+		t.Errorf("a look-up that may not be started: %v, want busy", err)
+	}
 	const others = 50
 	for range others {
 		go func() {
-			_, err := r.SRV(context.Background(), sip, d)
+			_, err := r.SRVIf(context.Background(), sip, d, never)
 			results <- err
 		}()
 	}

@@ -156,12 +156,21 @@ func (r *Resolver) Close() { r.flights.close() }
 // SRV returns where d offers the service, such as SIPFederation. Any error is an
 // *Error. If ctx ends first the look-up goes on for whoever asks next.
 func (r *Resolver) SRV(ctx context.Context, service string, d domain.Name) (Answer, error) {
-	e, err := r.find(ctx, key{dns.TypeSRV, service, d})
+	return r.SRVIf(ctx, service, d, always)
+}
+
+// SRVIf is SRV for callers whose look-ups are counted: it asks may before it
+// starts one, and fails with kind Busy if that says no. What is remembered, and a
+// look-up that is under way for somebody else, cost nothing. May must not wait.
+func (r *Resolver) SRVIf(ctx context.Context, service string, d domain.Name, may func() bool) (Answer, error) {
+	e, err := r.find(ctx, key{dns.TypeSRV, service, d}, may)
 	if err != nil {
 		return Answer{}, err
 	}
 	return e.answer, e.err
 }
+
+func always() bool { return true }
 
 // Peek returns what SRV would return if it needs no look-up; otherwise the bool is
 // false. It never blocks and allocates nothing.

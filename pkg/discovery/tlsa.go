@@ -37,7 +37,7 @@ func (r *Resolver) TrustsAD() bool {
 // (RFC 7673 §3.4). It is also said of an absence, which is an *Error like all
 // others. The slice is shared and must not be changed.
 func (r *Resolver) TLSA(ctx context.Context, host domain.Name, port uint16) (records []TLSA, authentic bool, err error) {
-	e, err := r.find(ctx, key{dns.TypeTLSA, fmt.Sprintf("_%d._tcp", port), host})
+	e, err := r.find(ctx, key{dns.TypeTLSA, fmt.Sprintf("_%d._tcp", port), host}, always)
 	if err != nil {
 		return nil, false, err
 	}
@@ -47,7 +47,7 @@ func (r *Resolver) TLSA(ctx context.Context, host domain.Name, port uint16) (rec
 // AuthenticAddresses returns what Addresses returns, and whether a trusted resolver
 // vouches for all of it, aliases included (RFC 7673 §3.2); also for an absence.
 func (r *Resolver) AuthenticAddresses(ctx context.Context, host domain.Name) (addrs []netip.Addr, authentic bool, err error) {
-	e, err := r.find(ctx, key{rrtype: dns.TypeA, name: host})
+	e, err := r.find(ctx, key{rrtype: dns.TypeA, name: host}, always)
 	if err != nil {
 		return nil, false, err
 	}

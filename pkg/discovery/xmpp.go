@@ -94,7 +94,7 @@ func (r *Resolver) findBoth(ctx context.Context, d domain.Name) (direct, starttl
 // findEntry is find with the failure to wait for an answer as an entry, which
 // holds as long as any failure does.
 func (r *Resolver) findEntry(ctx context.Context, k key) *entry {
-	e, err := r.find(ctx, k)
+	e, err := r.find(ctx, k, always)
 	if err != nil {
 		return &entry{key: k, err: err, expires: r.config.Now().Add(failureTTL)}
 	}

@@ -21,11 +21,15 @@ func (s *Server) decideInward(ctx context.Context, st *State, c *conn, m *sipmsg
 	}
 	answer, err, known := st.Resolver.Peek(discovery.SIPFederation, q.Remote)
 	if !known {
-		if !s.mayLookUp(st, c, q.Remote) {
+		c.wakeFed()
+		may := c.mayAsk(st, q.Remote)
+		answer, err = st.Resolver.SRVIf(ctx, discovery.SIPFederation, q.Remote, func() bool {
+			may = may && s.strangers.Load().Allow(c.key)
+			return may
+		})
+		if !may {
 			return d, refuse(verdict.DNSLimited, "too many domains looked up for %s", c.subject)
 		}
-		c.wakeFed()
-		answer, err = st.Resolver.SRV(ctx, discovery.SIPFederation, q.Remote)
 	}
 	if err != nil && discovery.Reason(err) == verdict.DNSFailed {
 		return d, refuse(verdict.DNSFailed, "%v", err)
@@ -35,16 +39,16 @@ func (s *Server) decideInward(ctx context.Context, st *State, c *conn, m *sipmsg
 	return d, refusedBy(d)
 }
 
-// mayLookUp spends one of a connection's new domains, for a domain it has not
-// brought before, and one of its identity's look-ups.
-func (s *Server) mayLookUp(st *State, c *conn, d domain.Name) bool {
+// mayAsk spends one of a connection's new domains, for a domain it has not
+// brought before.
+func (c *conn) mayAsk(st *State, d domain.Name) bool {
 	if _, asked := c.asked[d]; !asked {
 		if len(c.asked) >= st.Bounds.StrangerDomains {
 			return false
 		}
 		c.asked[d] = struct{}{}
 	}
-	return s.strangers.Load().Allow(c.key)
+	return true
 }
 
 // decideOutward asks policy about a pool's request. If the answer hangs on an
