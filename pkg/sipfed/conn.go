@@ -62,6 +62,7 @@ type conn struct {
 	pending atomic.Int64  // server transactions open on this connection
 	heard   atomic.Uint64 // reads that brought something: after the first, a late refusal is over
 	pongDue atomic.Bool   // a ping of ours has not been answered
+	doubted atomic.Bool   // it did not answer, and its target rests until it speaks
 	giveUp  atomic.Bool   // writing has failed, and the reader only looks for the reason
 
 	mu      sync.Mutex
@@ -334,6 +335,7 @@ func (c *conn) hears() {
 	if c.heard.Add(1) == 1 && c.dialled {
 		c.link.answered(c.target)
 	}
+	c.relent()
 }
 
 // readBy is the deadline of the next read.

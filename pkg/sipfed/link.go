@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"edged/pkg/domain"
@@ -43,6 +44,8 @@ type link struct {
 	conns   map[string]*conn
 	dials   map[string][]*attempt // waiting for the dial under way to this target
 	down    map[string]outage
+	resting map[string]time.Time // until when a target comes last
+	rests   atomic.Bool          // resting holds something
 	waiting int
 }
 
@@ -63,6 +66,7 @@ func newLink(s *Server, h hop) *link {
 	return &link{
 		srv: s, hop: h,
 		conns: make(map[string]*conn), dials: make(map[string][]*attempt), down: make(map[string]outage),
+		resting: make(map[string]time.Time),
 	}
 }
 
@@ -262,6 +266,7 @@ func (l *link) ensure(target string) {
 func (l *link) idle(now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.rested(now)
 	for target, o := range l.down {
 		if now.After(o.until.Add(downAtMost)) {
 			delete(l.down, target)

@@ -20,15 +20,15 @@ const defaultPort = 5061
 // names a next hop (explicitTarget), there, else to the pinned proxy or to the
 // domain's SRV targets. Whoever answers must prove the partner.
 func (s *Server) planPartner(st *State, adm *admission, m *sipmsg.Message) (*link, []string, *refusal) {
-	h := partnerHop(st, adm)
-	targets := partnerTargets(adm)
+	l := s.links.get(partnerHop(st, adm))
+	targets := l.inOrder(partnerTargets(adm))
 	if explicit, ok := explicitTarget(adm, m); ok {
 		targets = []string{explicit}
 	}
 	if len(targets) == 0 {
 		return nil, nil, refuse(verdict.TargetOutsideDomain, "no SRV target of %s counts", adm.remote())
 	}
-	return s.links.get(h), targets, nil
+	return l, targets, nil
 }
 
 // partnerHop says how the next hop outside is named and proven.

@@ -18,14 +18,15 @@ func (s *Server) planPool(st *State, adm *admission, m *sipmsg.Message) (*link, 
 	if pool == nil {
 		return nil, nil, refuse(verdict.PoolDown, "pool %s is not configured any more", adm.token.pool)
 	}
-	targets := pool.Members.Order(callKey(m))
+	l := s.links.get(poolHop(st, pool, adm.local().Domain))
+	targets := l.inOrder(pool.Members.Order(callKey(m)))
 	if adm.token.member != "" && pool.Members.Has(adm.token.member) {
 		targets = firstToFront(targets, adm.token.member)
 	}
 	if len(targets) == 0 {
 		return nil, nil, refuse(verdict.PoolDown, "pool %s has no members", pool.Name)
 	}
-	return s.links.get(poolHop(st, pool, adm.local().Domain)), targets, nil
+	return l, targets, nil
 }
 
 // poolHop says how a pool is named and proven, when it is reached for a domain of ours.

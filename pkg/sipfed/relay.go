@@ -51,6 +51,7 @@ type attempt struct {
 	target    string
 	conn      *conn
 	end       int64  // where it ends in the connection's stream of bytes
+	heard     uint64 // what the connection had heard before it was sent
 	sent      []byte // INVITE: as sent, for ACK and CANCEL
 	rung      bool   // a provisional response came
 	over      bool   // a final response came, or the connection was lost
@@ -231,7 +232,7 @@ func (tx *transaction) resume(a *attempt, c *conn, refused *refusal) {
 
 // send puts the request into a connection's buffer with a branch of its own.
 func (tx *transaction) send(a *attempt, c *conn) bool {
-	a.conn = c
+	a.conn, a.heard = c, c.heard.Load()
 	a.branch = tx.srv.newBranch(tx.req, tx.adm.next)
 	if tx.wantsAnswer() {
 		tx.srv.table.addClient(a)

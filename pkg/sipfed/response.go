@@ -172,6 +172,9 @@ func (tx *transaction) refused(a *attempt, m *sipmsg.Message) {
 	}
 	if m.Status == 503 {
 		tx.failure = refuse(verdict.PeerRefused, "%s answered 503", a.target)
+		if d, ok := retryAfter(m); ok {
+			tx.link.rest(a.target, d)
+		}
 		if len(tx.targets) > 0 && !tx.cancelled {
 			tx.retry()
 			return

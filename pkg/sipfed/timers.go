@@ -97,6 +97,7 @@ func (tx *transaction) hint() {
 
 // silence deals with a next hop that has not answered in time.
 func (tx *transaction) silence() {
+	tx.current.doubt()
 	switch {
 	case tx.owesHint() && tx.remaining() > time.Millisecond:
 		tx.hint()
