@@ -30,11 +30,18 @@ type Call struct {
 // Start sends a request. A write that fails shows as the outcome's error: the
 // reader knows better why the connection ended.
 func (c *Conn) Start(m *Message) *Call {
+	call := c.Expect(m)
+	_ = c.Write(m.String())
+	return call
+}
+
+// Expect makes a Call of a request that the caller writes, perhaps in one piece
+// with others.
+func (c *Conn) Expect(m *Message) *Call {
 	call := &Call{conn: c, out: Outcome{Sent: m}, in: make(chan *Message, maxWaiting)}
 	c.mu.Lock()
 	c.waiting[m.key()] = call.in
 	c.mu.Unlock()
-	_ = c.Write(m.String())
 	return call
 }
 
