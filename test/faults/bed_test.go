@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
 	"fmt"
@@ -58,6 +59,8 @@ type settings struct {
 type server struct {
 	*sippeer.Peer
 	cable *cable
+	cert  tls.Certificate
+	roots *x509.CertPool // who signs the edge on this side
 }
 
 // place is where the configuration finds the server.
@@ -152,7 +155,7 @@ func (b *bed) server(host string, signer *ca.Authority, shows string) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.servers[host] = &server{Peer: p, cable: newCable(b.T, p.Addr())}
+	b.servers[host] = &server{Peer: p, cable: newCable(b.T, p.Addr()), cert: cert, roots: roots}
 	b.Cleanup(p.Close)
 }
 

@@ -1,0 +1,140 @@
+package faults
+
+import (
+	"fmt"
+	"syscall"
+	"testing"
+	"time"
+
+	"edged/internal/lab/zone"
+)
+
+// underLoad is an edge with sinks for a pool and for fabrikam, and sources that
+// send both ways.
+type underLoad struct {
+	*edge
+	*tally
+	members [2]*sink
+	partner *sink
+	sources []*source
+}
+
+const carol = "carol@contoso.com"
+
+// startLoad prepares what is needed for a load of so long. One in ten messages is
+// for carol.
+func startLoad(t *testing.T, d time.Duration, outwardToo bool) *underLoad {
+	t.Helper()
+	b := newBed(t)
+	u := &underLoad{tally: newTally(t, int(d.Seconds()+5)**perSec)}
+	u.members = [2]*sink{b.servers[fe1].sink(u.tally), b.servers[fe2].sink(u.tally)}
+	u.partner = b.servers[first].sink(u.tally)
+	b.dns.Set(func(z *zone.Zone) { z.SRV[record(fabrikam)] = []zone.SRV{{Port: u.partner.port(), Target: first}} })
+	u.edge = b.edge(func(s *settings) {
+		s.Members = []string{fmt.Sprintf("%s:%d", fe1, u.members[0].port()), fmt.Sprintf("%s:%d", fe2, u.members[1].port())}
+		s.Level = "warn"
+	})
+	toUs := func(n int64) string {
+		if n%10 == 0 {
+			return carol
+		}
+		return alice
+	}
+	for range 4 {
+		u.sources = append(u.sources, u.source(u.tally, north, nina, toUs))
+		if outwardToo {
+			u.sources = append(u.sources, u.source(u.tally, fe1, alice, func(int64) string { return bob }))
+		}
+	}
+	return u
+}
+
+// TestReloadStorm: a hundred reloads a minute, most of which change something, one
+// in five refused. No request is left without its final answer, none has two, and
+// none fails because of them.
+func TestReloadStorm(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs for a minute")
+	}
+	u := startLoad(t, *duration, true)
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		u.storm(*duration, 600*time.Millisecond)
+	}()
+	u.flow(*perSec, *duration, u.sources...)
+	<-over
+	u.settle()
+	seen := u.judge(200, 404)
+	sent := int(u.next.Load())
+	u.tally.Logf("%.0f messages per second, of %d wanted; %v reloads done, %v refused", float64(sent)/duration.Seconds(), *perSec,
+		u.metric(`edged_config_reloads_total{result="done"}`), u.metric(`edged_config_reloads_total{result="refused"}`))
+	if seen[404] == 0 || seen[404] > sent/10 {
+		u.tally.Errorf("%d refusals of %d messages: carol was to lose and regain the right to federate", seen[404], sent)
+	}
+	if u.metric(`edged_config_reloads_total{result="done"}`) < 10 || u.metric(`edged_config_reloads_total{result="refused"}`) < 2 {
+		u.tally.Error("hardly a reload was made")
+	}
+}
+
+// storm changes a file and sends SIGHUP, over and over. The last change is undone.
+func (u *underLoad) storm(d, every time.Duration) {
+	secret := newSecret()
+	u.secret(secret)
+	for i := range int(d / every) {
+		u.settings.Limits, u.settings.Refused = "{}", nil
+		switch i % 5 {
+		case 0:
+			u.settings.Blocked = []string{fmt.Sprintf("spam%d.example", i)}
+		case 1:
+			u.settings.Refused = []string{carol}
+		case 2:
+			u.issue("edge", u.public, outside, "contoso.com")
+			u.issue("inside", u.private, inside)
+		case 3:
+			next := newSecret()
+			u.secret(next, secret)
+			secret = next
+		case 4:
+			u.settings.Limits = "{connections: none}"
+		}
+		u.write("edged.yaml")
+		u.signal(syscall.SIGHUP)
+		time.Sleep(every)
+	}
+}
+
+// TestMemberKilledUnderLoad: what the member had been sent is answered with 504, at
+// most once; everything else goes to the other one; and it is used again when it
+// is back.
+func TestMemberKilledUnderLoad(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs for twelve seconds")
+	}
+	const d = 12 * time.Second
+	u := startLoad(t, d, false)
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		time.Sleep(d / 4)
+		u.members[0].hangs.Store(true)
+		time.Sleep(100 * time.Millisecond) // so that there is something to lose
+		u.members[0].kill()
+		time.Sleep(d / 4)
+		u.members[0].revive()
+	}()
+	go func() {
+		<-over
+		u.members[0].count.Store(0)
+	}()
+	u.flow(*perSec, d, u.sources...)
+	<-over
+	u.settle()
+	seen := u.judge(200, 504)
+	if lost := float64(seen[504]); lost == 0 || lost != u.metric("edged_sip_uncertain_total") || lost > window {
+		u.tally.Errorf("%v requests answered with 504, %v counted as uncertain", lost, u.metric("edged_sip_uncertain_total"))
+	}
+	if u.members[0].count.Load() == 0 {
+		u.tally.Error("the member was not used again")
+	}
+}
