@@ -74,7 +74,8 @@ type conn struct {
 	leaving error                    // why to close as soon as nothing is queued
 	waiting map[*attempt]struct{}    // client transactions without a final answer
 	domains map[domain.Name]struct{} // partner domains accepted on it: asked again after a reload
-	wake    chan struct{}
+	writing bool                     // the writer runs, or was the last
+	writers sync.WaitGroup           // of which there is one at a time
 	used    time.Time
 }
 
@@ -89,7 +90,6 @@ func newConn(s *Server, side Side, sock *tls.Conn, id tlsid.Identity) *conn {
 		waiting: make(map[*attempt]struct{}),
 		domains: make(map[domain.Name]struct{}),
 		asked:   make(map[domain.Name]struct{}),
-		wake:    make(chan struct{}, 1),
 		used:    time.Now(),
 	}
 	c.peerIP = c.peer.Addr().String()
@@ -115,12 +115,10 @@ func (c *conn) run(ctx context.Context) {
 	if !c.dialled && c.side == External {
 		c.firstBy = time.Now().Add(c.srv.state.Load().Bounds.FirstMessageTimeout)
 	}
-	var writer sync.WaitGroup
-	writer.Go(c.writeLoop)
 	err := c.readLoop(ctx)
 	c.wakeFed()
 	c.finish(err)
-	writer.Wait()
+	c.writers.Wait()
 	c.close(err)
 	c.srv.forget(c)
 	c.fail()

@@ -59,18 +59,25 @@ func (c *conn) wakeFed() {
 	c.fed = c.fed[:0]
 }
 
+// wakeWriter starts the writer, unless it runs already: an idle connection has none.
+// One that is ending keeps its last.
 func (c *conn) wakeWriter() {
-	select {
-	case c.wake <- struct{}{}:
-	default:
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.writing {
+		c.writing = true
+		c.writers.Go(c.writeLoop)
 	}
 }
 
-// writeLoop is the connection's writer: it sends all that has been queued in
-// one write and closes the socket when that fails, which wakes the reader.
+// writeLoop is the connection's writer: it sends all that has been queued in one
+// write, until nothing is left, and closes the socket when that fails, which wakes
+// the reader.
 func (c *conn) writeLoop() {
-	for range c.wake {
-		for batch := c.take(); batch != nil; batch = c.take() {
+	for {
+		batch, end := c.take()
+		switch {
+		case batch != nil:
 			err := c.write(batch.b)
 			c.srv.metrics.queueBytes(-len(batch.b))
 			c.srv.buffers.put(batch)
@@ -78,9 +85,10 @@ func (c *conn) writeLoop() {
 				c.writeFailed(err)
 				return
 			}
-		}
-		if err := c.ending(); err != nil {
-			c.close(err)
+		case end != nil:
+			c.close(end)
+			return
+		default:
 			return
 		}
 	}
@@ -104,28 +112,23 @@ func (c *conn) writeFailed(err error) {
 	}
 }
 
-// ending reports why the writer has nothing left to do, if so.
-func (c *conn) ending() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed != nil {
-		return c.closed
-	}
-	return c.leaving
-}
-
 // take takes all that is queued and counts it as written: whatever of a batch fails,
-// it may have been sent. It returns nil if there is nothing.
-func (c *conn) take() *buffer {
+// it may have been sent. Where there is nothing, it says why the connection ends with
+// that, or lets the writer go.
+func (c *conn) take() (batch *buffer, end error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed != nil {
-		return nil
+	switch {
+	case c.closed != nil:
+		return nil, c.closed
+	case c.out != nil:
+		batch, c.out, c.written = c.out, nil, c.queued
+		return batch, nil
+	case c.leaving != nil:
+		return nil, c.leaving
 	}
-	batch := c.out
-	c.out = nil
-	c.written = c.queued
-	return batch
+	c.writing = false
+	return nil, nil
 }
 
 func (c *conn) write(batch []byte) error {
@@ -164,7 +167,6 @@ func (c *conn) close(why error) {
 		c.out = nil
 	}
 	c.mu.Unlock()
-	c.wakeWriter()
 	// crypto/tls sends close_notify under a deadline of its own.
 	_ = c.sock.Close()
 }
