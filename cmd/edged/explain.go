@@ -58,7 +58,7 @@ func (c *explainCmd) Run(ctx context.Context) error {
 	}
 	q := c.question(l.Policy)
 	if c.Live {
-		if err := look(ctx, daemon.ResolverConfig(&l.Config), &q); err != nil {
+		if err := look(ctx, daemon.ResolverConfig(&l.Config), l.Policy, &q); err != nil {
 			return err
 		}
 	}
@@ -129,13 +129,17 @@ func (c *explainCmd) identity(q *policy.Question) {
 }
 
 // look measures what the DNS says now.
-func look(ctx context.Context, rc discovery.Config, q *policy.Question) error {
+func look(ctx context.Context, rc discovery.Config, set *policy.Set, q *policy.Question) error {
 	r, err := discovery.New(rc)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	answer, err := r.SRV(ctx, discovery.SIPFederation, q.Remote)
+	service := discovery.SIPFederation
+	if d := set.Decide(*q); d.Partner != nil && d.Partner.Service != "" {
+		service = d.Partner.Service
+	}
+	answer, err := r.SRV(ctx, service, q.Remote)
 	var e *discovery.Error
 	if err != nil && (!errors.As(err, &e) || e.Temporary()) {
 		return err

@@ -41,6 +41,7 @@ func TestScripts(t *testing.T) {
 	laid := configtest.Lay(t, minimal)
 	dns, err := zone.Serve(zone.Zone{TTL: 60, NegativeTTL: 60, SRV: map[string][]zone.SRV{
 		"_sipfederationtls._tcp.fabrikam.com": {{Port: 5061, Target: "sip.fabrikam.com"}},
+		"_sips._tcp.relecloud.example":        {{Port: 5061, Target: "sip.relecloud.example"}},
 	}, Failing: map[string]bool{"_sipfederationtls._tcp.failing.example": true}})
 	if err != nil {
 		t.Fatal(err)

@@ -17,6 +17,7 @@ const (
 	lena  = "lena@litware.com"       // direct, with an authority of its own
 	nina  = "nina@northwind.example" // discovered
 	tom   = "tom@tailspin.example"   // at a hosting provider
+	rosa  = "rosa@relecloud.example" // found by another record
 	chris = "chris@chat.example"     // at a public provider
 
 	anonymous = "anonymous@anonymous.invalid" // hides in From (RFC 3323 §4.1.1.3)
@@ -85,6 +86,7 @@ func inward() []scenario {
 		message(robin, alice, "allowed").checked(source("AutoFederation", "unverified", "federation")).passes(ruleFabrikam),
 		message(lena, alice, "direct").checked(source("DirectPartner", "unverified", "federation")).passes(ruleLitware),
 		message(nina, bob, "discovered").checked(source("AutoFederation", "unverified", "federation")).passes(ruleDiscovery),
+		message(rosa, alice, "found by _sips").passes(ruleRelecloud),
 		message(tom, bob, "hosting provider").checked(source("AuthorizedServer", "verified", "federation")).passes(ruleWingtip),
 		message(chris, alice, "public provider").checked(source("AuthorizedServer", "verified", "publiccloud;ms-remote-fqdn=federation.messenger.example")).passes(ruleMessenger),
 		message(robin, alice, "says it is verified").with(header(verification, "ms-source-verified-user=verified")).
@@ -100,6 +102,7 @@ func outward() []scenario {
 		message(alice, robin, "allowed").with(header(verification, "none")).checked(vouched).passes(ruleFabrikam),
 		message(alice, lena, "direct").passes(ruleLitware),
 		message(bob, nina, "discovered").passes(ruleDiscovery),
+		message(bob, rosa, "found by _sips").passes(ruleRelecloud),
 		message(bob, tom, "hosting provider").passes(ruleWingtip),
 		message(alice, chris, "public provider").passes(ruleMessenger),
 		message(alice, robin, "private identity").with(secretive).checked(discreet).passes(ruleFabrikam),

@@ -13,6 +13,7 @@ func unreachable() []scenario {
 	}
 	return []scenario{
 		fails("no-record.example", verdict.DNSNoRecord, 1008),
+		fails("unlisted-sips.example", verdict.DNSNoRecord, 1008),
 		fails("failing.example", verdict.DNSFailed, 1008),
 		fails("foreign.example", verdict.TargetOutsideDomain, 1009),
 		fails("no-address.example", verdict.DNSNoAddress, 1014),

@@ -52,6 +52,7 @@ func partners() []player {
 		{name: "fabrikam.com", host: "sip.fabrikam.com", signer: public},
 		{name: "litware.com", host: "edge.litware.net", signer: litware},
 		{name: "northwind.example", host: "sip.northwind.example", signer: public},
+		{name: "relecloud.example", host: "sip.relecloud.example", signer: public},
 		{name: "wingtip", host: "sipfed.wingtip.example", signer: public},
 		{name: "messenger", host: "federation.messenger.example", signer: public},
 		{name: "spam.example", host: "sip.spam.example", signer: public},
@@ -74,9 +75,10 @@ type service struct {
 	domain string
 	player string // whose host and port the record names
 	target string // instead of the player's host
+	name   string // of the record; "" = _sipfederationtls._tcp
 }
 
-// services lists every domain that publishes _sipfederationtls._tcp, apart from
+// services lists every domain that publishes a record for SIP, apart from
 // those whose DNS is broken on purpose (addTrouble in zones.go).
 func services() []service {
 	return []service{
@@ -96,5 +98,7 @@ func services() []service {
 		{domain: "strict.example", player: "strict.example"},
 		{domain: "hangup.example", player: "hangup.example"},
 		{domain: "foreign.example", player: "evil.example"},
+		{domain: "relecloud.example", player: "relecloud.example", name: "_sips._tcp"},
+		{domain: "unlisted-sips.example", player: "relecloud.example", name: "_sips._tcp"},
 	}
 }

@@ -4,6 +4,7 @@ package lab
 const (
 	ruleFabrikam     = "allowed_domains: fabrikam.com"
 	ruleLitware      = "allowed_domains: litware.com"
+	ruleRelecloud    = "allowed_domains: relecloud.example"
 	ruleDiscovery    = "federation.partner_discovery: true"
 	ruleWingtip      = "providers: Wingtip"
 	ruleMessenger    = "providers: Messenger"

@@ -20,7 +20,11 @@ func (w *World) startZone() error {
 		if target == "" {
 			target = peer.Host()
 		}
-		z.SRV[srvName(s.domain)] = []zone.SRV{{Port: peer.Port(), Target: target}}
+		record := srvName(s.domain)
+		if s.name != "" {
+			record = s.name + "." + s.domain
+		}
+		z.SRV[record] = []zone.SRV{{Port: peer.Port(), Target: target}}
 	}
 	w.addChats(&z)
 	addTrouble(&z)

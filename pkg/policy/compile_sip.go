@@ -68,6 +68,9 @@ func (c *compiler) allowedProxy(a *AllowedDomain, at func(string) string) {
 		}
 		return
 	}
+	if a.SRV != 0 {
+		c.problem(at("srv"), "a record has no effect beside a proxy, which is dialled without any; remove one of the two")
+	}
 	if a.Domain.Below {
 		c.problem(at("proxy"), "the wildcard %s cannot have a proxy; list each domain that %s serves", a.Domain, a.Proxy)
 	}
@@ -92,6 +95,7 @@ func (c *compiler) allowedPartner(a *AllowedDomain) *Partner {
 	orElse(&p.Verification, UseSource)
 	c.set.anonymous = c.set.anonymous || a.Anonymous
 	if a.Proxy.IsZero() {
+		p.Service = max(a.SRV, FederationTLS).String()
 		return p
 	}
 	p.Kind = Direct

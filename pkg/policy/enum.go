@@ -23,6 +23,17 @@ const (
 	UseSource                       // as the partner marks each message; unmarked is unverified
 )
 
+// Service is the SRV record by which a SIP partner is found.
+type Service uint8
+
+// The services.
+const (
+	_             Service = iota
+	FederationTLS         // Microsoft's, which partners publish for this
+	SIPS                  // that of RFC 3263 for TLS
+	SIPTLS                // what Microsoft's clients sign in by; some publish nothing else
+)
+
 // ProviderKind is what a provider's customers are.
 type ProviderKind uint8
 
@@ -102,6 +113,14 @@ func (v Verification) String() string { return word(v, verifications()) }
 
 // UnmarshalText reads the words that String writes.
 func (v *Verification) UnmarshalText(b []byte) error { return parse(v, b, verifications()) }
+
+func services() []string { return []string{"unset", "_sipfederationtls._tcp", "_sips._tcp", "_sip._tls"} }
+
+// String returns the service as policy.yaml and the DNS write it.
+func (s Service) String() string { return word(s, services()) }
+
+// UnmarshalText reads the names that String writes.
+func (s *Service) UnmarshalText(b []byte) error { return parse(s, b, services()) }
 
 func providerKinds() []string { return []string{"unset", "hosting", "public"} }
 

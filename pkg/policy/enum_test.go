@@ -17,6 +17,7 @@ func TestWordsOfEnums(t *testing.T) {
 		p policy.PartnerType
 		s policy.Switch
 		w policy.Proof
+		n policy.Service
 	)
 	tests := []struct {
 		parse func([]byte) error
@@ -28,6 +29,7 @@ func TestWordsOfEnums(t *testing.T) {
 		{r.UnmarshalText, func() string { return r.String() }, []string{"required", "optional", "not_supported"}},
 		{p.UnmarshalText, func() string { return p.String() }, []string{"federated", "public_verified", "public_unverified"}},
 		{s.UnmarshalText, func() string { return s.String() }, []string{"true", "false"}},
+		{n.UnmarshalText, func() string { return n.String() }, []string{"_sipfederationtls._tcp", "_sips._tcp", "_sip._tls"}},
 		{w.UnmarshalText, func() string { return w.String() }, []string{"certificate", "dane", "posh", "tls-dialback", "tcp-dialback"}},
 	}
 	for _, tt := range tests {

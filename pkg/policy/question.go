@@ -121,6 +121,9 @@ type Partner struct {
 	// Port is where Proxy listens; 0 for providers, whose SRV records say it,
 	// and where there is no Proxy.
 	Port uint16
+	// Service is the name of the SRV record that finds a partner without Proxy, such
+	// as _sipfederationtls._tcp; "" for kinds that no SIP record finds.
+	Service string
 	// Anchor is the root set that must prove the partner; "" is tls.roots.
 	Anchor string
 	// Verification of the partner's messages (SIP).

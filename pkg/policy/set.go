@@ -169,6 +169,7 @@ func (s *Set) Lists(d domain.Name, p Protocol) bool {
 	}
 	return f.blocked != "" || f.partner() != nil
 }
+
 // MarksVerifiable tells whether our users' messages are marked as verified (SIP).
 func (s *Set) MarksVerifiable() bool { return s.marks }
 

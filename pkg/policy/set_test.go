@@ -126,18 +126,18 @@ func TestCovers(t *testing.T) {
 func TestPartners(t *testing.T) {
 	var got []string
 	for _, p := range everything(t).Partners() {
-		got = append(got, fmt.Sprintf("%s %s %s:%d %q %s", p.Kind, p.Name, p.Proxy, p.Port, p.Anchor, p.Verification))
+		got = append(got, fmt.Sprintf("%s %s %s:%d %s %q %s", p.Kind, p.Name, p.Proxy, p.Port, p.Service, p.Anchor, p.Verification))
 	}
 	want := []string{
-		`hosting-provider Online sipfed.online.example:0 "" always_verifiable`,
-		`hosting-provider Retired sipfed.retired.example:0 "" always_verifiable`,
-		`public-provider Live sip.live.example:0 "" always_verifiable`,
-		`public-provider Private sip.private.example:0 "provider:Private" always_verifiable`,
-		`allowed fabrikam.com :0 "" use_source`,
-		`direct litware.com edge.litware.net:5061 "" use_source`,
-		`allowed adatum.example :0 "adatum.example" use_source`,
-		`allowed *.tailspin.example :0 "" use_source`,
-		`xmpp-listed jabber.example :0 "xmpp:jabber.example" unset`,
+		`hosting-provider Online sipfed.online.example:0  "" always_verifiable`,
+		`hosting-provider Retired sipfed.retired.example:0  "" always_verifiable`,
+		`public-provider Live sip.live.example:0  "" always_verifiable`,
+		`public-provider Private sip.private.example:0  "provider:Private" always_verifiable`,
+		`allowed fabrikam.com :0 _sipfederationtls._tcp "" use_source`,
+		`direct litware.com edge.litware.net:5061  "" use_source`,
+		`allowed adatum.example :0 _sip._tls "adatum.example" use_source`,
+		`allowed *.tailspin.example :0 _sipfederationtls._tcp "" use_source`,
+		`xmpp-listed jabber.example :0  "xmpp:jabber.example" unset`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("partners (-want +got):\n%s", diff)

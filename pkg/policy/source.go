@@ -92,6 +92,10 @@ type AllowedDomain struct {
 	Proxy domain.Name `yaml:"proxy"`
 	// Port is where Proxy listens. Default 5061.
 	Port uint16 `yaml:"port"`
+	// SRV is the record by which the partner is found: _sips._tcp or _sip._tls for
+	// those that do not publish the one of federation. What its targets must be, and
+	// what proves them, is the same. Default _sipfederationtls._tcp.
+	SRV Service `yaml:"srv"`
 	// Roots are PEM files: who may sign this partner's certificates. They prove
 	// this entry and nothing else. Default: tls.roots of the process.
 	Roots []string `yaml:"roots"`

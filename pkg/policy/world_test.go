@@ -192,6 +192,7 @@ func (w *world) addAllowed(f *fields) {
 		f.parse(f.words[1], &a.Domain)
 	}
 	f.text("proxy", &a.Proxy)
+	f.text("record", &a.SRV)
 	for _, port := range f.list("port") {
 		_, f.err = fmt.Sscan(port, &a.Port)
 	}

@@ -19,11 +19,12 @@ func (s *Server) decideInward(ctx context.Context, st *State, c *conn, m *sipmsg
 	if d.Final() {
 		return d, refusedBy(d)
 	}
-	answer, err, known := st.Resolver.Peek(discovery.SIPFederation, q.Remote)
+	service := serviceOf(d)
+	answer, err, known := st.Resolver.Peek(service, q.Remote)
 	if !known {
 		c.wakeFed()
 		may := c.mayAsk(st, q.Remote)
-		answer, err = st.Resolver.SRVIf(ctx, discovery.SIPFederation, q.Remote, func() bool {
+		answer, err = st.Resolver.SRVIf(ctx, service, q.Remote, func() bool {
 			may = may && s.strangers.Load().Allow(c.key)
 			return may
 		})
@@ -60,11 +61,21 @@ func decideOutward(st *State, m *sipmsg.Message, adm *admission) (refused *refus
 		adm.decision = d
 		return refusedBy(d), false
 	}
-	answer, err, known := st.Resolver.Peek(discovery.SIPFederation, adm.remote())
+	adm.service = serviceOf(d)
+	answer, err, known := st.Resolver.Peek(adm.service, adm.remote())
 	if !known {
 		return nil, true
 	}
 	return decideWithSRV(st, m, adm, answer, err), false
+}
+
+// serviceOf names the SRV record that a decision waits for: that of the domain's
+// entry, if it has one.
+func serviceOf(d policy.Decision) string {
+	if d.Partner != nil && d.Partner.Service != "" {
+		return d.Partner.Service
+	}
+	return discovery.SIPFederation
 }
 
 // decideWithSRV is the outward decision once the domain's SRV answer is there.

@@ -24,7 +24,8 @@ type admission struct {
 	own       []sipmsg.Value // our values on top of Route, to be removed (RFC 3261 §16.4)
 	next      []byte         // the Route value that follows them, if any, and its URI
 	nextURI   sipmsg.URI
-	answer    discovery.Answer // outward: the domain's SRV targets, where they were asked for
+	service   string           // outward: the SRV record that was asked for, if one was
+	answer    discovery.Answer // ... and its targets
 	stranger  bool             // inward: of a partner that nothing lists, whose outcome counts
 	undecided bool             // outward: the decision waits for the domain's SRV record
 	sealed    []byte           // the token of our own Route, still unopened

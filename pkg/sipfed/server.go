@@ -13,7 +13,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"edged/pkg/domain"
 	"edged/pkg/limit"
 	"edged/pkg/serve"
 	"edged/pkg/sipfed/sipmsg"
@@ -56,7 +55,7 @@ func New(cfg Config, st *State) (*Server, error) {
 		cfg: cfg, log: cfg.Log, metrics: cfg.Metrics, group: serve.New[*conn](), table: newTable(), instance: rand.Text()[:8],
 	}
 	s.links = links{srv: s, m: make(map[linkKey]*link)}
-	s.lookups = lookups{srv: s, waiting: make(map[domain.Name][]*transaction)}
+	s.lookups = lookups{srv: s, waiting: make(map[record][]*transaction)}
 	for side := range s.accept {
 		s.accept[side] = limit.NewAccept(st.Bounds.Accepting(Side(side) == Internal))
 	}
