@@ -1,7 +1,6 @@
 package limit
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -31,11 +30,11 @@ func (e *Error) Unwrap() error { return e.Err }
 type AcceptConfig struct {
 	Connections int // connections in all
 	PerAddress  int // connections from one address; an IPv6 address stands for its /64
-	Handshakes  int // TLS handshakes under way; more of them wait
+	Handshakes  int // TLS handshakes that compute; more of them wait
 }
 
 // Accept counts the connections of one side. All methods may be used by many
-// goroutines at once; only Handshake waits.
+// goroutines at once; only handshakes wait.
 type Accept struct {
 	mu         sync.Mutex
 	limits     AcceptConfig
@@ -105,17 +104,11 @@ func (a *Accept) Excess(addr netip.Addr) int {
 	return max(0, n-a.limits.PerAddress, min(n, a.total-a.limits.Connections))
 }
 
-// Handshake waits for a place among the handshakes, in order of arrival, until
-// ctx ends; it then fails with an *Error that wraps the context's. The owner
-// calls release when its handshake is over; calling it again does nothing. Only
-// admitted connections should ask, which bounds how many wait.
-func (a *Accept) Handshake(ctx context.Context) (release func(), err error) {
-	if err := a.handshakes.enter(ctx); err != nil {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		return nil, &Error{Bound: "handshakes", Limit: a.limits.Handshakes, Err: err}
-	}
-	return sync.OnceFunc(a.handshakes.leave), nil
+// tooManyHandshakes is the error of a wait for a place that ended.
+func (a *Accept) tooManyHandshakes(err error) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return &Error{Bound: "handshakes", Limit: a.limits.Handshakes, Err: err}
 }
 
 // counted returns what an address is counted as: IPv6 by its /64, since one

@@ -1,14 +1,11 @@
 package limit_test
 
 import (
-	"context"
 	"errors"
 	"net/netip"
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"edged/pkg/limit"
 )
@@ -133,89 +130,6 @@ func TestExcessShrinksWithEachRelease(t *testing.T) {
 	if closed != 3 {
 		t.Errorf("closed %d connections to come to the bound, want 3", closed)
 	}
-}
-
-func TestHandshakeWaitsInOrder(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := limit.NewAccept(limit.AcceptConfig{Handshakes: 1})
-		first := handshake(t, a)
-		var order []string
-		enter := func(name string) {
-			release := handshake(t, a)
-			order = append(order, name)
-			release()
-		}
-		go enter("second")
-		synctest.Wait()
-		go enter("third")
-		synctest.Wait()
-		if len(order) != 0 {
-			t.Fatalf("%v did not wait", order)
-		}
-		first()
-		first() // must not make room twice
-		synctest.Wait()
-		if got := strings.Join(order, " "); got != "second third" {
-			t.Errorf("order of entry %q", got)
-		}
-	})
-}
-
-func handshake(t *testing.T, a *limit.Accept) func() {
-	t.Helper()
-	release, err := a.Handshake(t.Context())
-	if err != nil {
-		t.Error(err)
-		return func() {}
-	}
-	return release
-}
-
-func TestHandshakeGivesUpWithItsContext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := limit.NewAccept(limit.AcceptConfig{Handshakes: 1})
-		release := handshake(t, a)
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-		defer cancel()
-		_, err := a.Handshake(ctx)
-		if got := bound(t, err); got != "handshakes" || !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("error %v", err)
-		}
-		release()
-		handshake(t, a)() // whoever gave up holds no place
-	})
-}
-
-func TestHandshakeLimitsMoveWhileOthersWait(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := limit.NewAccept(limit.AcceptConfig{})
-		var inside sync.WaitGroup
-		for range 3 {
-			inside.Go(func() { handshake(t, a) })
-		}
-		synctest.Wait()
-		a.SetLimits(limit.AcceptConfig{Handshakes: 3})
-		inside.Wait()
-	})
-}
-
-// TestAbandonedPlaceIsPassedOn lets places be given and waits end at the same
-// moment, over and over: no place may get lost.
-func TestAbandonedPlaceIsPassedOn(t *testing.T) {
-	a := limit.NewAccept(limit.AcceptConfig{Handshakes: 2})
-	var all sync.WaitGroup
-	for range 500 {
-		ctx, cancel := context.WithCancel(t.Context())
-		all.Go(func() {
-			if release, err := a.Handshake(ctx); err == nil {
-				release()
-			}
-		})
-		all.Go(cancel)
-	}
-	all.Wait()
-	handshake(t, a)
-	handshake(t, a) // both places are there
 }
 
 func TestAcceptAtOnce(t *testing.T) {

@@ -1,6 +1,9 @@
 package limit
 
-import "time"
+import (
+	"runtime"
+	"time"
+)
 
 // Bounds are the bounds an operator may move: the `limits:` section of
 // edged.yaml. Every queue, table, wait and retry of edged that is not a constant
@@ -18,9 +21,11 @@ type Bounds struct {
 	// external side; an IPv6 address stands for its /64. Inside, one address may be
 	// a whole pool.
 	ConnectionsPerAddress int `yaml:"connections_per_address"`
-	// Handshakes is how many TLS handshakes of accepted connections run at the
-	// same time, on each side. Further connections wait for a place, as long as
-	// HandshakeTimeout allows.
+	// Handshakes is how many TLS handshakes of accepted connections compute at the
+	// same time, on each side; 0 is one for each processor. More would only keep the
+	// processors from the messages of those who are connected already. A handshake
+	// that waits for its peer computes nothing and counts as no handshake here:
+	// Connections, ConnectionsPerAddress and HandshakeTimeout bound those.
 	Handshakes int `yaml:"handshakes"`
 
 	// HandshakeTimeout is the time from accepting a connection to the end of its
@@ -133,6 +138,9 @@ type Bounds struct {
 // pool behind a balancer: only the number in all counts.
 func (b Bounds) Accepting(inside bool) AcceptConfig {
 	c := AcceptConfig{Connections: b.Connections, PerAddress: b.ConnectionsPerAddress, Handshakes: b.Handshakes}
+	if c.Handshakes == 0 {
+		c.Handshakes = runtime.GOMAXPROCS(0)
+	}
 	if inside {
 		c.PerAddress = c.Connections
 	}
@@ -142,7 +150,7 @@ func (b Bounds) Accepting(inside bool) AcceptConfig {
 // DefaultBounds returns the bounds of a configuration without `limits:`.
 func DefaultBounds() Bounds {
 	return Bounds{
-		Connections: 4096, ConnectionsPerAddress: 64, Handshakes: 64,
+		Connections: 4096, ConnectionsPerAddress: 64,
 		HandshakeTimeout: 10 * time.Second, FirstMessageTimeout: 30 * time.Second,
 		MessageTimeout: 15 * time.Second, IdleTimeout: 10 * time.Minute, WriteTimeout: 10 * time.Second,
 		HeaderBytes: 64 * KiB, BodyBytes: MiB, URIBytes: 8 * KiB, HeaderFields: 512,

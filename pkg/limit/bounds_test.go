@@ -20,7 +20,7 @@ func TestBoundsCheck(t *testing.T) {
 		edit func(*Bounds)
 		want []string
 	}{
-		{"count", func(b *Bounds) { b.Handshakes = 0 }, []string{"limits.handshakes: 0 is not in 1..100000"}},
+		{"count", func(b *Bounds) { b.Handshakes = -1 }, []string{"limits.handshakes: -1 is not in 0..100000"}},
 		{"wait", func(b *Bounds) { b.IdleTimeout = 0 }, []string{"limits.idle_timeout: 0s is not in 10s..24h"}},
 		{"size", func(b *Bounds) { b.HeaderBytes = 17 * MiB }, []string{"limits.header_bytes: 17MiB is not in 4KiB..16MiB"}},
 		{"timer C", func(b *Bounds) { b.InviteTimeout = 3 * time.Minute }, []string{"limits.invite_timeout: 3m is not in 3m1s..1h"}},

@@ -8,7 +8,7 @@ import (
 )
 
 // Check returns one text for each value that is out of its range, in the order
-// of the fields: "limits.handshakes: 0 is not in 1..100000". What stands before
+// of the fields: "limits.connections: 0 is not in 1..1000000". What stands before
 // the first colon is the path of the value in edged.yaml.
 func (b Bounds) Check() []string {
 	var c checker
@@ -25,7 +25,7 @@ func (b Bounds) Check() []string {
 func (b Bounds) checkConnections(c *checker) {
 	c.count("connections", b.Connections, 1, 1_000_000)
 	c.count("connections_per_address", b.ConnectionsPerAddress, 1, 1_000_000)
-	c.count("handshakes", b.Handshakes, 1, 100_000)
+	c.count("handshakes", b.Handshakes, 0, 100_000)
 	c.wait("handshake_timeout", b.HandshakeTimeout, time.Second, 5*time.Minute)
 	c.wait("first_message_timeout", b.FirstMessageTimeout, time.Second, time.Hour)
 	c.wait("message_timeout", b.MessageTimeout, time.Second, time.Hour)

@@ -1,8 +1,8 @@
 // Package limit bounds what others may take from this edge.
 //
 //   - Bounds names every bound an operator may move, with its default and range.
-//   - Accept counts connections, per address and in all, and TLS handshakes
-//     under way.
+//   - Accept counts connections, per address and in all, and holds TLS handshakes
+//     to so many that compute at a time.
 //   - Rates gives each key of a bounded table its own token bucket.
 //   - Discovered keeps the budgets of partners that nothing lists, and the list of
 //     those to be watched.

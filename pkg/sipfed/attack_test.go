@@ -1,7 +1,10 @@
 package sipfed
 
 import (
+	"crypto/tls"
 	"fmt"
+	"io"
+	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -209,4 +212,46 @@ func TestRefusalOfUserTakesItsTime(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestSilentHandshakesHoldUpNobody: however many there are, and whatever they have
+// sent of a handshake.
+func TestSilentHandshakesHoldUpNobody(t *testing.T) {
+	world()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, func(_ *policy.Source, l *limit.Bounds) { l.Handshakes, l.HandshakeTimeout = 1, time.Minute })
+		pool := b.poolServer()
+		for i := range 30 {
+			ours, theirs := net.Pipe()
+			defer ours.Close()
+			b.outside.conns <- theirs
+			switch i % 3 {
+			case 1: // the beginning of a ClientHello
+				if _, err := io.WriteString(ours, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"); err != nil {
+					t.Fatal(err)
+				}
+			case 2: // all of it, and the answer is not read
+				hello := tls.Client(oneWay{ours}, &tls.Config{InsecureSkipVerify: true})
+				go func() { _ = hello.Handshake() }()
+			}
+		}
+		synctest.Wait()
+		start := time.Now()
+		partner := b.partner(b.world.partner)
+		partner.send(request("MESSAGE", "1", ""))
+		pool.send(pool.expect("MESSAGE").reply("200 OK"))
+		partner.expect("SIP/2.0 200")
+		if took := time.Since(start); took > 0 {
+			t.Errorf("held up for %v", took)
+		}
+		<-time.After(2 * time.Minute)
+	})
+}
+
+// oneWay is a connection that nothing comes on until it is closed.
+type oneWay struct{ net.Conn }
+
+func (o oneWay) Read([]byte) (int, error) {
+	<-time.After(time.Minute)
+	return 0, io.EOF
 }

@@ -126,17 +126,18 @@ func (s *Server) crowdedOut(side Side, raw net.Conn, err error) {
 func (s *Server) admit(ctx context.Context, side Side, raw net.Conn, release func()) *conn {
 	ctx, cancel := context.WithTimeout(ctx, s.state.Load().Bounds.HandshakeTimeout)
 	defer cancel()
-	done, err := s.accept[side].Handshake(ctx)
-	if err != nil {
-		s.crowdedOut(side, raw, err)
-		return nil
-	}
-	defer done()
+	turn := s.accept[side].Handshake(ctx, raw)
 	st := s.state.Load()
 	face := func() *tlsid.Side { return s.state.Load().Faces[side].TLS }
 	var id tlsid.Identity
-	sock := tls.Server(&socket{Conn: raw}, tlsid.ServerConfig(face, &id))
-	err = sock.HandshakeContext(ctx)
+	below := &socket{Conn: turn}
+	sock := tls.Server(below, tlsid.ServerConfig(face, &id))
+	err := sock.HandshakeContext(ctx)
+	below.Conn = raw
+	if full := turn.Done(); full != nil {
+		s.crowdedOut(side, raw, full)
+		return nil
+	}
 	s.metrics.handshake(side, "accepted", tlsid.HandshakeResult(err))
 	if err != nil {
 		reason := verdict.TLSFailed

@@ -188,3 +188,22 @@ func narrow(c net.Conn) net.Conn {
 	}
 	return c
 }
+
+// TestSilentHandshakesHoldUpNobody: however many there are, at the start of the
+// connection or after STARTTLS.
+func TestSilentHandshakesHoldUpNobody(t *testing.T) {
+	b := newBed(t, func(c *setup) { c.bounds.Handshakes, c.bounds.HandshakeTimeout = 1, time.Minute })
+	const begun = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" // a ClientHello, to be continued
+	for range 10 {
+		_ = b.dial(theirs, b.cert(theirs), xmpppeer.Connected).SendRaw([]byte(begun))
+		s := b.dial(theirs, b.cert(theirs), xmpppeer.Offered)
+		_ = s.SendRaw([]byte("<starttls xmlns='" + nsTLS + "'/>"))
+		if _, err := s.Await(b.ctx, "proceed", nsTLS); err != nil {
+			t.Fatal(err)
+		}
+		_ = s.SendRaw([]byte(begun))
+	}
+	p := b.partner(theirs)
+	b.chat(p.User(alice), b.pool.User(bob), "in between")
+	b.chat(b.pool.User(bob), p.User(alice), "and back")
+}

@@ -62,11 +62,7 @@ func (c *conn) handshake(ctx context.Context, self domain.Name) error {
 	st := c.srv.state.Load()
 	ctx, cancel := context.WithTimeout(ctx, st.Bounds.HandshakeTimeout)
 	defer cancel()
-	done, err := c.srv.accept[c.side].Handshake(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
+	turn := c.srv.accept[c.side].Handshake(ctx, c.sock)
 	config := tlsid.XMPPServerConfig(func(sni domain.Name) (*tls.Certificate, error) {
 		if !self.IsZero() {
 			sni = self
@@ -76,17 +72,19 @@ func (c *conn) handshake(ctx context.Context, self domain.Name) error {
 	if self.IsZero() {
 		config.NextProtos = []string{alpn}
 	}
-	sock := tls.Server(c.sock, config)
+	sock := tls.Server(turn, config)
 	if err := sock.SetDeadline(time.Time{}); err != nil { // those of the clear are over; ctx has one
 		return err
 	}
-	err = sock.HandshakeContext(ctx)
+	err := sock.HandshakeContext(ctx)
 	c.srv.metrics.handshake(c.side, false, err)
-	if err != nil {
-		return err
+	if err == nil {
+		c.secured(st, sock) // in its turn: it verifies the chain
 	}
-	c.secured(st, sock)
-	return nil
+	if full := turn.Done(); full != nil {
+		return full
+	}
+	return err
 }
 
 // secured notes what the other end's certificate proves; that it proves nothing is
