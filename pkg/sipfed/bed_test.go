@@ -155,13 +155,19 @@ func (b *bed) apply(pools []*Pool, changes ...change) {
 	b.t.Helper()
 	next := b.newState(changes...)
 	next.Pools = pools
-	if err := b.s.Apply(next); err != nil {
-		b.t.Fatal(err)
-	}
-	b.state = next
+	b.put(next)
 }
 
-func (b *bed) newState(changes ...change) *State {
+func (b *bed) put(st *State) {
+	b.t.Helper()
+	if err := b.s.Apply(st); err != nil {
+		b.t.Fatal(err)
+	}
+	b.state = st
+}
+
+// source is the policy, and the bounds, of a State with further changes.
+func (b *bed) source(changes ...change) (policy.Source, limit.Bounds) {
 	src := policy.Default()
 	src.Federation.Enabled = true
 	src.AllowedDomains = []policy.AllowedDomain{{Domain: pattern("fabrikam.com")}, {Domain: pattern("adatum.com")}}
@@ -171,6 +177,11 @@ func (b *bed) newState(changes ...change) *State {
 	for _, f := range slices.Concat(b.changes, changes) {
 		f(&src, &bounds)
 	}
+	return src, bounds
+}
+
+func (b *bed) newState(changes ...change) *State {
+	src, bounds := b.source(changes...)
 	set, problems := policy.Compile(src, []policy.Local{{Domain: domain.MustParse("contoso.com"), SIP: true}})
 	if len(problems) > 0 {
 		b.t.Fatal(problems)
@@ -217,7 +228,11 @@ func (b *bed) partner(cert ca.Cert) *peer {
 func (b *bed) client(to *pipes, cert ca.Cert) *peer {
 	b.t.Helper()
 	ours, theirs := net.Pipe()
-	to.conns <- theirs
+	addr := netip.MustParseAddrPort(partnerAddr + ":40000")
+	if to == b.inside {
+		addr = netip.MustParseAddrPort("10.0.0.1:40000")
+	}
+	to.conns <- addressed{theirs, net.TCPAddrFromAddrPort(addr)}
 	sock := tls.Client(ours, &tls.Config{InsecureSkipVerify: true, GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 		return &cert.TLS, nil
 	}})
@@ -226,6 +241,14 @@ func (b *bed) client(to *pipes, cert ca.Cert) *peer {
 	}
 	return newPeer(b.t, ours, sock)
 }
+
+// addressed is a pipe from somewhere.
+type addressed struct {
+	net.Conn
+	peer net.Addr
+}
+
+func (a addressed) RemoteAddr() net.Addr { return a.peer }
 
 // poolServer takes the connection that the edge opens to its pool's first member.
 func (b *bed) poolServer() *peer { return b.poolAt("10.0.0.1") }
@@ -301,6 +324,7 @@ type msg struct {
 	first string
 	rows  []string
 	body  string
+	raw   string
 }
 
 func (m msg) String() string { return m.first + "\n" + strings.Join(m.rows, "\n") + "\n\n" + m.body }
@@ -348,14 +372,17 @@ func (p *peer) read(within time.Duration) (msg, error) {
 		if err != nil {
 			return m, err
 		}
+		m.raw += line
 		line = strings.TrimRight(line, "\r\n")
 		switch {
 		case line == "" && m.first == "":
+			m.raw = ""
 		case line == "":
-			n, _ := strconv.Atoi(m.one("Content-Length"))
+			n, _ := strconv.Atoi(m.one("Content-Length") + m.one("l"))
 			body := make([]byte, n)
 			_, err := io.ReadFull(p.r, body)
 			m.body = string(body)
+			m.raw += m.body
 			return m, err
 		case m.first == "":
 			m.first = line

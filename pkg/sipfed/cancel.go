@@ -1,6 +1,7 @@
 package sipfed
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 
@@ -75,7 +76,7 @@ func (tx *transaction) repeat(c *conn) {
 // ACK of a 2xx on, which is a request of its own without a transaction
 // (§17.1.1.3, §13.2.2.4). No ACK is ever answered.
 func (s *Server) handleACK(ctx context.Context, c *conn, m *sipmsg.Message) {
-	if tx := s.table.server(serverKey(c, m)); tx != nil && tx.acknowledged() {
+	if tx := s.acknowledgedBy(c, m); tx != nil && tx.acknowledged() {
 		return
 	}
 	st := s.state.Load()
@@ -104,6 +105,14 @@ func (tx *transaction) acknowledged() bool {
 		tx.drop()
 	}
 	return true
+}
+
+// hasAnswered reports whether the sender's last response has this To tag.
+func (tx *transaction) hasAnswered(tag []byte) bool {
+	tx.mu.Lock()
+	defer tx.mu.Unlock()
+	last, err := sipmsg.Parse(tx.last, ownLimits(tx.st.Bounds))
+	return err == nil && bytes.Equal(last.To().Tag(), tag)
 }
 
 // noteDropped logs and counts a request that ends here without an answer.

@@ -37,7 +37,6 @@ type conn struct {
 	dialled  bool
 	sock     *tls.Conn
 	peer     netip.AddrPort
-	peerIP   string // of peer, as written in Via
 	subject  string // the identity's first name, for logs
 	key      string // tells certificates apart: part of every transaction key
 	log      *slog.Logger
@@ -92,7 +91,6 @@ func newConn(s *Server, side Side, sock *tls.Conn, id tlsid.Identity) *conn {
 		asked:   make(map[domain.Name]struct{}),
 		used:    time.Now(),
 	}
-	c.peerIP = c.peer.Addr().String()
 	c.identity.Store(&id)
 	if len(id.Names) > 0 {
 		c.subject = id.Names[0].String()
@@ -108,7 +106,7 @@ func (c *conn) run(ctx context.Context) {
 	c.reader = sipmsg.NewReader(timedReader{c}, messageLimits(c.srv.state.Load().Bounds))
 	c.reader.Pool = &c.srv.messages
 	c.reader.OnPing, c.reader.Pong = c.pinged, c.pong
-	c.reader.OnStart = c.messageStarts
+	c.reader.OnStart, c.reader.Source = c.messageStarts, sipmsg.NewSource(c.peer)
 	if below, ok := c.sock.NetConn().(*socket); ok {
 		below.drained = c.wakeFed
 	}

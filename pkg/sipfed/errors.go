@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"edged/pkg/policy"
+	"edged/pkg/sipfed/sipmsg"
 	"edged/pkg/verdict"
 )
 
@@ -26,6 +27,14 @@ func (r *refusal) Error() string {
 
 func refuse(reason verdict.Reason, format string, args ...any) *refusal {
 	return &refusal{reason: reason, detail: fmt.Sprintf(format, args...)}
+}
+
+// refuseField refuses a message for one of its header fields, which the answer
+// names (RFC 3261 §21.4.1).
+func refuseField(h sipmsg.Header, format string, args ...any) *refusal {
+	r := refuse(verdict.Malformed, h.String()+": "+format, args...)
+	r.phrase = "Bad Request: " + h.String()
+	return r
 }
 
 // answer is the wire form of a reason.
@@ -110,6 +119,7 @@ var answers = [verdict.Count]answer{
 	verdict.URITooLong:           {414, "Request-URI Too Long", 0, "", 0},
 	verdict.SchemeUnsupported:    {416, "Unsupported URI Scheme", 0, "", 0},
 	verdict.ExtensionUnsupported: {420, "Bad Extension", 0, "", 0},
+	verdict.BreadthExhausted:     {440, "Max-Breadth Exceeded", 0, "", 0},
 	verdict.RouteInvalid:         {481, "Call/Transaction Does Not Exist", 1004, textRouteSet, 0},
 	verdict.LoopDetected:         {482, "Loop Detected", 0, "", 0},
 	verdict.HopsExhausted:        {483, "Too Many Hops", 0, "", 0},

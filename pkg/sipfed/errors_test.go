@@ -53,6 +53,7 @@ func TestAnswers(t *testing.T) {
 		{verdict.ExtensionUnsupported, 420, 420, 0},
 		{verdict.MethodRefused, 405, 405, 0},
 		{verdict.HopsExhausted, 483, 483, 0},
+		{verdict.BreadthExhausted, 440, 440, 0},
 		{verdict.LoopDetected, 482, 482, 0},
 		{verdict.RouteInvalid, 481, 481, 1004},
 		{verdict.SenderAnonymous, 403, 403, 1005},

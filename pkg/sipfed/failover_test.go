@@ -57,20 +57,6 @@ func TestSilentMemberIsLeftForTheNext(t *testing.T) {
 	})
 }
 
-func Test503IsContained(t *testing.T) { // RFC 3261 §16.7 step 6
-	world()
-	synctest.Test(t, func(t *testing.T) {
-		_, partner, first, second := twoMembers(t, "1")
-		partner.send(request("MESSAGE", "1", ""))
-		first.send(first.expect("MESSAGE").reply("503 Service Unavailable", "Retry-After: 3600"))
-		second.send(second.expect("MESSAGE").reply("503 Service Unavailable", "Retry-After: 3600"))
-		answer := partner.expect("SIP/2.0 500")
-		if answer.one("Retry-After") != "" {
-			t.Errorf("Retry-After crossed\n%s", answer)
-		}
-	})
-}
-
 // A MESSAGE that was written may have been read: sending it again would double
 // it. An INVITE may go to the next member.
 func TestLostConnection(t *testing.T) {

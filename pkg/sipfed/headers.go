@@ -9,10 +9,14 @@ import (
 
 // What the edge changes in a message, and nothing else:
 //
-//	Via            ours on top of a request, off a response; received= on the sender's
+//	Via            ours on top of a request, off a response; received= and rport= on the
+//	               sender's
 //	Record-Route   two values of ours on requests that make or refresh a dialog
-//	Route          our own values off the top
+//	Route          our own values off the top; changes places with the Request-URI for
+//	               strict routers (strict.go)
 //	Max-Forwards   one less, 70 where there was none
+//	Max-Breadth    60 where there was none or more; a share of it for each target that
+//	               an INVITE rings at the same time
 //	strip-asserted from outside: headers by which the inside would take a
 //	               stranger's word for something. P-Asserted-Identity of a trusted
 //	               partner stays, as far as it is in the domain that is proven
@@ -56,6 +60,7 @@ func (s *Server) appendRequest(dst []byte, tx *transaction, to Side, a *attempt)
 	} else {
 		splice.AppendHeader("Max-Forwards: 70\r\n")
 	}
+	noteBreadth(splice, m, a.breadth)
 	// Steps 4 and 8, Record-Route and Via, on top of everything.
 	top := make([]byte, 0, 512)
 	top = appendVia(top, &st.Faces[to], a.branch)
@@ -65,34 +70,17 @@ func (s *Server) appendRequest(dst []byte, tx *transaction, to Side, a *attempt)
 			token.member = a.target // which has the dialog from now on
 		}
 		for _, side := range [2]Side{to, to.other()} { // RFC 5658 §5: the side it leaves by first
-			top = appendRecordRoute(top, &st.Faces[side], m.URI().Scheme, st.tokens.seal(token, side, m.CallID()))
+			top = appendRecordRoute(top, &st.Faces[side], adm.scheme(), st.tokens.seal(token, side, m.CallID()))
 		}
 	}
 	_, end := m.StartLine()
 	splice.InsertBytes(end+2, top)
-	addReceived(splice, m, tx.from)
-	for _, v := range adm.own {
-		splice.DropValue(v)
-	}
+	m.NoteSource(splice)
+	// Step 6, the Request-URI and Route.
+	noteTarget(splice, m, adm)
 	x := crossing{st: st, adm: adm, to: to, m: m, request: m, splice: splice}
 	x.screen()
 	return splice.AppendTo(dst)
-}
-
-// addReceived notes where the request came from in its sender's Via
-// (RFC 3261 §18.2.1, RFC 3581 §4).
-func addReceived(splice *sipmsg.Splice, m *sipmsg.Message, from *conn) {
-	via := m.Via()
-	if _, ok := via.Param("received"); ok || !from.peer.IsValid() {
-		return
-	}
-	if ip, ok := via.HostIP(); ok && ip == from.peer.Addr() {
-		return
-	}
-	for v := range m.Each(sipmsg.Via) {
-		splice.Insert(v.End, ";received=", from.peerIP)
-		return
-	}
 }
 
 // appendForwarded appends a response as it goes back to the request's sender

@@ -14,7 +14,7 @@ import (
 func senderDomain(from []byte) (domain.Name, *refusal) {
 	uri, err := sipmsg.ParseURI(from)
 	if err != nil {
-		return domain.Name{}, refuse(verdict.Malformed, "From: %v", err)
+		return domain.Name{}, refuseField(sipmsg.From, "%v", err)
 	}
 	if hidden(uri) {
 		return domain.Name{}, refuse(verdict.SenderAnonymous, "From names nobody who could be proven")
@@ -80,7 +80,7 @@ func outwardSender(m *sipmsg.Message, adm *admission) (u policy.User, anonymous 
 func namedSender(m *sipmsg.Message, ours domain.Name) (policy.User, *refusal) {
 	from, err := sipmsg.ParseURI(m.From().URI)
 	if err != nil {
-		return policy.User{}, refuse(verdict.Malformed, "From: %v", err)
+		return policy.User{}, refuseField(sipmsg.From, "%v", err)
 	}
 	user, err := policy.CanonicalUser(string(from.User), ours)
 	if err != nil {

@@ -123,6 +123,9 @@ func (l *link) obtain(a *attempt) (*conn, *refusal) {
 	if o, ok := l.down[a.target]; ok && !dialling && time.Now().Before(o.until) {
 		return nil, o.why
 	}
+	if a.response != nil && !dialling && len(l.dials) >= maxComebacks {
+		return nil, refuse(verdict.QueueFull, "too many connections are dialled to return responses of %s", l.hop.key.hop)
+	}
 	if l.waiting >= a.tx.st.Bounds.QueueMessages {
 		return nil, refuse(verdict.QueueFull, "limits.queue_messages reached for %s", a.target)
 	}
@@ -231,7 +234,7 @@ func (l *link) resume(target string, c *conn, refused *refusal) {
 		}
 		l.mu.Unlock()
 		for _, a := range waiting {
-			a.tx.resume(a, c, refused)
+			a.resume(c, refused)
 		}
 		if last {
 			return

@@ -23,8 +23,8 @@ func inwardTarget(st *State, uri sipmsg.URI, adm *admission) (readable bool, ref
 	if adm.dialog {
 		return dialogTarget(st, uri, ours, adm), nil
 	}
-	if adm.next != nil {
-		return false, refuse(verdict.NotOurs, "Route of an outsider leads elsewhere: %s", adm.next)
+	if adm.next.text != nil {
+		return false, refuse(verdict.NotOurs, "Route of an outsider leads elsewhere: %s", adm.next.text)
 	}
 	if err != nil || !st.Policy.IsLocal(ours, policy.SIP) {
 		return false, refuse(verdict.NotOurs, "Request-URI %s is not in one of our domains", uri.Host)

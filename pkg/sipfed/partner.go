@@ -8,7 +8,6 @@ import (
 	"edged/pkg/discovery"
 	"edged/pkg/domain"
 	"edged/pkg/policy"
-	"edged/pkg/sipfed/sipmsg"
 	"edged/pkg/tlsid"
 	"edged/pkg/verdict"
 )
@@ -19,10 +18,10 @@ const defaultPort = 5061
 // planPartner leads to the partner that policy has decided for: where the inside
 // names a next hop (explicitTarget), there, else to the pinned proxy or to the
 // domain's SRV targets. Whoever answers must prove the partner.
-func (s *Server) planPartner(st *State, adm *admission, m *sipmsg.Message) (*link, []string, *refusal) {
+func (s *Server) planPartner(st *State, adm *admission) (*link, []string, *refusal) {
 	l := s.links.get(partnerHop(st, adm))
 	targets := l.inOrder(partnerTargets(adm))
-	if explicit, ok := explicitTarget(adm, m); ok {
+	if explicit, ok := explicitTarget(adm); ok {
 		targets = []string{explicit}
 	}
 	if len(targets) == 0 {
@@ -78,11 +77,11 @@ func srvTargets(a discovery.Answer) []string {
 // explicitTarget is the next hop that the inside names: the Route that follows
 // ours, or inside a dialog the Request-URI (RFC 3261 §16.6 step 6). A Request-URI
 // that is the partner's domain itself goes by federation routing.
-func explicitTarget(adm *admission, m *sipmsg.Message) (string, bool) {
-	uri := m.URI()
+func explicitTarget(adm *admission) (string, bool) {
+	uri := adm.to.uri
 	switch {
-	case adm.next != nil:
-		uri = adm.nextURI
+	case adm.next.text != nil:
+		uri = adm.next.uri
 	case !adm.dialog:
 		return "", false
 	}

@@ -49,6 +49,7 @@ type attempt struct {
 	tx        *transaction
 	branch    string
 	target    string
+	breadth   int // its share of Max-Breadth
 	conn      *conn
 	end       int64  // where it ends in the connection's stream of bytes
 	heard     uint64 // what the connection had heard before it was sent
@@ -56,6 +57,7 @@ type attempt struct {
 	rung      bool   // a provisional response came
 	over      bool   // a final response came, or the connection was lost
 	takenBack bool   // CANCEL was sent
+	response  []byte // instead of a request: what goes back to its sender (comeback.go)
 }
 
 func (tx *transaction) invite() bool { return tx.method == "INVITE" }
@@ -163,7 +165,7 @@ func (s *Server) plan(st *State, adm *admission, m *sipmsg.Message) (*link, []st
 	if adm.inward {
 		return s.planPool(st, adm, m)
 	}
-	return s.planPartner(st, adm, m)
+	return s.planPartner(st, adm)
 }
 
 // try takes target after target until one has a connection, or one is being
@@ -215,6 +217,14 @@ func (tx *transaction) unreached(r *refusal) *refusal {
 }
 
 // resume is called by the link when a dial has ended, well or not.
+func (a *attempt) resume(c *conn, refused *refusal) {
+	if a.response != nil {
+		a.deliverOn(c)
+		return
+	}
+	a.tx.resume(a, c, refused)
+}
+
 func (tx *transaction) resume(a *attempt, c *conn, refused *refusal) {
 	tx.mu.Lock()
 	defer tx.mu.Unlock()
@@ -232,8 +242,8 @@ func (tx *transaction) resume(a *attempt, c *conn, refused *refusal) {
 
 // send puts the request into a connection's buffer with a branch of its own.
 func (tx *transaction) send(a *attempt, c *conn) bool {
-	a.conn, a.heard = c, c.heard.Load()
-	a.branch = tx.srv.newBranch(tx.req, tx.adm.next)
+	a.conn, a.heard, a.breadth = c, c.heard.Load(), tx.share()
+	a.branch = tx.srv.newBranch(tx.req, tx.adm)
 	if tx.wantsAnswer() {
 		tx.srv.table.addClient(a)
 	}
@@ -324,8 +334,8 @@ func (tx *transaction) retry() {
 
 // newBranch makes a branch that no other transaction has, with the loop hash in
 // front (RFC 3261 §16.6 step 8).
-func (s *Server) newBranch(m *sipmsg.Message, next []byte) string {
-	hash := loopHash(m, next)
+func (s *Server) newBranch(m *sipmsg.Message, adm *admission) string {
+	hash := loopHash(m, adm)
 	b := make([]byte, 0, 64)
 	b = append(b, branchMark...)
 	b = append(b, hash[:]...)

@@ -1,6 +1,7 @@
 package sipfed
 
 import (
+	"errors"
 	"log/slog"
 	"time"
 
@@ -44,18 +45,17 @@ func (tx *transaction) replyWith(a answer, r *refusal) {
 	tx.reply(a.status, phrase, answerLines(tx.st, tx.from.side, a, r)...)
 }
 
-// deliver sends a response to the connection that the request came on, or, if
-// that is gone, to another one that the same certificate has proven (RFC 3261
-// §18.2.2; a connection of ours to the Via's address is not tried).
+// deliver sends a response to the connection that the request came on, or finds
+// another way if that is gone.
 func (tx *transaction) deliver(response []byte) {
 	if tx.invite() {
 		tx.last = append(tx.last[:0], response...)
 	}
-	if tx.from.queue(tx.by, nil, response) == nil {
-		return
-	}
-	if other := tx.srv.sibling(tx.from); other == nil || other.send(response) != nil {
-		tx.srv.metrics.undelivered(tx.from.side)
+	switch err := tx.from.queue(tx.by, nil, response); {
+	case errors.Is(err, errConnClosed):
+		tx.comeBack(response)
+	case err != nil:
+		tx.undelivered()
 	}
 }
 

@@ -73,8 +73,8 @@ func (tx *transaction) keepsRoutes(m *sipmsg.Message) bool {
 		return false
 	}
 	for i, face := range own {
-		uri, err := routeURI(have[skip+i])
-		if err != nil || uri.Port != face.Port || !bytes.EqualFold(uri.Host, []byte(face.Host.String())) {
+		d, err := routeTarget(have[skip+i])
+		if err != nil || d.uri.Port != face.Port || !bytes.EqualFold(d.uri.Host, []byte(face.Host.String())) {
 			return false
 		}
 	}
@@ -87,21 +87,12 @@ func (tx *transaction) keepsRoutes(m *sipmsg.Message) bool {
 }
 
 func sameServer(a, b sipmsg.Value) bool {
-	uriA, errA := routeURI(a)
-	uriB, errB := routeURI(b)
+	toA, errA := routeTarget(a)
+	toB, errB := routeTarget(b)
 	if errA != nil || errB != nil {
 		return bytes.Equal(a.Text, b.Text)
 	}
-	return uriA.Port == uriB.Port && bytes.EqualFold(uriA.Host, uriB.Host)
-}
-
-// routeURI reads the URI of a Route or Record-Route value.
-func routeURI(v sipmsg.Value) (sipmsg.URI, error) {
-	addr, err := sipmsg.ParseAddress(v.Text)
-	if err != nil {
-		return sipmsg.URI{}, err
-	}
-	return sipmsg.ParseURI(addr.URI)
+	return toA.uri.Port == toB.uri.Port && bytes.EqualFold(toA.uri.Host, toB.uri.Host)
 }
 
 // response handles one response to one attempt, which c has read. It reports false

@@ -23,19 +23,38 @@ func (f *Face) named(host []byte) bool {
 	return f.Names[string(bytes.ToLower(host))]
 }
 
+// destination is a URI that a request may go to.
+type destination struct {
+	text []byte
+	uri  sipmsg.URI
+}
+
+// routeTarget reads the URI of a Route or Record-Route value.
+func routeTarget(v sipmsg.Value) (destination, error) {
+	addr, err := sipmsg.ParseAddress(v.Text)
+	if err != nil {
+		return destination{}, err
+	}
+	uri, err := sipmsg.ParseURI(addr.URI)
+	return destination{addr.URI, uri}, err
+}
+
 // takeOwnRoutes finds our own values on top of Route (RFC 3261 §16.4, RFC 5658
 // §5: two of them where a request crosses), the token in them, and what follows.
 func takeOwnRoutes(st *State, m *sipmsg.Message, adm *admission) *refusal {
 	for v := range m.Each(sipmsg.Route) {
-		uri, err := routeURI(v)
-		if err != nil {
-			return refuse(verdict.Malformed, "Route: %v", err)
+		if len(adm.own) > 0 && v.Start == adm.own[0].Start {
+			return nil // preprocess has made a Request-URI of it
 		}
-		if !st.ownRoute(uri) {
-			adm.next, adm.nextURI = v.Text, uri
+		d, err := routeTarget(v)
+		if err != nil {
+			return refuseField(sipmsg.Route, "%v", err)
+		}
+		if !st.ownRoute(d.uri) {
+			adm.next, adm.nextValue = d, v
 			return nil
 		}
-		if token, ok := uri.Param(tokenParam); ok && adm.sealed == nil {
+		if token, ok := d.uri.Param(tokenParam); ok && adm.sealed == nil {
 			adm.sealed = token
 		}
 		adm.own = append(adm.own, v)
@@ -80,10 +99,10 @@ func (st *State) ownRoute(uri sipmsg.URI) bool {
 
 // loopHash covers what decides where a request goes (RFC 5393 §4.2.1), and not
 // the method, so that an ACK and a CANCEL hash like their INVITE.
-func loopHash(m *sipmsg.Message, next []byte) [loopHashLen]byte {
+func loopHash(m *sipmsg.Message, adm *admission) [loopHashLen]byte {
 	h := fnv.New64a()
 	number, _ := m.CSeq()
-	for _, part := range [][]byte{m.RequestURI(), next, m.CallID(), m.From().Tag(), m.To().Tag()} {
+	for _, part := range [][]byte{adm.to.text, adm.next.text, m.CallID(), m.From().Tag(), m.To().Tag()} {
 		_, _ = h.Write(part)
 		_, _ = h.Write([]byte{0})
 	}
@@ -101,11 +120,11 @@ func loopHash(m *sipmsg.Message, next []byte) [loopHashLen]byte {
 
 // looped looks for the request's own hash in every Via of this edge: the same
 // request has been here before. Another hash is a spiral, which is legal.
-func (st *State) looped(m *sipmsg.Message, next []byte) bool {
+func (st *State) looped(m *sipmsg.Message, adm *admission) bool {
 	if !bytes.Contains(m.Raw, []byte(branchMark)) {
 		return false
 	}
-	hash := loopHash(m, next)
+	hash := loopHash(m, adm)
 	for v := range m.Each(sipmsg.Via) {
 		via, err := sipmsg.ParseVia(v.Text)
 		if err != nil || !st.ownVia(via) {
@@ -155,6 +174,15 @@ func appendRecordRoute(dst []byte, f *Face, scheme, token string) []byte {
 	dst = append(dst, ";transport=tls;lr;"+tokenParam+"="...)
 	dst = append(dst, token...)
 	return append(dst, ">\r\n"...)
+}
+
+// scheme is that of our Record-Route values: sips where the Request-URI or the next
+// Route value asks for it (RFC 3261 §16.6 step 4).
+func (adm *admission) scheme() string {
+	if adm.next.uri.Scheme == "sips" {
+		return "sips"
+	}
+	return adm.to.uri.Scheme
 }
 
 // recordRoutes reports whether a request gets our Record-Route: those that

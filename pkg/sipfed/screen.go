@@ -21,9 +21,10 @@ type admission struct {
 	inward    bool
 	token     routeToken     // of the dialog it belongs to or may start
 	dialog    bool           // it belongs to a dialog that this edge has routed before
+	to        destination    // the Request-URI, as it is to go on
 	own       []sipmsg.Value // our values on top of Route, to be removed (RFC 3261 §16.4)
-	next      []byte         // the Route value that follows them, if any, and its URI
-	nextURI   sipmsg.URI
+	next      destination    // of the Route value that follows them, if any
+	nextValue sipmsg.Value
 	service   string           // outward: the SRV record that was asked for, if one was
 	answer    discovery.Answer // ... and its targets
 	stranger  bool             // inward: of a partner that nothing lists, whose outcome counts
@@ -72,22 +73,29 @@ func (s *Server) handleRequest(ctx context.Context, c *conn, m *sipmsg.Message) 
 // without an admission the request is for the edge itself.
 func (s *Server) screenRequest(ctx context.Context, st *State, c *conn, m *sipmsg.Message) (*admission, *refusal) {
 	// §16.3 step 1, reasonable syntax: sipmsg has seen to what routing needs.
-	uri := m.URI()
+	adm := &admission{inward: c.side == External}
+	// §16.4, route information, of which the other steps are to speak.
+	if refused := st.preprocess(c, m, adm); refused != nil {
+		return nil, refused
+	}
 	// §16.3 step 2, URI scheme.
+	uri := adm.to.uri
 	if uri.Scheme != "sip" && uri.Scheme != "sips" {
 		return nil, refuse(verdict.SchemeUnsupported, "scheme %s", uri.Scheme)
 	}
-	// §16.3 step 3, Max-Forwards.
+	// §16.3 step 3, Max-Forwards, and Max-Breadth (RFC 5393 §5.3.3).
 	if hops, ok := m.MaxForwards(); ok && hops == 0 {
 		return nil, refuse(verdict.HopsExhausted, "Max-Forwards is 0")
 	}
-	// §16.4, route information: our own values on top are taken off.
-	adm := &admission{inward: c.side == External}
+	if branches, ok := m.MaxBreadth(); ok && branches == 0 {
+		return nil, refuse(verdict.BreadthExhausted, "Max-Breadth is 0")
+	}
+	// §16.4, our own values on top of Route are taken off.
 	if refused := takeOwnRoutes(st, m, adm); refused != nil {
 		return nil, refused
 	}
 	// §16.3 step 4, loops (RFC 5393 §4.2).
-	if st.looped(m, adm.next) {
+	if st.looped(m, adm) {
 		return nil, refuse(verdict.LoopDetected, "a Via of this edge carries the same loop hash")
 	}
 	// §16.3 step 5, Proxy-Require.
@@ -255,6 +263,6 @@ func checkProxyRequire(m *sipmsg.Message) *refusal {
 // names one of its hosts and no user. A probe with a user is answered by the
 // side it asks for.
 func forSelf(st *State, c *conn, m *sipmsg.Message, uri sipmsg.URI, adm *admission) bool {
-	return m.Method == "OPTIONS" && len(uri.User) == 0 && !adm.dialog && adm.next == nil &&
+	return m.Method == "OPTIONS" && len(uri.User) == 0 && !adm.dialog && adm.next.text == nil &&
 		st.Faces[c.side].named(uri.Host)
 }

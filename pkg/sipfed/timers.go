@@ -48,9 +48,10 @@ func (tx *transaction) armSent() {
 	}
 }
 
-// mayRetry reports whether a silent target may be left for the next one.
+// mayRetry reports whether a silent target may be left for the next one: both ring
+// then, as far as Max-Breadth allows.
 func (tx *transaction) mayRetry() bool {
-	return len(tx.targets) > 0 && !tx.cancelled && time.Now().Before(tx.connectBy)
+	return len(tx.targets) > 0 && !tx.cancelled && tx.breadthLeft() > 0 && time.Now().Before(tx.connectBy)
 }
 
 // remaining is what is left of 64*T1 since the request came.

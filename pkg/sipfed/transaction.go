@@ -1,7 +1,6 @@
 package sipfed
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"hash/maphash"
@@ -72,14 +71,13 @@ func (p phase) next(e event, invite bool) phase {
 // serverKey names a server transaction (RFC 3261 §17.2.3): branch and sent-by
 // of the top Via, the method (ACK and CANCEL meet their INVITE), and, so that
 // no partner can reach into another's transactions, the certificate it proved.
-// A branch that is not unique by RFC 3261's promise is told apart by the rest
-// of what RFC 2543 matched by.
 func serverKey(c *conn, m *sipmsg.Message) string {
-	const cookie = "z9hG4bK"
-	via, method := m.Via(), m.Method
+	via := m.Via()
+	if !isUnique(via.Branch()) {
+		return oldServerKey(c, m, m.To().Tag())
+	}
 	host, port := via.SentBy()
-	key := make([]byte, 0, 128)
-	key = append(key, byte(c.side))
+	key := append(make([]byte, 0, 128), byte(c.side))
 	key = append(key, c.key...)
 	key = append(key, via.Branch()...)
 	key = append(key, 0)
@@ -87,17 +85,48 @@ func serverKey(c *conn, m *sipmsg.Message) string {
 		key = append(key, lower(b))
 	}
 	key = binary.BigEndian.AppendUint16(key, port)
-	if method == "ACK" || method == "CANCEL" {
-		method = "INVITE"
+	return string(append(key, methodOf(m)...))
+}
+
+// isUnique reports whether a branch keeps RFC 3261's promise (§8.1.1.7).
+func isUnique(branch []byte) bool {
+	const cookie = "z9hG4bK"
+	return len(branch) > len(cookie) && string(branch[:len(cookie)]) == cookie
+}
+
+// methodOf is the method of the transaction that a request belongs to.
+func methodOf(m *sipmsg.Message) string {
+	if m.Method == "ACK" || m.Method == "CANCEL" {
+		return "INVITE"
 	}
-	key = append(key, method...)
-	if branch := via.Branch(); len(branch) <= len(cookie) || !bytes.HasPrefix(branch, []byte(cookie)) {
-		number, _ := m.CSeq()
-		key = binary.BigEndian.AppendUint32(append(key, 0), number)
-		key = append(append(key, m.From().Tag()...), 0)
-		key = append(key, m.CallID()...)
+	return m.Method
+}
+
+// oldServerKey names a transaction of a sender whose branch is not unique, by what
+// RFC 2543 has gone by: Request-URI, both tags, Call-ID, CSeq and the whole top Via.
+func oldServerKey(c *conn, m *sipmsg.Message, toTag []byte) string {
+	top, _ := m.First(sipmsg.Via)
+	number, _ := m.CSeq()
+	key := append(make([]byte, 0, 256), byte(c.side))
+	key = append(key, c.key...)
+	for _, part := range [][]byte{top.Text, m.RequestURI(), m.From().Tag(), toTag, m.CallID()} {
+		key = append(append(key, 0), part...)
 	}
-	return string(key)
+	key = binary.BigEndian.AppendUint32(append(key, 0), number)
+	return string(append(key, methodOf(m)...))
+}
+
+// acknowledgedBy finds the INVITE that an ACK is for. One without a unique branch
+// has the To tag of the answer (§17.2.3), which the INVITE may have lacked.
+func (s *Server) acknowledgedBy(c *conn, m *sipmsg.Message) *transaction {
+	tx := s.table.server(serverKey(c, m))
+	if tx == nil && !isUnique(m.Via().Branch()) {
+		tx = s.table.server(oldServerKey(c, m, nil))
+		if tx != nil && !tx.hasAnswered(m.To().Tag()) {
+			return nil
+		}
+	}
+	return tx
 }
 
 func lower(b byte) byte {

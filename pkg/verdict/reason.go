@@ -58,6 +58,7 @@ const (
 	ExtensionUnsupported // Proxy-Require names something unknown
 	MethodRefused        // a method that never crosses, such as REGISTER
 	HopsExhausted        // Max-Forwards is 0
+	BreadthExhausted     // Max-Breadth is 0
 	LoopDetected         // this edge has seen the request before
 	RouteInvalid         // no valid route token in a dialog, or a CANCEL that matches nothing
 	SenderAnonymous      // an anonymous sender cannot be bound to a certificate

@@ -48,6 +48,7 @@ var texts = [Count]text{
 	ExtensionUnsupported: {"extension-unsupported", "Proxy-Require names an extension that this edge does not have."},
 	MethodRefused:        {"method-refused", "The method never crosses an edge, as REGISTER does not."},
 	HopsExhausted:        {"hops-exhausted", "Max-Forwards reached 0: the request went through too many proxies, or in a circle."},
+	BreadthExhausted:     {"breadth-exhausted", "Max-Breadth is 0: proxies before this one have forked the request too often."},
 	LoopDetected:         {"loop-detected", "This edge has seen the same request before: check that pool and edge do not route to each other."},
 	RouteInvalid:         {"route-invalid", "The request names a dialog or an INVITE that this edge does not know: forged, too old, or secret_file differs between the hosts."},
 	SenderAnonymous:      {"sender-anonymous", "An anonymous sender names no domain that a certificate could prove: set anonymous in the partner's entry of allowed_domains if that is meant."},

@@ -6,8 +6,8 @@ import (
 )
 
 // AppendResponse appends the edge's own response to req (RFC 3261 §8.2.6): all
-// Via rows, From, To, Call-ID and CSeq as they are, the extra header lines, and no
-// body. A To without tag gets toTag unless that is empty. The extra lines get the
+// Via rows with the address that the request came from (§18.2.1), From, To, Call-ID
+// and CSeq as they are, the extra header lines, and no body. A To without tag gets toTag unless that is empty. The extra lines get the
 // CRLF that they lack.
 //
 // req must be Answerable; rows that occur too often are copied once.
@@ -17,7 +17,7 @@ func AppendResponse(dst []byte, req *Message, status int, reason, toTag string, 
 	dst = append(dst, ' ')
 	dst = append(dst, reason...)
 	dst = append(dst, "\r\n"...)
-	dst = req.appendRows(dst, Via)
+	dst = req.appendVias(dst)
 	dst = req.appendRow(dst, From)
 	dst = req.appendTo(dst, toTag)
 	dst = req.appendRow(dst, CallID)

@@ -1,6 +1,8 @@
 package sipmsg_test
 
 import (
+	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -63,6 +65,13 @@ func TestAppendResponse(t *testing.T) {
 				"CSeq: x\r\n" +
 				"Content-Length: 0\r\n\r\n",
 		},
+		{
+			"what is there of a request that lacks most", newDraft().without("From").without("To").without("Call-ID"), 400, "Bad Request", "e1", nil,
+			"SIP/2.0 400 Bad Request\r\n" +
+				"Via: SIP/2.0/TLS sip.fabrikam.com:5061;branch=z9hG4bK77ef4c23\r\n" +
+				"CSeq: 1 MESSAGE\r\n" +
+				"Content-Length: 0\r\n\r\n",
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -109,5 +118,41 @@ func TestAckAndCancel(t *testing.T) {
 			t.Errorf("%s: %s", test.name, diff)
 		}
 		parse(t, test.got)
+	}
+}
+
+// TestReceived: what the transport says about the sender, in answers of ours and
+// in the message that goes on.
+func TestReceived(t *testing.T) { // RFC 3261 §18.2.1, RFC 3581 §4
+	tests := []struct{ source, sent, want string }{
+		{"192.0.2.7:4000", "host.example;branch=z9hG4bK1", "host.example;branch=z9hG4bK1;received=192.0.2.7"},
+		{"192.0.2.7:4000", "192.0.2.7;branch=z9hG4bK1", "192.0.2.7;branch=z9hG4bK1"},
+		{"192.0.2.7:4000", "192.0.2.8;branch=z9hG4bK1", "192.0.2.8;branch=z9hG4bK1;received=192.0.2.7"},
+		{"[::ffff:192.0.2.7]:4000", "192.0.2.7;branch=z9hG4bK1", "192.0.2.7;branch=z9hG4bK1"},
+		{"[2001:db8::1]:4000", "[2001:DB8:0::1]:5061;branch=z9hG4bK1", "[2001:DB8:0::1]:5061;branch=z9hG4bK1"},
+		{"[2001:db8::1%eth0]:4000", "h;branch=z9hG4bK1", "h;branch=z9hG4bK1;received=2001:db8::1"}, // RFC 5118 §4.5: no brackets
+		{"192.0.2.7:4000", "h ; Received = 192.0.2.66 ;branch=z9hG4bK1", "h ; received=192.0.2.7 ;branch=z9hG4bK1"},
+		{"192.0.2.7:4000", "192.0.2.7;received=192.0.2.66;branch=z9hG4bK1", "192.0.2.7;received=192.0.2.7;branch=z9hG4bK1"},
+		{"192.0.2.7:4000", "h;received;branch=z9hG4bK1", "h;received=192.0.2.7;branch=z9hG4bK1"},
+		{"192.0.2.7:4000", "h;received=192.0.2.7;branch=z9hG4bK1", "h;received=192.0.2.7;branch=z9hG4bK1"},
+		{"192.0.2.7:4000", "192.0.2.7;rport;branch=z9hG4bK1", "192.0.2.7;rport=4000;branch=z9hG4bK1;received=192.0.2.7"},
+		{"192.0.2.7:4000", "h;received=192.0.2.66;RPORT\r\n ;branch=z9hG4bK1", "h;received=192.0.2.7;rport=4000\r\n ;branch=z9hG4bK1"},
+		{"192.0.2.7:4000", "h;rport=9;branch=z9hG4bK1", "h;rport=9;branch=z9hG4bK1;received=192.0.2.7"},
+		{"192.0.2.7:4000", "h;branch=z9hG4bK1 , SIP/2.0/UDP b;rport", "h;branch=z9hG4bK1;received=192.0.2.7 , SIP/2.0/UDP b;rport"},
+		{"", "h;rport;branch=z9hG4bK1", "h;rport;branch=z9hG4bK1"},
+	}
+	for _, test := range tests {
+		m := parse(t, newDraft().with("Via: SIP/2.0/TLS "+test.sent).add("v: SIP/2.0/TLS other;rport").String())
+		if test.source != "" {
+			m.Source = sipmsg.NewSource(netip.MustParseAddrPort(test.source))
+		}
+		for what, text := range map[string]string{
+			"answer":  string(sipmsg.AppendResponse(nil, m, 400, "Bad Request", "e1")),
+			"message": splice(m, m.NoteSource),
+		} {
+			if !strings.Contains(text, "\r\nVia: SIP/2.0/TLS "+test.want+"\r\n") || !strings.Contains(text, "\r\nv: SIP/2.0/TLS other;rport\r\n") {
+				t.Errorf("%s from %s, %s: got\n%s", test.sent, test.source, what, text)
+			}
+		}
 	}
 }

@@ -32,7 +32,8 @@ var framingTests = []struct {
 }{
 	{"F3 no Content-Length", newDraft().raw(), "framing", 400, true},
 	{"F3 no Content-Length in a response", response("200 OK").raw(), "framing", 0, false},
-	{"F3 no Content-Length and no From", newDraft().without("From").raw(), "framing", 400, false},
+	{"F3 no Content-Length and no From", newDraft().without("From").raw(), "framing", 400, true},
+	{"F3 no Content-Length and no CSeq", newDraft().without("CSeq").raw(), "framing", 400, false},
 	{"F4 two lengths that differ", lengths("5", "6").text("hello").raw(), "framing", 400, true},
 	{"F4 compact and long form", newDraft().add("l: 5", "Content-Length: 0").text("hello").raw(), "framing", 400, true},
 	{"F4 two equal lengths", lengths("5", "5").text("hello").raw(), "framing", 400, true},

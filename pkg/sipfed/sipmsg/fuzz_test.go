@@ -2,6 +2,7 @@ package sipmsg_test
 
 import (
 	"bytes"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -83,6 +84,7 @@ func FuzzParse(f *testing.F) {
 		if !bytes.Equal(m.Raw, input) || splice(m, func(*sipmsg.Splice) {}) != string(input) {
 			t.Fatal("not printed as read")
 		}
+		m.Source = sipmsg.NewSource(netip.MustParseAddrPort("192.0.2.1:5061"))
 		if m.IsRequest() && m.Answerable() {
 			answer, bad := sipmsg.Parse(sipmsg.AppendResponse(nil, m, 400, "Bad Request", "e1", "X: y"), wide)
 			if err == nil && (bad != nil || answer.To().Tag() == nil) {
@@ -91,6 +93,7 @@ func FuzzParse(f *testing.F) {
 		}
 		if m.IsRequest() && err == nil {
 			checkBuilt(t, m)
+			checkSource(t, m)
 		}
 	})
 }
@@ -105,6 +108,20 @@ func checkBuilt(t *testing.T, m *sipmsg.Message) {
 		if err != nil || string(again.Via().Branch()) != string(m.Via().Branch()) || again.Count(sipmsg.Via) != 1 {
 			t.Fatalf("built %v\n%s", err, built)
 		}
+	}
+}
+
+// checkSource: what is added to the topmost Via is found there.
+func checkSource(t *testing.T, m *sipmsg.Message) {
+	t.Helper()
+	again, err := sipmsg.Parse([]byte(splice(m, m.NoteSource)), wide)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, m.Raw)
+	}
+	said, _ := again.Via().Param("received")
+	ip, isIP := again.Via().HostIP()
+	if string(said) != "192.0.2.1" && (said != nil || !isIP || ip.Unmap() != netip.MustParseAddr("192.0.2.1")) {
+		t.Fatalf("received is %q in\n%s", said, again.Raw)
 	}
 }
 

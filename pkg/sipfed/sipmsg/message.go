@@ -16,6 +16,8 @@ type Message struct {
 	// Status is the status code of a response, 0 for requests and for a status
 	// line that could not be read.
 	Status int
+	// Source is where the message came from; nil if that is not known.
+	Source *Source
 
 	index
 	parsed
@@ -47,6 +49,7 @@ type parsed struct {
 	cseqMethod string
 	cseqNumber uint32
 	hops       int // 1 + Max-Forwards, 0 without
+	breadth    int // 1 + Max-Breadth, 0 without
 }
 
 // span is a stretch of Raw.
@@ -89,6 +92,9 @@ func (m *Message) RequestURI() []byte {
 	}
 	return m.uri.of(m.Raw)
 }
+
+// RequestURISpan is where the Request-URI stands in Raw; 0, 0 if there is none.
+func (m *Message) RequestURISpan() (start, end int) { return m.uri.start, m.uri.end }
 
 // URI returns the parsed Request-URI. Only the scheme is set for schemes other
 // than sip and sips, which the caller answers with 416.
@@ -163,10 +169,16 @@ func (m *Message) MaxForwards() (hops int, ok bool) {
 	return max(m.hops-1, 0), m.hops > 0
 }
 
-// Answerable reports whether the message is a request with a row of each field
-// that a response copies (§8.2.6.2): Via, From, To, Call-ID, CSeq. Whether the
-// method may be answered at all (ACK never is) is up to the caller.
+// MaxBreadth returns how many branches the request may still have at once, at most
+// MostBreadth; false if it says nothing (RFC 5393 §5).
+func (m *Message) MaxBreadth() (branches int, ok bool) {
+	return max(m.breadth-1, 0), m.breadth > 0
+}
+
+// Answerable reports whether the message is a request with what its sender finds
+// a response by (§17.1.3): Via and CSeq. Of the other rows that a response copies
+// (§8.2.6.2) some may be missing. Whether the method may be answered at all (ACK
+// never is) is up to the caller.
 func (m *Message) Answerable() bool {
-	return !m.response && m.first[Via] > 0 && m.first[From] > 0 && m.first[To] > 0 &&
-		m.first[CallID] > 0 && m.first[CSeq] > 0
+	return !m.response && m.first[Via] > 0 && m.first[CSeq] > 0
 }

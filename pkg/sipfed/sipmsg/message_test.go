@@ -165,10 +165,11 @@ func TestResponseSyntax(t *testing.T) {
 	}
 }
 
-func TestAnswerable(t *testing.T) { // H18
-	for _, name := range []string{"Via", "From", "To", "Call-ID", "CSeq"} {
+// TestAnswerable is H18: a sender finds its request by Via and CSeq.
+func TestAnswerable(t *testing.T) {
+	for name, want := range map[string]bool{"Via": false, "From": true, "To": true, "Call-ID": true, "CSeq": false} {
 		m, err := sipmsg.Parse([]byte(newDraft().without(name).String()), sipmsg.DefaultLimits())
-		if err == nil || m.Answerable() {
+		if err == nil || m.Answerable() != want {
 			t.Errorf("without %s: answerable %v, error %v", name, m.Answerable(), err)
 		}
 	}

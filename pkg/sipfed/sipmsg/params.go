@@ -68,3 +68,19 @@ func findParam(b []byte, name string) (value []byte, ok bool) {
 	}
 	return nil, false
 }
+
+// paramSpan is where the first parameter called name, in lower case, stands in b
+// with its value; 0, 0 if it is not there.
+func paramSpan(b []byte, name string) (start, end int) {
+	for i := 0; i < len(b) && b[i] == ';'; {
+		p, next, err := nextParam(b, i)
+		if err != nil {
+			return 0, 0
+		}
+		if equalFold(p.name, name) {
+			return trim(b, i+1, next)
+		}
+		i = next
+	}
+	return 0, 0
+}

@@ -23,6 +23,8 @@ type Reader struct {
 	// the rest of it, at most once per message: the moment to set the deadline of
 	// a slow message. A message that arrives whole never causes it. It may be nil.
 	OnStart func()
+	// Source is what the messages have as theirs.
+	Source *Source
 	// Pool provides the messages; without one each is allocated.
 	Pool *Pool
 
@@ -116,6 +118,7 @@ func (r *Reader) begin() bool {
 	}
 	r.breaks = 0
 	r.msg, r.section, r.headed, r.waiting = r.Pool.get(), section{}, false, false
+	r.msg.Source = r.Source
 	return true
 }
 

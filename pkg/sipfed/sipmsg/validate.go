@@ -17,6 +17,7 @@ func (m *Message) validate(lim *Limits) *SyntaxError {
 	v.cseq()
 	if !m.response {
 		v.maxForwards()
+		v.maxBreadth()
 	}
 	return v.err
 }
@@ -50,7 +51,7 @@ func (v *validator) rows() {
 			v.failField(h, "the field is missing")
 		}
 	}
-	for _, h := range [...]Header{From, To, CallID, CSeq, MaxForwards} {
+	for _, h := range [...]Header{From, To, CallID, CSeq, MaxForwards, MaxBreadth} {
 		if v.m.repeated.has(h) {
 			v.failField(h, "the field must occur once")
 		}
@@ -135,4 +136,24 @@ func (v *validator) maxForwards() {
 		return
 	}
 	v.m.hops = int(n) + 1 //nolint:gosec // bounded above
+}
+
+// MostBreadth is the largest Max-Breadth that counts, and what a request without
+// one gets (RFC 5393 §5.3.3: 60 is recommended for both).
+const MostBreadth = 60
+
+// maxBreadth wants a number (RFC 5393 §5.2), however large. It may be absent.
+func (v *validator) maxBreadth() {
+	value, ok := v.m.Get(MaxBreadth)
+	if !ok {
+		return
+	}
+	if !all(value, classDigit) {
+		v.failField(MaxBreadth, "the value must be a number")
+		return
+	}
+	v.m.breadth = 1 + MostBreadth
+	if n, small := number(value, MostBreadth); small {
+		v.m.breadth = 1 + int(n) //nolint:gosec // bounded above
+	}
 }
