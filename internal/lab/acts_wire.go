@@ -67,6 +67,7 @@ func broken() []scenario {
 		bad("other CSeq", 400, verdict.Malformed, set("CSeq", "1 INVITE")),
 		bad("two lengths", 400, verdict.Malformed, twoLengths).by(alone),
 		bad("no hops left", 483, verdict.HopsExhausted, set("Max-Forwards", "0")),
+		bad("no branch left", 440, verdict.BreadthExhausted, header("Max-Breadth", "0")),
 		bad("loop", 482, verdict.LoopDetected, nil).by(loops),
 		bad("tel:", 416, verdict.SchemeUnsupported, start("%s tel:+15550100 SIP/2.0")),
 		bad("SIP/3.0", 505, verdict.VersionUnsupported, start("%s sip:"+alice+" SIP/3.0")),

@@ -136,7 +136,7 @@ func core(m *sippeer.Message) string {
 	b.WriteString(m.Start)
 	for _, f := range m.Fields {
 		switch f.Name {
-		case "Via", "Max-Forwards", "Record-Route", "Route", "Content-Length",
+		case "Via", "Max-Forwards", "Max-Breadth", "Record-Route", "Route", "Content-Length",
 			"P-Asserted-Identity", "Authorization", "ms-edge-proxy-message-trust", verification, "X-Archiving-Notice":
 		default:
 			b.WriteString("\n" + f.Name + ": " + f.Value)

@@ -188,7 +188,7 @@ func split(message []byte) parts {
 
 // compareMessages checks that received is sent but for: one Via on top, received
 // and rport in what was the top Via (RFC 3261 §18.2.1, RFC 3581 §4), Record-Route
-// and Route, Max-Forwards less one, and the trust headers of our policy.
+// and Route, Max-Forwards less one, Max-Breadth (RFC 5393 §5.3.3), and the trust headers of our policy.
 func compareMessages(t *testing.T, sent, received []byte) {
 	t.Helper()
 	t.Logf("sent:\n%s\nreceived:\n%s", sent, received)
@@ -205,6 +205,9 @@ func compareMessages(t *testing.T, sent, received []byte) {
 	if got := column(is, "max-forwards"); len(got) != 1 || !strings.HasSuffix(got[0], ": 41\r\n") {
 		t.Errorf("Max-Forwards %q, want 41", got)
 	}
+	if got := column(is, "max-breadth"); len(got) != 1 || got[0] != "Max-Breadth: 60\r\n" {
+		t.Errorf("Max-Breadth %q, want 60", got)
+	}
 	if got := column(is, "ms-edge-proxy-message-trust"); len(got) > 0 && strings.Contains(got[0], "forged") {
 		t.Errorf("a trust header of the sender has passed: %q", got)
 	}
@@ -220,7 +223,7 @@ func untouched(p parts, skip int) []string {
 	vias := 0
 	for _, r := range p.rows {
 		switch r.name {
-		case "max-forwards", "route", "record-route", "ms-edge-proxy-message-trust":
+		case "max-forwards", "max-breadth", "route", "record-route", "ms-edge-proxy-message-trust", "ms-asserted-verification-level":
 			continue
 		case "via", "v":
 			vias++
