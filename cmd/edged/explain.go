@@ -3,16 +3,12 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"strings"
-	"text/tabwriter"
 
 	"edged/internal/daemon"
-	"edged/pkg/discovery"
 	"edged/pkg/domain"
 	"edged/pkg/policy"
-	"edged/pkg/verdict"
 )
 
 type explainCmd struct {
@@ -20,6 +16,7 @@ type explainCmd struct {
 	From      party         `arg:"" help:"Who writes: user@domain, or a domain."`
 	To        party         `arg:"" help:"Who is written to: user@domain, or a domain."`
 	Protocol  string        `enum:"sip,xmpp" default:"sip" help:"sip or xmpp."`
+	Direction string        `enum:",inward,outward" default:"" placeholder:"WAY" help:"inward or outward (default: outward if the first address is ours)."`
 	Proves    []domain.Name `placeholder:"NAME" help:"SIP: names that the partner's certificate proves (default: the partner's domain)."`
 	SignedBy  []string      `placeholder:"ENTRY" help:"Policy entries whose own roots signed it, such as litware.com, provider:Name or xmpp:jabber.example (default: tls.roots)."`
 	SRV       []domain.Name `placeholder:"HOST" xor:"srv" help:"SIP: current targets of the partner's SRV record."`
@@ -31,6 +28,7 @@ type explainCmd struct {
 	Consent   bool          `help:"XMPP: the local user wrote to the partner's user first."`
 	Answer    bool          `help:"XMPP: the stanza answers one of ours (an IQ result, or an error)."`
 	Exhausted bool          `help:"The partner has used up its budget."`
+	JSON      bool          `help:"Print a JSON object."`
 }
 
 // Validate refuses flags of the other protocol: no rule would read them.
@@ -49,40 +47,30 @@ func (c *explainCmd) Validate() error {
 	return nil
 }
 
-// Run prints the verdict and every rule that was considered. A refusal is exit
-// status 1.
+// Run prints the verdict, every rule that was considered and what would have to
+// change. A refusal is exit status 1.
 func (c *explainCmd) Run(ctx context.Context) error {
 	l, _, err := daemon.Check(c.Config)
 	if err != nil {
 		return err
 	}
+	e := explanation{File: l.Config.Policy}
 	q := c.question(l.Policy)
 	if c.Live {
-		if err := look(ctx, daemon.ResolverConfig(&l.Config), l.Policy, &q); err != nil {
+		if err := e.look(ctx, daemon.ResolverConfig(&l.Config), l.Policy, &q); err != nil {
 			return err
 		}
 	}
-	d, steps := l.Policy.Explain(q)
-	if unreachable(q, d) {
-		d.Reason = verdict.DNSNoRecord
+	e.judge(l, q)
+	if c.JSON {
+		err = writeJSON(os.Stdout, e)
+	} else {
+		err = e.write(os.Stdout)
 	}
-	print(q, d, steps)
-	switch {
-	case d.Allow():
-		return nil
-	case !d.Final():
-		return errors.New("undecided: " + d.Reason.Help())
-	default:
-		return errors.New("refused: " + d.Reason.Help())
+	if err != nil {
+		return err
 	}
-}
-
-// unreachable reports that policy would let a message out which then finds no
-// way, because the partner is found by SRV and has no such record: the sender
-// gets the reason that the gateway gives.
-func unreachable(q policy.Question, d policy.Decision) bool {
-	return d.Allow() && q.Protocol == policy.SIP && q.Direction == policy.Outward &&
-		q.Facts.SRVKnown && len(q.Facts.SRV) == 0 && d.Partner.Proxy.IsZero()
+	return e.result()
 }
 
 // question turns the command line into what policy is asked.
@@ -96,7 +84,7 @@ func (c *explainCmd) question(set *policy.Set) policy.Question {
 		SRV: c.SRV, SRVKnown: len(c.SRV) > 0 || c.NoSRV, Media: c.Media, Anonymous: c.Anonymous,
 		Consent: c.Consent, Answer: c.Answer, Exhausted: c.Exhausted,
 	}
-	if set.IsLocal(from.Domain, q.Protocol) {
+	if c.Direction == policy.Outward.String() || c.Direction == "" && set.IsLocal(from.Domain, q.Protocol) {
 		q.Direction, q.Local, q.Remote = policy.Outward, from, to.Domain
 		return q
 	}
@@ -128,29 +116,6 @@ func (c *explainCmd) identity(q *policy.Question) {
 	}
 }
 
-// look measures what the DNS says now.
-func look(ctx context.Context, rc discovery.Config, set *policy.Set, q *policy.Question) error {
-	r, err := discovery.New(rc)
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	service := discovery.SIPFederation
-	if d := set.Decide(*q); d.Partner != nil && d.Partner.Service != "" {
-		service = d.Partner.Service
-	}
-	answer, err := r.SRV(ctx, service, q.Remote)
-	var e *discovery.Error
-	if err != nil && (!errors.As(err, &e) || e.Temporary()) {
-		return err
-	}
-	if err != nil {
-		fmt.Println("DNS:", err)
-	}
-	q.Facts.SRV, q.Facts.SRVKnown = answer.Names(), true
-	return nil
-}
-
 // party is one end of a conversation: a user, or a domain as a whole.
 type party policy.User
 
@@ -166,18 +131,4 @@ func (p *party) UnmarshalText(b []byte) error {
 	}
 	*p = party(user)
 	return err
-}
-
-// print shows the verdict first, then how it came about.
-func print(q policy.Question, d policy.Decision, steps []policy.Step) {
-	fmt.Printf("%s %s: %s", q.Protocol, q.Direction, d.Reason)
-	if d.Rule != "" {
-		fmt.Printf(" by %s", d.Rule)
-	}
-	fmt.Println()
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	for _, s := range steps {
-		fmt.Fprintf(w, "  %s\t%s\t%s\n", s.Outcome, s.Check, s.Text)
-	}
-	_ = w.Flush()
 }

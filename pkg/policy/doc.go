@@ -4,7 +4,8 @@
 // into a Set of immutable tables, or reports everything that is wrong with it.
 // Set.Decide answers one Question, which carries the facts measured before: what
 // the peer's certificate proves, the domain's current SRV targets, consent and
-// budget. Set.Explain runs the same code and also says what it did.
+// budget. Set.Explain runs the same code and also says what it did; Cure finds the
+// edits of a Source that a refusal would need.
 //
 // # Precedence
 //
