@@ -23,6 +23,7 @@ type explainCmd struct {
 	NoSRV     bool          `name:"no-srv" xor:"srv" help:"SIP: the partner publishes no SRV record."`
 	Live      bool          `xor:"srv" help:"SIP: ask the DNS for the partner's SRV record."`
 	Media     bool          `help:"SIP: audio or video is offered."`
+	Carried   string        `enum:",discovered,allowed,direct,hosting-provider,public-provider" default:"" placeholder:"KIND" help:"SIP: what kind of partner the connection has carried before: discovered, allowed, direct, hosting-provider or public-provider."`
 	Anonymous bool          `help:"SIP: From hides the sender (anonymous.invalid)."`
 	Proven    string        `enum:",certificate,dane,posh,tls-dialback,tcp-dialback,none" default:"" placeholder:"HOW" help:"XMPP: how the partner proved its domain: certificate, dane, posh, tls-dialback, tcp-dialback, or none (default: certificate)."`
 	Consent   bool          `help:"XMPP: the local user wrote to the partner's user first."`
@@ -37,8 +38,8 @@ func (c *explainCmd) Validate() error {
 	switch {
 	case xmpp && (c.Live || c.NoSRV || len(c.SRV) > 0):
 		return errors.New("--srv, --no-srv and --live are about the SIP record of the partner; leave them out with --protocol xmpp")
-	case xmpp && (len(c.Proves) > 0 || c.Media || c.Anonymous):
-		return errors.New("--proves, --media and --anonymous are for SIP; with --protocol xmpp, say by --proven how the partner's domain was proven")
+	case xmpp && (len(c.Proves) > 0 || c.Media || c.Anonymous || c.Carried != ""):
+		return errors.New("--proves, --media, --anonymous and --carried are for SIP; with --protocol xmpp, say by --proven how the partner's domain was proven")
 	case !xmpp && (c.Proven != "" || c.Consent || c.Answer):
 		return errors.New("--proven, --consent and --answer are for XMPP; write --protocol xmpp, or leave them out")
 	case len(c.SignedBy) > 0 && c.Proven != "" && c.Proven != policy.ByCertificate.String():
@@ -90,6 +91,11 @@ func (c *explainCmd) question(set *policy.Set) policy.Question {
 	}
 	q.Direction, q.Local, q.Remote = policy.Inward, to, from.Domain
 	c.identity(&q)
+	for k := range policy.XMPPListed {
+		if k.String() == c.Carried {
+			q.Facts.Carried = &policy.Partner{Kind: k}
+		}
+	}
 	return q
 }
 

@@ -107,7 +107,7 @@ func (c *compiler) federation() {
 	}
 	orElse(&c.set.discovered.Verification, UseSource)
 	c.limits(&f.Discovered)
-	c.set.marks, c.set.notice = f.MarkSourceVerifiable, f.ArchivingNotice
+	c.set.marks, c.set.notice, c.set.oneType = f.MarkSourceVerifiable, f.ArchivingNotice, f.OneTypePerConnection
 	if f.ArchivingNotice != "" && !headerLine(f.ArchivingNotice) {
 		c.problem("federation.archiving_notice", "%q is no header line of ours; write a name that begins with X- or ms-, a colon and one line of text, such as \"X-Archiving-Notice: messages are archived\"", f.ArchivingNotice)
 	}

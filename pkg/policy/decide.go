@@ -10,6 +10,7 @@ const (
 	ruleNoDiscovery   verdict.Rule = "federation.partner_discovery: false"
 	ruleXMPPDiscovery verdict.Rule = "federation.xmpp_discovery: true"
 	ruleNoXMPP        verdict.Rule = "federation.xmpp_discovery: false"
+	ruleOneType       verdict.Rule = "federation.one_type_per_connection: true"
 	ruleLimits        verdict.Rule = "federation.discovered"
 )
 

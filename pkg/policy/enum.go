@@ -114,7 +114,9 @@ func (v Verification) String() string { return word(v, verifications()) }
 // UnmarshalText reads the words that String writes.
 func (v *Verification) UnmarshalText(b []byte) error { return parse(v, b, verifications()) }
 
-func services() []string { return []string{"unset", "_sipfederationtls._tcp", "_sips._tcp", "_sip._tls"} }
+func services() []string {
+	return []string{"unset", "_sipfederationtls._tcp", "_sips._tcp", "_sip._tls"}
+}
 
 // String returns the service as policy.yaml and the DNS write it.
 func (s Service) String() string { return word(s, services()) }

@@ -72,7 +72,12 @@ func (j *judge) wording() *strings.Replacer {
 	if p == nil {
 		p = &Partner{}
 	}
+	carried := j.q.Facts.Carried
+	if carried == nil {
+		carried = p
+	}
 	return strings.NewReplacer(
+		"{carried}", carried.Kind.String(),
 		"{local}", j.q.Local.String(), "{ours}", j.q.Local.Domain.String(),
 		"{remote}", j.q.Remote.String(), "{protocol}", j.q.Protocol.String(),
 		"{kind}", p.Kind.String(), "{proxy}", p.Proxy.String(), "{proof}", j.q.Facts.Proof.String(),

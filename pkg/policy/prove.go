@@ -12,7 +12,7 @@ func (j *judge) proven() bool {
 		entry = j.partner.covers(j.q.Remote, &j.q.Facts)
 	}
 	if entry == covered {
-		return j.pass(j.partner.Rule, "the certificate proves {remote}")
+		return j.speaks(j.partner.Rule, "the certificate proves {remote}")
 	}
 	if j.partner != nil && j.partner.Kind == Direct {
 		return j.refuse(verdict.IdentityMismatch, j.partner.Rule, "{remote} is direct: only its proxy {proxy}, signed under its roots, speaks for it")
@@ -26,6 +26,15 @@ func (j *judge) proven() bool {
 		return j.refuse(verdict.DomainUnlisted, ruleNoDiscovery, "{remote} is not listed, and its SRV record does not name the provider that speaks for it")
 	}
 	return j.refuse(verdict.IdentityMismatch, j.partner.Rule, "the certificate proves neither {remote} nor a current SRV target directly in it")
+}
+
+// speaks passes step 5, unless the connection has carried another kind of partner
+// and is held to it.
+func (j *judge) speaks(rule verdict.Rule, text string) bool {
+	if before := j.q.Facts.Carried; j.set.oneType && before != nil && before.Kind != j.partner.Kind {
+		return j.refuse(verdict.TypeMixed, ruleOneType, "{remote} is {kind}, and the connection has carried a partner of another kind ({carried}) before")
+	}
+	return j.pass(rule, text)
 }
 
 // routed is step 5 outward.
@@ -103,7 +112,7 @@ func (j *judge) byProvider(c claims) bool {
 	switch {
 	case c.serving != nil:
 		j.partner = &c.serving.Partner
-		return j.pass(j.partner.Rule, "the SRV record of {remote} names the provider's proxy {proxy}")
+		return j.speaks(j.partner.Rule, "the SRV record of {remote} names the provider's proxy {proxy}")
 	case c.undecided:
 		rule := ruleNoDiscovery
 		if j.partner != nil {

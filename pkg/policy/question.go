@@ -71,6 +71,9 @@ type Facts struct {
 	// Answer says that the stanza answers one of ours: an IQ result or error, or
 	// any other stanza of type error (XMPP). It needs no consent.
 	Answer bool
+	// Carried is the entry that allowed the connection's first message; nil before
+	// (SIP, inward).
+	Carried *Partner
 	// Anonymous says that From hides the sender as anonymous.invalid (SIP).
 	Anonymous bool
 	// Media says that the request offers audio or video.

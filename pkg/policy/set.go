@@ -16,6 +16,7 @@ type Set struct {
 	discovery     bool
 	xmppDiscovery bool
 	marks         bool
+	oneType       bool
 	notice        string
 
 	// homes are our own domains.

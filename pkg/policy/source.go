@@ -49,6 +49,10 @@ type Federation struct {
 	// Discovered bounds what partners may do that were only discovered, in SIP, or
 	// that only xmpp_default applies to.
 	Discovered DiscoveredLimits `yaml:"discovered"`
+	// OneTypePerConnection binds a connection of a SIP partner to the kind of entry
+	// that its first message was allowed by (discovered, allowed, direct, hosting or
+	// public provider), as Lync does. Default false: each message is judged alone.
+	OneTypePerConnection bool `yaml:"one_type_per_connection"`
 	// MarkSourceVerifiable marks our outgoing SIP messages as coming from verified
 	// users, so that partners can treat them by their own level; off, all are marked
 	// as unverified. Default true.

@@ -165,6 +165,7 @@ func (w *world) add(words []string) error {
 	case "federation":
 		fed := &w.src.Federation
 		fed.Enabled, fed.PartnerDiscovery, fed.XMPPDiscovery = f.has("enabled"), f.has("discovery"), f.has("xmpp_discovery")
+		fed.OneTypePerConnection = f.has("one_type")
 		fed.DANE, fed.POSH = f.has("dane"), f.has("posh")
 	case "allowed":
 		w.addAllowed(f)
@@ -272,6 +273,13 @@ func facts(f *fields) policy.Facts {
 		Consent: f.has("consent"), Answer: f.has("answer"), Media: f.has("media"), Anonymous: f.has("anonymous"), Exhausted: f.has("exhausted"),
 	}
 	f.text("proven", &facts.Proof)
+	for _, kind := range f.list("carried") {
+		for k := range policy.XMPPListed {
+			if k.String() == kind {
+				facts.Carried = &policy.Partner{Kind: k}
+			}
+		}
+	}
 	if facts.Anchors == nil && facts.Names != nil {
 		facts.Anchors = []string{""}
 	}

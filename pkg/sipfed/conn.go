@@ -14,6 +14,7 @@ import (
 
 	"edged/pkg/domain"
 	"edged/pkg/limit"
+	"edged/pkg/policy"
 	"edged/pkg/sipfed/sipmsg"
 	"edged/pkg/tlsid"
 	"edged/pkg/verdict"
@@ -57,6 +58,7 @@ type conn struct {
 	beat beat // owned by watchPools
 
 	identity atomic.Pointer[tlsid.Identity] // what the certificate proves; measured again after a reload
+	carried  atomic.Pointer[policy.Partner] // whose entry allowed the first message since the last reload; outside
 
 	pending atomic.Int64  // server transactions open on this connection
 	heard   atomic.Uint64 // reads that brought something: after the first, a late refusal is over
@@ -239,8 +241,11 @@ func (c *conn) endRetired() {
 // those are asked for with every message all the same.
 const maxDomains = 1000
 
-// accepted notes that policy let a domain speak on this connection.
-func (c *conn) accepted(d domain.Name) {
+// accepted notes that policy let a domain speak on this connection, by an entry.
+func (c *conn) accepted(d domain.Name, by *policy.Partner) {
+	if c.carried.Load() == nil {
+		c.carried.Store(by)
+	}
 	c.mu.Lock()
 	if len(c.domains) < maxDomains {
 		c.domains[d] = struct{}{}

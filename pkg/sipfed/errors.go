@@ -84,6 +84,7 @@ var answers = [verdict.Count]answer{
 	verdict.ProviderUnlisted:    {403, forbidden, 1028, textNotListed, 0},
 	verdict.NotOurs:             {403, forbidden, 1005, textNoRoute, 0},
 	verdict.IdentityMismatch:    {403, forbidden, 1005, textNoRoute, 0},
+	verdict.TypeMixed:           {403, forbidden, 1005, textNoRoute, 0},
 	verdict.SenderAnonymous:     {403, forbidden, 1005, textNoRoute, 0},
 	verdict.UserNotFederated:    {403, forbidden, 1002, textNotPartner, 0},
 	verdict.UserNotXMPP:         {403, forbidden, 1002, textNotPartner, 0},

@@ -1,7 +1,6 @@
 package sipfed
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -51,40 +50,6 @@ func TestStrangersAssertNothing(t *testing.T) {
 		if strings.Contains(answer.String(), "inner life") || answer.one("X-Kept") != "yes" {
 			t.Errorf("partner got\n%s", answer)
 		}
-	})
-}
-
-// TestHideUser: a user who does not exist and one who may not federate get
-// answers that differ in the To tag only.
-func TestHideUser(t *testing.T) {
-	world()
-	synctest.Test(t, func(t *testing.T) {
-		_, partner, pool := between(t)
-		asked := 0
-		ask := func(user, status string) string {
-			asked++
-			branch := fmt.Sprintf("ask%02d", asked)
-			partner.send(strings.ReplaceAll(request("MESSAGE", branch, ""), "alice", user))
-			if status != "" {
-				pool.send(pool.expect("MESSAGE").reply(status, "Server: RTC/6.0", `Warning: 399 fe1 "unknown"`))
-			}
-			answer := partner.expect("SIP/2.0 404 Not Found").String()
-			tag := answer[strings.LastIndex(answer, ";tag=")+5:]
-			answer = strings.Replace(answer, tag[:13], "TAG", 1)
-			return strings.NewReplacer(user, "USER", branch, "BRANCH").Replace(answer)
-		}
-		want := ask("mallory", "")
-		for _, spelling := range []string{"MALLORY", "%6dallory", "%4DALLORY"} {
-			if got := ask(spelling, ""); got != want {
-				t.Errorf("%s: got\n%s\nwant\n%s", spelling, got, want)
-			}
-		}
-		for _, status := range []string{"404 Not Found", "604 Does Not Exist Anywhere", "410 Gone", "484 Address Incomplete"} {
-			if got := ask("nobody", status); got != want {
-				t.Errorf("%s: got\n%s\nwant\n%s", status, got, want)
-			}
-		}
-		pool.silent(time.Second)
 	})
 }
 

@@ -1,6 +1,7 @@
 package sipfed
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -42,16 +43,32 @@ func (h *hiding) delay() time.Duration {
 // hiddenStatus is the rule hide-user: outside, a user who does not exist, one who
 // left and one who may not federate look alike. It returns the status to show
 // instead, or 0. From the user of a dialog there is nothing left to hide.
-func (tx *transaction) hiddenStatus(status int) int {
+func (tx *transaction) hiddenStatus(m *sipmsg.Message) int {
 	if !tx.adm.inward || tx.adm.dialog && tx.adm.local() == tx.adm.token.local {
 		return 0
 	}
-	switch status {
-	case 404, 410, 484, 485, 604:
+	if deniesUser(m) {
 		return answerTo(verdict.UserNotFederated, External).status
-	default:
-		return 0
 	}
+	return 0
+}
+
+// deniesUser reports whether a pool's answer says that there is no such user, or
+// none for outsiders: by its status, or by the reason that a pool of Microsoft's
+// gives for any other refusal (MS-OCER §8.2).
+func deniesUser(m *sipmsg.Message) bool {
+	switch m.Status {
+	case 404, 410, 484, 485, 604:
+		return true
+	}
+	for v := range m.Each(sipmsg.MSDiagnostics) {
+		id, _, _ := bytes.Cut(v.Text, []byte(";"))
+		switch string(bytes.TrimSpace(id)) {
+		case "1001", "1002", "1003", "1012", "4003", "4005", "4006":
+			return m.Status >= 400
+		}
+	}
+	return false
 }
 
 // hideUser refuses a request because of its local user, looking like a pool that

@@ -63,6 +63,7 @@ func (s *Server) stillWelcome(st *State, c *conn) bool {
 	case !c.dialled && s.accept[c.side].Excess(c.peer.Addr()) > 0:
 		r = refuse(verdict.Overloaded, "limits.connections or limits.connections_per_address was lowered")
 	case c.side == External:
+		c.carried.Store(nil) // what the partner is may have changed
 		r = stillAllowed(st, c)
 	}
 	if r == nil {

@@ -174,7 +174,7 @@ func (tx *transaction) refused(a *attempt, m *sipmsg.Message) {
 		return
 	}
 	status := m.Status
-	if hidden := tx.hiddenStatus(status); hidden != 0 {
+	if hidden := tx.hiddenStatus(m); hidden != 0 {
 		status = hidden
 		tx.srv.hiding.observe(time.Since(tx.born))
 		tx.reply(hidden, notFound)

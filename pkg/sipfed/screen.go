@@ -133,7 +133,7 @@ func (s *Server) screenInward(ctx context.Context, st *State, c *conn, m *sipmsg
 	}
 	adm.question = policy.Question{
 		Protocol: policy.SIP, Direction: policy.Inward, Remote: sender,
-		Facts: policy.Facts{Names: id.Names, Anchors: id.Anchors, Anonymous: anonymous},
+		Facts: policy.Facts{Names: id.Names, Anchors: id.Anchors, Anonymous: anonymous, Carried: c.carried.Load()},
 	}
 	readable, refused := inwardTarget(st, uri, adm)
 	if refused != nil {
@@ -155,7 +155,7 @@ func (s *Server) screenInward(ctx context.Context, st *State, c *conn, m *sipmsg
 	if !readable {
 		return refuse(verdict.UserUnreadable, "the user of the Request-URI has no canonical form")
 	}
-	c.accepted(sender)
+	c.accepted(sender, adm.decision.Partner)
 	c.firstBy = time.Time{} // no stranger any more
 	if adm.dialog {
 		return nil
