@@ -131,6 +131,7 @@ func dialogs() []scenario {
 
 func refusals() []scenario {
 	const sam, old = "sam@spam.example", "olga@oldchat.example"
+	forbidden := sippeer.Answer{Status: 403, Headers: fields("ms-diagnostics", `1012;reason="not for outsiders";source="fe1"`)}
 	nobody := sippeer.Answer{Status: 404, Headers: []sippeer.Field{{Name: "Server", Value: "RTC/5.0"}}}
 	return []scenario{
 		message(sam, alice, "blocked").refused(403, verdict.DomainBlocked, ruleSpam),
@@ -140,6 +141,7 @@ func refusals() []scenario {
 		message(robin, carol, "allowed").refused(404, verdict.UserNotFederated, ruleInsideOnly),
 		message(robin, "zoe@contoso.com", "unknown user").answered(nobody).by(alike).relayed(404, ruleFabrikam),
 		message(robin, "al%00ice@contoso.com", "unreadable user").by(alike).refused(404, verdict.UserUnreadable, ""),
+		message(robin, "zack@contoso.com", "pool's own policy").answered(forbidden).by(alike).relayed(404, ruleFabrikam),
 		message(carol, robin, "allowed").refused(403, verdict.UserNotFederated, ruleInsideOnly).diagnosed(1002),
 		message(bob, chris, "public provider").refused(403, verdict.UserNotPublic, ruleGlobal).diagnosed(1001),
 		message(chris, bob, "public provider").refused(404, verdict.UserNotPublic, ruleGlobal),

@@ -41,7 +41,7 @@ func silent() []scenario {
 }
 
 func answers() []scenario {
-	const detail = `4005;reason="Destination URI either not enabled for SIP or does not exist";source="fe1.corp.contoso.com"`
+	const detail = `13004;reason="Request was proxied to one or more registered endpoints";source="fe1.corp.contoso.com"`
 	return []scenario{
 		message(alice, robin, "allowed").answered(sippeer.Answer{Status: 486}).
 			relayed(486, ruleFabrikam).diagnosed(1034),
