@@ -45,7 +45,7 @@ func (tx *transaction) cancelAttempt(a *attempt) {
 		return
 	}
 	a.takenBack = true
-	sent, err := sipmsg.Parse(a.sent, ownLimits(tx.st.Bounds))
+	sent, err := sipmsg.Parse(a.sent, ownLimits(&tx.st.Bounds))
 	if err != nil {
 		return // cannot happen: it was made from a message that parsed
 	}

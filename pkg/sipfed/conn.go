@@ -105,7 +105,7 @@ func newConn(s *Server, side Side, sock *tls.Conn, id tlsid.Identity) *conn {
 // run is the whole life of a connection after its handshake. It returns when
 // the connection is closed and its writer has ended.
 func (c *conn) run(ctx context.Context) {
-	c.reader = sipmsg.NewReader(timedReader{c}, messageLimits(c.srv.state.Load().Bounds))
+	c.reader = sipmsg.NewReader(timedReader{c}, messageLimits(&c.srv.state.Load().Bounds))
 	c.reader.Pool = &c.srv.messages
 	c.reader.OnPing, c.reader.Pong = c.pinged, c.pong
 	c.reader.OnStart, c.reader.Source = c.messageStarts, sipmsg.NewSource(c.peer)

@@ -205,7 +205,7 @@ func (tx *transaction) forward(a *attempt, m *sipmsg.Message) {
 
 // acknowledge sends the ACK for a final response ≥ 300 (§17.1.1.3).
 func (tx *transaction) acknowledge(a *attempt, m *sipmsg.Message) {
-	sent, err := sipmsg.Parse(a.sent, ownLimits(tx.st.Bounds))
+	sent, err := sipmsg.Parse(a.sent, ownLimits(&tx.st.Bounds))
 	if err != nil {
 		return // cannot happen: it was made from a message that parsed
 	}

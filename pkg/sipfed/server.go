@@ -71,7 +71,7 @@ func (s *Server) setLimits(b limit.Bounds) {
 	}
 }
 
-func messageLimits(b limit.Bounds) sipmsg.Limits {
+func messageLimits(b *limit.Bounds) sipmsg.Limits {
 	l := sipmsg.DefaultLimits()
 	l.Headers, l.Body, l.URI, l.Fields = int(b.HeaderBytes), int(b.BodyBytes), int(b.URIBytes), b.HeaderFields
 	l.Line = min(l.Line, l.Headers)
@@ -80,7 +80,7 @@ func messageLimits(b limit.Bounds) sipmsg.Limits {
 
 // ownLimits let a request pass that was within messageLimits when it came and
 // has grown by what we added.
-func ownLimits(b limit.Bounds) sipmsg.Limits {
+func ownLimits(b *limit.Bounds) sipmsg.Limits {
 	const more = 64 << 10 // bytes; Via, Record-Route and trust take about one
 	l := messageLimits(b)
 	l.Line, l.Headers, l.Fields = l.Line+more, l.Headers+more, l.Fields+16
@@ -99,20 +99,29 @@ func (s *Server) Serve(side Side, l net.Listener) error {
 // serveConn is an accepted connection's whole life: limits, handshake,
 // identity, messages.
 func (s *Server) serveConn(ctx context.Context, side Side, raw net.Conn) {
-	defer raw.Close()
 	peer := limit.AddrPort(raw.RemoteAddr())
 	release, err := s.accept[side].Admit(peer.Addr())
 	if err != nil {
 		s.crowdedOut(side, raw, err)
+		_ = raw.Close()
 		return
 	}
-	defer release()
 	c := s.admit(ctx, side, raw, release)
 	if c == nil {
+		release()
+		_ = raw.Close()
 		return
 	}
 	c.log.Info("connection opened", slog.Bool("dialled", false))
+	if !s.group.Go(c.serve) { // on a stack of its own: a handshake leaves a deep one
+		c.serve(ctx)
+	}
+}
+
+// serve is the life of an accepted connection after its handshake.
+func (c *conn) serve(ctx context.Context) {
 	c.run(ctx)
+	c.release()
 }
 
 // crowdedOut notes a connection that there is no room for.

@@ -9,7 +9,8 @@ type Pool struct {
 	// still reads them.
 	Poison bool
 
-	p sync.Pool
+	p       sync.Pool
+	buffers sync.Pool // of Readers, each of workBuffer bytes
 }
 
 // maxPooled is the largest Raw, in bytes, that a released message keeps.
@@ -27,6 +28,23 @@ func (p *Pool) get() *Message {
 	m.pool = p
 	m.holders.Store(1)
 	return m
+}
+
+// lend returns a buffer of workBuffer bytes.
+func (p *Pool) lend() []byte {
+	if p != nil {
+		if b, ok := p.buffers.Get().(*[workBuffer]byte); ok {
+			return b[:]
+		}
+	}
+	return make([]byte, workBuffer)
+}
+
+// giveBack takes a buffer that lend has returned; others are left alone.
+func (p *Pool) giveBack(b []byte) {
+	if p != nil && len(b) == workBuffer {
+		p.buffers.Put((*[workBuffer]byte)(b))
+	}
 }
 
 // Retain adds a holder, who calls Release too.

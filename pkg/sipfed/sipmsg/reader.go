@@ -6,7 +6,8 @@ import (
 )
 
 const (
-	idleBuffer = 4 << 10  // bytes a Reader holds while nothing arrives
+	idleBuffer = 512      // bytes a Reader holds while nothing arrives
+	workBuffer = 4 << 10  // bytes of the next larger buffer, which the Pool lends
 	bodyStep   = 16 << 10 // bytes allocated ahead of what has arrived: one TLS record
 	emptyReads = 100      // reads without bytes and error before giving up, as in bufio
 )
@@ -19,9 +20,9 @@ type Reader struct {
 	// Pong is asked at each lone CRLF between messages whether it answers a ping of
 	// ours. One that does not may be the first half of a ping. It may be nil.
 	Pong func() bool
-	// OnStart is called when a message has begun and the Reader has to wait for
-	// the rest of it, at most once per message: the moment to set the deadline of
-	// a slow message. A message that arrives whole never causes it. It may be nil.
+	// OnStart is called when a message has begun and the Reader reads on for the rest
+	// of it, at most once per message: the moment to set the deadline of a slow
+	// message. It may be nil.
 	OnStart func()
 	// Source is what the messages have as theirs.
 	Source *Source
@@ -30,7 +31,8 @@ type Reader struct {
 
 	src        io.Reader
 	lim        Limits
-	buf        []byte
+	idle       []byte
+	buf        []byte // idle, or a larger one while more has to be kept
 	start, end int // what of buf has not been consumed
 	breaks     int // bytes of CRLF CRLF seen between messages, 0 to 3
 	waiting    bool
@@ -43,7 +45,8 @@ type Reader struct {
 
 // NewReader returns a Reader on src.
 func NewReader(src io.Reader, lim Limits) *Reader {
-	return &Reader{src: src, lim: lim, buf: make([]byte, idleBuffer)}
+	idle := make([]byte, idleBuffer)
+	return &Reader{src: src, lim: lim, idle: idle, buf: idle}
 }
 
 // Next returns the next message.
@@ -200,20 +203,27 @@ func (r *Reader) bodyRoom() []byte {
 // when it is empty.
 func (r *Reader) makeRoom() {
 	if r.start == r.end {
-		r.start, r.end = 0, 0
-		if len(r.buf) > idleBuffer {
-			r.buf = make([]byte, idleBuffer)
-		}
+		r.use(r.idle)
 	}
-	if r.end < len(r.buf) {
-		return
+	switch {
+	case r.end < len(r.buf):
+	case r.start > 0:
+		r.end = copy(r.buf, r.buf[r.start:r.end])
+		r.start = 0
+	case len(r.buf) < workBuffer:
+		r.use(r.Pool.lend())
+	default:
+		r.use(make([]byte, 2*len(r.buf)))
 	}
-	old := r.buf[r.start:r.end]
-	if r.start == 0 {
-		r.buf = make([]byte, 2*len(r.buf))
-	}
-	r.end = copy(r.buf, old)
+}
+
+// use goes on with another buffer, into which it moves what has not been consumed.
+func (r *Reader) use(buf []byte) {
+	old := r.buf
+	r.buf = buf
+	r.end = copy(buf, old[r.start:r.end])
 	r.start = 0
+	r.Pool.giveBack(old)
 }
 
 func (r *Reader) read(b []byte) (int, error) {

@@ -89,7 +89,8 @@ func TestOnStart(t *testing.T) {
 		input  segments
 		starts int
 	}{
-		{"whole messages", segments{one + one, one}, 0},
+		{"whole messages", segments{one, one}, 0},
+		{"more than one read brings", segments{one + one, one}, 1},
 		{"pings", segments{"\r\n", "\r\n\r", "\n"}, 0},
 		{"headers in three parts", segments{one[:1], one[1:50], one[50:]}, 1},
 		{"body in parts", segments{one[:len(one)-3], one[len(one)-3 : len(one)-1], one[len(one)-1:]}, 1},
@@ -252,7 +253,7 @@ func (g *greedy) Read(b []byte) (int, error) {
 // TestMemoryFollowsArrival: neither an announced body nor a large header section
 // of the past makes an idle or slow connection hold much.
 func TestMemoryFollowsArrival(t *testing.T) {
-	const idle, ahead = 4 << 10, 16 << 10
+	const idle, ahead = 512, 16 << 10
 	large := newDraft()
 	for range 40 {
 		large.add("X: " + strings.Repeat("x", 1000))
