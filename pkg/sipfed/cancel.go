@@ -111,7 +111,7 @@ func (tx *transaction) acknowledged() bool {
 func (tx *transaction) hasAnswered(tag []byte) bool {
 	tx.mu.Lock()
 	defer tx.mu.Unlock()
-	last, err := sipmsg.Parse(tx.last, ownLimits(tx.st.Bounds))
+	last, err := sipmsg.Parse(tx.last, ownLimits(&tx.st.Bounds))
 	return err == nil && bytes.Equal(last.To().Tag(), tag)
 }
 

@@ -33,8 +33,8 @@ type Reader struct {
 	lim        Limits
 	idle       []byte
 	buf        []byte // idle, or a larger one while more has to be kept
-	start, end int // what of buf has not been consumed
-	breaks     int // bytes of CRLF CRLF seen between messages, 0 to 3
+	start, end int    // what of buf has not been consumed
+	breaks     int    // bytes of CRLF CRLF seen between messages, 0 to 3
 	waiting    bool
 	msg        *Message // the message under way
 	section    section
