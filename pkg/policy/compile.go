@@ -103,7 +103,7 @@ func (c *compiler) federation() {
 	c.set.enabled, c.set.discovery, c.set.xmppDiscovery = f.Enabled, f.PartnerDiscovery, f.XMPPDiscovery
 	c.set.discovered = &Partner{
 		Kind: Discovered, Name: Discovered.String(), Verification: f.Discovered.Verification, Rule: ruleDiscovery,
-		Service: FederationTLS.String(),
+		Service: FederationTLS.String(), Connections: 1,
 	}
 	orElse(&c.set.discovered.Verification, UseSource)
 	c.limits(&f.Discovered)

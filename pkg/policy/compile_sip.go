@@ -18,6 +18,10 @@ const (
 	MaxPing = time.Hour
 )
 
+// maxConnections is how many connections a partner's server gets at most: Lync's
+// bound and default, while one is enough for most.
+const maxConnections = 4
+
 // Default ports, where a configured proxy names none.
 const (
 	sipPort  = 5061
@@ -35,6 +39,7 @@ func (c *compiler) allowed() {
 		c.allowedDomain(a, at)
 		c.allowedProxy(a, at)
 		c.ping(at("ping"), a.Ping)
+		c.connections(at("connections"), a.Connections)
 		p := c.allowedPartner(a)
 		e := c.at(a.Domain.Name)
 		if a.Domain.Below {
@@ -93,6 +98,7 @@ func (c *compiler) allowedPartner(a *AllowedDomain) *Partner {
 		TrustAsserted: a.TrustAsserted, Anonymous: a.Anonymous,
 	}
 	orElse(&p.Verification, UseSource)
+	p.Connections = max(a.Connections, 1)
 	c.set.anonymous = c.set.anonymous || a.Anonymous
 	if a.Proxy.IsZero() {
 		p.Service = max(a.SRV, FederationTLS).String()
@@ -118,6 +124,7 @@ func (c *compiler) providers() {
 		c.providerKind(p, at)
 		c.providerProxy(p, at)
 		c.ping(at("ping"), p.Ping)
+		c.connections(at("connections"), p.Connections)
 		compiled := c.provider(p, i)
 		if !p.Proxy.IsZero() {
 			c.set.providers[p.Proxy] = compiled
@@ -130,6 +137,13 @@ func (c *compiler) providers() {
 func (c *compiler) ping(path string, every time.Duration) {
 	if every != 0 && (every < MinPing || every > MaxPing) {
 		c.problem(path, "%v is not in 10s..1h; write after how much silence to ask, such as 2m, or remove the line for a partner that answers no pings", every)
+	}
+}
+
+// connections checks how many connections a partner's server gets; 0 is not said.
+func (c *compiler) connections(path string, n int) {
+	if n < 0 || n > maxConnections {
+		c.problem(path, "%d is not in 1..%d; write how many connections to each of the partner's servers carry our requests", n, maxConnections)
 	}
 }
 
@@ -187,6 +201,7 @@ func (c *compiler) provider(p *Provider, index int) *provider {
 		sharing:  rule + ": shared_address_space: true",
 	}
 	orElse(&compiled.Verification, AlwaysVerifiable)
+	compiled.Connections = max(p.Connections, 1)
 	return compiled
 }
 

@@ -134,6 +134,9 @@ type Partner struct {
 	// Ping is after how much silence a SIP connection of ours to the partner is
 	// asked whether it is alive; 0 is never.
 	Ping time.Duration
+	// Connections is how many connections to each of its servers carry our requests
+	// (SIP).
+	Connections int
 	// TrustAsserted says that its P-Asserted-Identity counts (SIP).
 	TrustAsserted bool
 	// Anonymous says that its senders may hide in From, and ours from it (SIP).

@@ -110,6 +110,10 @@ type AllowedDomain struct {
 	// answer within 10s it is given up, so partners that answer no pings must not
 	// get any. Default 0: never.
 	Ping time.Duration `yaml:"ping"`
+	// Connections is how many connections to each of the partner's servers carry our
+	// requests, 1 to 4. Those between two users stay on one, in their order.
+	// Default 1.
+	Connections int `yaml:"connections"`
 	// TrustAsserted lets the partner say who its users are by P-Asserted-Identity
 	// (RFC 3325), in the domain that its certificate proves. Default false.
 	TrustAsserted bool `yaml:"trust_asserted"`
@@ -151,6 +155,8 @@ type Provider struct {
 	Roots []string `yaml:"roots"`
 	// Ping as in AllowedDomain.
 	Ping time.Duration `yaml:"ping"`
+	// Connections as in AllowedDomain.
+	Connections int `yaml:"connections"`
 	// Comment is for people.
 	Comment string `yaml:"comment"`
 }

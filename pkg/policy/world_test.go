@@ -194,6 +194,9 @@ func (w *world) addAllowed(f *fields) {
 	}
 	f.text("proxy", &a.Proxy)
 	f.text("record", &a.SRV)
+	for _, n := range f.list("connections") {
+		_, f.err = fmt.Sscan(n, &a.Connections)
+	}
 	for _, port := range f.list("port") {
 		_, f.err = fmt.Sscan(port, &a.Port)
 	}

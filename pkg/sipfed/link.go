@@ -18,6 +18,7 @@ import (
 type linkKey struct {
 	side Side
 	ours string // fingerprint of our certificate
+	lane int    // which of several connections to one server; 0 where there is one
 	hop  string // "domain:fabrikam.com", "proxy:edge.litware.net", "provider:…", "pool:front"
 }
 

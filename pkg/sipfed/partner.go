@@ -1,6 +1,7 @@
 package sipfed
 
 import (
+	"hash/fnv"
 	"math/rand/v2"
 	"net"
 	"strconv"
@@ -8,6 +9,7 @@ import (
 	"edged/pkg/discovery"
 	"edged/pkg/domain"
 	"edged/pkg/policy"
+	"edged/pkg/sipfed/sipmsg"
 	"edged/pkg/tlsid"
 	"edged/pkg/verdict"
 )
@@ -18,8 +20,10 @@ const defaultPort = 5061
 // planPartner leads to the partner that policy has decided for: where the inside
 // names a next hop (explicitTarget), there, else to the pinned proxy or to the
 // domain's SRV targets. Whoever answers must prove the partner.
-func (s *Server) planPartner(st *State, adm *admission) (*link, []string, *refusal) {
-	l := s.links.get(partnerHop(st, adm))
+func (s *Server) planPartner(st *State, adm *admission, m *sipmsg.Message) (*link, []string, *refusal) {
+	h := partnerHop(st, adm)
+	h.key.lane = lane(m, adm.decision.Partner.Connections)
+	l := s.links.get(h)
 	targets := l.inOrder(partnerTargets(adm))
 	if explicit, ok := explicitTarget(adm); ok {
 		targets = []string{explicit}
@@ -28,6 +32,18 @@ func (s *Server) planPartner(st *State, adm *admission) (*link, []string, *refus
 		return nil, nil, refuse(verdict.TargetOutsideDomain, "no SRV target of %s counts", adm.remote())
 	}
 	return l, targets, nil
+}
+
+// lane chooses among the connections that a partner's server may have. What goes
+// between two users stays on one, and so in order.
+func lane(m *sipmsg.Message, connections int) int {
+	if connections < 2 {
+		return 0
+	}
+	h := fnv.New32a()
+	_, _ = h.Write(m.From().URI)
+	_, _ = h.Write(m.To().URI)
+	return int(h.Sum32() % uint32(connections)) //nolint:gosec // 1 to 4
 }
 
 // partnerHop says how the next hop outside is named and proven.

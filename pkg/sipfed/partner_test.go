@@ -1,9 +1,11 @@
 package sipfed
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"edged/internal/lab/ca"
 	"edged/pkg/domain"
@@ -43,4 +45,47 @@ func TestOneTypePerConnection(t *testing.T) {
 			say(first, "7", "fabrikam.com", !one)
 		})
 	}
+}
+
+// TestConnectionsOfPartner: requests spread over as many connections as the entry
+// says, and those between two users stay on one.
+func TestConnectionsOfPartner(t *testing.T) {
+	world()
+	for most, want := range map[int]int{0: 1, 1: 1, 2: 2, 4: 4} {
+		synctest.Test(t, func(t *testing.T) {
+			b, member, first := outward(t, listing("fabrikam.com", func(a *policy.AllowedDomain) { a.Connections = most }))
+			conns, of := []*peer{first}, map[string]*peer{}
+			for i := range 60 {
+				user := fmt.Sprintf("bob%d@fabrikam.com", i%20)
+				member.send(strings.ReplaceAll(outgoing("MESSAGE", fmt.Sprint(i), ""), "bob@fabrikam.com", user))
+				p := b.arriving(&conns, member)
+				if before := of[user]; before != nil && before != p {
+					t.Errorf("of %d connections %s has two", most, user)
+				}
+				of[user] = p
+			}
+			if len(conns) != want {
+				t.Errorf("%d connections where %d are wanted", len(conns), want)
+			}
+		})
+	}
+}
+
+// arriving answers the request that arrives on one of the connections to the
+// partner, or on a new one, and returns it.
+func (b *bed) arriving(conns *[]*peer, member *peer) *peer {
+	b.t.Helper()
+	synctest.Wait()
+	if len(b.members[partnerAddr]) > 0 {
+		*conns = append(*conns, b.serverAt(partnerAddr, b.world.partner))
+	}
+	for _, p := range *conns {
+		if m, err := p.read(time.Millisecond); err == nil {
+			p.send(m.reply("200 OK"))
+			member.expect("SIP/2.0 200")
+			return p
+		}
+	}
+	b.t.Fatal("the request has not arrived")
+	return nil
 }

@@ -165,7 +165,7 @@ func (s *Server) plan(st *State, adm *admission, m *sipmsg.Message) (*link, []st
 	if adm.inward {
 		return s.planPool(st, adm, m)
 	}
-	return s.planPartner(st, adm)
+	return s.planPartner(st, adm, m)
 }
 
 // try takes target after target until one has a connection, or one is being
