@@ -39,10 +39,11 @@ bench: build # edged beside its peers, into docs/performance.md: about ten minut
 microbench: # Go's benchmarks of single functions
 	go test -run '^$$' -bench . -benchmem ./...
 
-install: build # binary and unit; the configuration is yours
+install: build # binary and units; the configuration is yours
 	install -D -m 755 bin/edged $(DESTDIR)$(PREFIX)/bin/edged
 	install -d $(DESTDIR)/lib/systemd/system
 	sed 's|/usr/bin/edged|$(PREFIX)/bin/edged|' systemd/edged.service > $(DESTDIR)/lib/systemd/system/edged.service
+	install -m 644 systemd/*.socket $(DESTDIR)/lib/systemd/system
 
 clean:
 	rm -rf bin

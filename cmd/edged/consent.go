@@ -21,6 +21,7 @@ type consentCmd struct {
 // runningFlags are shared by the commands that ask the running gateway.
 type runningFlags struct {
 	configFlag
+	Socket  string        `placeholder:"PATH" help:"The admin socket of the running gateway (default: admin.socket of the configuration)."`
 	Timeout time.Duration `default:"30s" help:"How long to wait for the answer."`
 }
 
@@ -79,14 +80,17 @@ func readList[T any](answer []byte) (all []T, err error) {
 
 // ask asks the running gateway, through its admin socket.
 func (f *runningFlags) ask(ctx context.Context, method, path string) ([]byte, error) {
-	l, err := config.Load(f.Config)
-	if err != nil {
-		return nil, err
+	socket := f.Socket
+	if socket == "" {
+		var err error
+		if socket, err = config.AdminSocket(f.Config); err != nil {
+			return nil, err
+		}
 	}
-	if l.Config.Admin.Socket == "" {
-		return nil, fmt.Errorf("%s: admin.socket is not set; set it and start edged again", f.Config)
+	if socket == "" {
+		return nil, fmt.Errorf("%s: admin.socket is not set; set it and start edged again (a SIGHUP reloads without)", f.Config)
 	}
 	ctx, cancel := context.WithTimeout(ctx, f.Timeout)
 	defer cancel()
-	return admin.Call(ctx, l.Config.Admin.Socket, method, path)
+	return admin.Call(ctx, socket, method, path)
 }

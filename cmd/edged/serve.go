@@ -6,10 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
-	"edged/internal/admin"
-	"edged/internal/config"
 	"edged/internal/daemon"
 	"edged/internal/lab"
 )
@@ -41,22 +38,12 @@ func (c *checkCmd) Run() error {
 }
 
 type reloadCmd struct {
-	configFlag
-	Timeout time.Duration `default:"30s" help:"How long to wait for the answer."`
+	runningFlags
 }
 
 // Run asks the running gateway, through its admin socket.
 func (c *reloadCmd) Run(ctx context.Context) error {
-	l, err := config.Load(c.Config)
-	if err != nil {
-		return err
-	}
-	if l.Config.Admin.Socket == "" {
-		return fmt.Errorf("%s: admin.socket is not set; send the process a SIGHUP instead", c.Config)
-	}
-	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
-	defer cancel()
-	answer, err := admin.Call(ctx, l.Config.Admin.Socket, "POST", "/-/reload")
+	answer, err := c.ask(ctx, "POST", "/-/reload")
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/miekg/dns"
 
 	"edged/internal/config/configtest"
 	"edged/internal/lab/zone"
@@ -129,13 +130,21 @@ func (m manager) reloading(t *testing.T) int64 {
 func TestNotify(t *testing.T) {
 	m, path := newManager(t)
 	dir := configtest.Lay(t, minimal)
+	raw, err := os.ReadFile(filepath.Join(dir, "edged.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "edged.yaml"), append(raw, "\nadmin: {socket: admin.sock}\n"...), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	p := serve(t, dir, "exec edged serve -c edged.yaml", []string{"NOTIFY_SOCKET=" + path, "WATCHDOG_USEC=100000"})
-	m.want(t, "READY=1")
+	m.want(t, "READY=1", "STATUS=serving")
 	m.next(t, true)
 
 	p.signal(t, syscall.SIGHUP)
 	first := m.reloading(t)
-	m.want(t, "READY=1", "STATUS=serving")
+	m.want(t, "STATUS=serving")
+	m.want(t, "READY=1")
 
 	if err := os.WriteFile(filepath.Join(dir, "policy.yaml"), []byte("federation: {enabled: perhaps}\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -144,8 +153,15 @@ func TestNotify(t *testing.T) {
 	if second := m.reloading(t); second <= first {
 		t.Errorf("the second reload was at %d, the first at %d", second, first)
 	}
-	m.want(t, "READY=1", "STATUS=serving with the old configuration: the last reload was refused")
+	m.want(t, "STATUS=serving with the old configuration: the last reload was refused")
+	m.want(t, "READY=1")
 	m.next(t, true)
+
+	// By the admin socket: systemd knows that it reloads, if it was systemd who asked.
+	if got := run1(t, dir, "reload", "-c", "edged.yaml"); got.Status != 1 || !strings.Contains(got.Stderr, `"perhaps"`) {
+		t.Errorf("reload of a bad file: %+v", got)
+	}
+	m.want(t, "STATUS=serving with the old configuration: the last reload was refused")
 
 	p.signal(t, syscall.SIGTERM)
 	m.want(t, "STOPPING=1")
@@ -158,23 +174,23 @@ func TestNotify(t *testing.T) {
 // nor the end.
 func TestSlowReload(t *testing.T) {
 	const service = "_sipinternaltls._tcp.contoso.com"
-	dns, err := zone.Serve(zone.Zone{SRV: map[string][]zone.SRV{service: {{Port: 1, Target: "fe1.corp.contoso.com"}}}})
+	names, err := zone.Serve(zone.Zone{SRV: map[string][]zone.SRV{service: {{Port: 1, Target: "fe1.corp.contoso.com"}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer dns.Close()
+	defer names.Close()
 	m, path := newManager(t)
 	dir := configtest.Lay(t, minimal)
 	write := func(timeout string) {
-		text := strings.NewReplacer("DNS", dns.Addr(), "TIMEOUT", timeout).Replace(poolBySRV)
+		text := strings.NewReplacer("DNS", names.Addr(), "TIMEOUT", timeout).Replace(poolBySRV)
 		if err := os.WriteFile(filepath.Join(dir, "edged.yaml"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	write("59s")
 	p := serve(t, dir, "exec edged serve -c edged.yaml", []string{"NOTIFY_SOCKET=" + path, "WATCHDOG_USEC=100000"})
-	m.want(t, "READY=1")
-	dns.Set(func(z *zone.Zone) { z.Silent[service] = true })
+	m.want(t, "READY=1", "STATUS=serving")
+	names.Set(func(z *zone.Zone) { z.Silent[service] = true })
 	write("1m") // another resolver, which remembers nothing
 	p.signal(t, syscall.SIGHUP)
 	m.reloading(t)
@@ -228,34 +244,64 @@ const activated = `fqdn: sip.contoso.com
 domains: [contoso.com]
 tls: {certificates: [{cert: tls/edge.crt, key: tls/edge.key}]}
 secret_file: tls/edge.secret
+state_dir: state
 sip:
-  external: {listen: ["fd:outside"]}
+  external: {listen: ["fd:outside:SIP"]}
   internal:
-    listen: ["fd:inside"]
+    listen: ["fd:pools"]
     fqdn: edge.corp.contoso.com
     certificate: {cert: tls/inside.crt, key: tls/inside.key}
   pools:
     - {name: front, domains: [contoso.com], members: ["127.0.0.1:1"], names: [fe1.corp.contoso.com], roots: [tls/internal-ca.crt]}
+xmpp:
+  external: {listen: ["fd:outside:XMPP"]}
+  internal:
+    listen: ["127.0.0.1:0"]
+    authority: {mode: dialback}
+    dns: {listen: "fd:dns", forward: ["127.0.0.1:1"], clients: [127.0.0.0/8]}
+  pools:
+    - {name: chat, domains: [contoso.com], members: ["127.0.0.1:1"], roots: [tls/internal-ca.crt]}
 metrics: {listen: "fd:metrics"}
 `
 
-// TestSocketActivation: systemd opens the sockets, several of one name too.
-func TestSocketActivation(t *testing.T) {
+// layActivated is a folder whose edged.yaml takes everything from systemd but for
+// XMPP's pools. The ports are those of the sockets named outside.
+func layActivated(t *testing.T, sip, xmpp string) string {
+	t.Helper()
 	dir := configtest.Lay(t, minimal)
-	if err := os.WriteFile(filepath.Join(dir, "edged.yaml"), []byte(activated), 0o600); err != nil {
+	text := strings.NewReplacer("SIP", sip, "XMPP", xmpp).Replace(activated)
+	if err := os.WriteFile(filepath.Join(dir, "edged.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	addrs, handed := sockets(t, 5)
-	p := serve(t, dir, "LISTEN_PID=$$ LISTEN_FDS=5 LISTEN_FDNAMES=outside:inside:metrics:outside:other exec edged serve -c edged.yaml", nil, handed...)
-	want := fmt.Sprintf("listen=\"[%s %s %s]\" metrics=%s\n", addrs[0], addrs[3], addrs[1], addrs[2])
-	p.logged(t, "msg=serving .*"+regexp.QuoteMeta(want))
-	p.logged(t, `level=WARN msg="socket of systemd is not used" name=other\n`)
-	for _, addr := range addrs[:4] {
+	return dir
+}
+
+// TestSocketActivation: systemd opens the sockets; those of one name are told apart
+// by their ports and kinds, or mean the same.
+func TestSocketActivation(t *testing.T) {
+	addrs, handed := sockets(t, 7)
+	at, datagrams := packets(t)
+	_, sip, _ := net.SplitHostPort(addrs[0])
+	_, xmpp, _ := net.SplitHostPort(addrs[1])
+	p := serve(t, layActivated(t, sip, xmpp), "LISTEN_PID=$$ LISTEN_FDS=8 "+
+		"LISTEN_FDNAMES=outside:outside:pools:pools:dns:metrics:other:dns exec edged serve -c edged.yaml", nil, append(handed, datagrams)...)
+	want := fmt.Sprintf("listen=\"[%s %s %s %s ", addrs[0], addrs[2], addrs[3], addrs[1])
+	p.logged(t, "msg=serving .*"+regexp.QuoteMeta(want)+".* metrics="+regexp.QuoteMeta(addrs[5])+"\n")
+	p.logged(t, `level=WARN msg="socket of systemd is not used" name=other:\d+\n`)
+	for _, addr := range addrs[:6] {
 		conn, err := net.Dial("tcp", addr)
 		if err != nil {
 			t.Fatal(err)
 		}
 		conn.Close()
+	}
+	answerer := dns.Client{Timeout: patience}
+	for network, addr := range map[string]string{"udp": at, "tcp": addrs[4]} {
+		answerer.Net = network
+		answer, _, err := answerer.Exchange(new(dns.Msg).SetQuestion("_xmpp-server._tcp.jabber.example.", dns.TypeSRV), addr)
+		if err != nil || len(answer.Answer) != 1 {
+			t.Errorf("by %s: %v, %v", network, answer, err)
+		}
 	}
 	p.signal(t, syscall.SIGHUP)
 	p.logged(t, "msg=reloaded")
@@ -282,43 +328,48 @@ func sockets(t *testing.T, n int) (addrs []string, handed []*os.File) {
 	return addrs, handed
 }
 
+// packets opens a datagram socket as sockets opens listeners.
+func packets(t *testing.T) (addr string, handed *os.File) {
+	t.Helper()
+	p, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if handed, err = p.File(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { handed.Close() })
+	return p.LocalAddr().String(), handed
+}
+
 // TestSocketActivationRefused: sockets that are not there, or are no listeners.
 func TestSocketActivationRefused(t *testing.T) {
-	datagram, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer datagram.Close()
-	udp, err := datagram.File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer udp.Close()
+	_, udp := packets(t)
 	_, handed := sockets(t, 1)
+	no := func(field, kind, name, setting string) string {
+		return fmt.Sprintf("%s: systemd passed no %s socket named %s%s", field, kind, name, setting)
+	}
+	stream := no("sip.external.listen[0]", "stream", "outside", " at port 1; add ListenStream=ADDRESS:1 to the socket unit with FileDescriptorName=outside")
 	tests := map[string]struct {
 		env   string
 		files []*os.File
 		want  []string
 	}{
 		"none": {"", nil, []string{
-			"sip.external.listen[0]: systemd passed no socket named outside; set FileDescriptorName=outside in the socket unit",
-			"sip.internal.listen[0]: systemd passed no socket named inside; set FileDescriptorName=inside in the socket unit",
-			"metrics.listen: systemd passed no socket named metrics; set FileDescriptorName=metrics in the socket unit",
+			stream,
+			no("sip.internal.listen[0]", "stream", "pools", "; set FileDescriptorName=pools in the socket unit"),
+			no("metrics.listen", "stream", "metrics", "; set FileDescriptorName=metrics in the socket unit"),
+			no("xmpp.internal.dns.listen", "stream", "dns", "; set FileDescriptorName=dns in the socket unit"),
 		}},
-		"for another process": {"LISTEN_PID=1 LISTEN_FDS=1 LISTEN_FDNAMES=outside", handed, []string{
-			"sip.external.listen[0]: systemd passed no socket named outside; set FileDescriptorName=outside in the socket unit",
-		}},
-		"a datagram socket": {"LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=outside", []*os.File{udp}, []string{
-			"sip.external.listen[0]: socket outside: ",
-		}},
+		"for another process":       {"LISTEN_PID=1 LISTEN_FDS=1 LISTEN_FDNAMES=outside", handed, []string{stream}},
+		"at another port":           {"LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=outside", handed, []string{stream}},
+		"a datagram socket":         {"LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=pools", []*os.File{udp}, []string{no("sip.internal.listen[0]", "stream", "pools", "")}},
+		"no datagram socket of DNS": {"LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=dns", handed, []string{no("xmpp.internal.dns.listen", "datagram", "dns", "")}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			dir := configtest.Lay(t, minimal)
-			if err := os.WriteFile(filepath.Join(dir, "edged.yaml"), []byte(activated), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			p := serve(t, dir, tt.env+" exec edged serve -c edged.yaml", nil, tt.files...)
+			p := serve(t, layActivated(t, "1", "2"), tt.env+" exec edged serve -c edged.yaml", nil, tt.files...)
 			if err := p.cmd.Wait(); p.cmd.ProcessState.ExitCode() != 1 {
 				t.Errorf("ended with %v, want status 1", err)
 			}

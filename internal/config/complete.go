@@ -19,6 +19,7 @@ func (c *Config) resolve(dir string) {
 	for _, path := range []*string{&a.CACert, &a.CAKey, &c.SecretFile, &c.StateDir, &c.Admin.Socket, &c.Policy} {
 		*path = within(dir, *path)
 	}
+	c.SecretFile, a.CAKey = credential(c.SecretFile), credential(a.CAKey)
 }
 
 func (p *Pair) resolve(dir string) { p.Cert, p.Key = within(dir, p.Cert), within(dir, p.Key) }

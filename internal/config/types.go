@@ -108,23 +108,21 @@ func Prefixes(networks []Network) []netip.Prefix {
 // Address is where to listen: an IP address with a port, or a socket that the
 // service manager hands over. The zero Address means nowhere.
 type Address struct {
-	// FD is the name of a handed-over socket: `fd:NAME`.
+	// FD is the name of handed-over sockets: `fd:NAME`.
 	FD string
+	// FDPort picks those of that name at one port: `fd:NAME:PORT`. 0: all of them.
+	FDPort uint16
 	// Addr is valid if FD is empty. A port without address is the wildcard of both
 	// families.
 	Addr netip.AddrPort
 }
 
-// UnmarshalText reads `address:port`, `:port` or `fd:NAME`. Port 0, any free
-// port, is accepted on loopback only: elsewhere nobody could find it.
+// UnmarshalText reads `address:port`, `:port`, `fd:NAME` or `fd:NAME:PORT`. Port 0,
+// any free port, is accepted on loopback only: elsewhere nobody could find it.
 func (a *Address) UnmarshalText(b []byte) error {
 	s := string(b)
-	if name, ok := strings.CutPrefix(s, "fd:"); ok {
-		if name == "" || strings.ContainsAny(name, ": \t/") {
-			return fmt.Errorf("%q names no socket; write fd:NAME with the FileDescriptorName of the socket unit", s)
-		}
-		*a = Address{FD: name}
-		return nil
+	if socket, ok := strings.CutPrefix(s, "fd:"); ok {
+		return a.unmarshalFD(socket)
 	}
 	if strings.HasPrefix(s, ":") {
 		s = "[::]" + s
@@ -137,6 +135,20 @@ func (a *Address) UnmarshalText(b []byte) error {
 		return fmt.Errorf("%q has port 0, which is for loopback only; write the port", b)
 	}
 	*a = Address{Addr: addr}
+	return nil
+}
+
+// unmarshalFD reads what follows `fd:`.
+func (a *Address) unmarshalFD(socket string) error {
+	name, digits, picks := strings.Cut(socket, ":")
+	if name == "" || strings.ContainsAny(name, " \t/") {
+		return fmt.Errorf("%q names no socket; write fd:NAME with the FileDescriptorName of the socket unit", "fd:"+socket)
+	}
+	port, err := strconv.ParseUint(digits, 10, 16)
+	if picks && (err != nil || port == 0) {
+		return fmt.Errorf("%q has no valid port; write fd:%s:PORT, or fd:%s for all sockets of that name", "fd:"+socket, name, name)
+	}
+	*a = Address{FD: name, FDPort: uint16(port)}
 	return nil
 }
 
@@ -156,9 +168,11 @@ func parseAddrPort(s string, port uint16) (netip.AddrPort, error) {
 // MarshalText writes what UnmarshalText reads.
 func (a Address) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
-// String is "fd:NAME", "address:port", or "" if there is none.
+// String is "fd:NAME", "fd:NAME:PORT", "address:port", or "" if there is none.
 func (a Address) String() string {
 	switch {
+	case a.FDPort != 0:
+		return fmt.Sprintf("fd:%s:%d", a.FD, a.FDPort)
 	case a.FD != "":
 		return "fd:" + a.FD
 	case a.Addr.IsValid():
@@ -175,7 +189,7 @@ func (a Address) IsZero() bool { return a == Address{} }
 // still to be chosen overlaps nothing.
 func (a Address) overlaps(b Address) bool {
 	if a.FD != "" || b.FD != "" {
-		return a.FD == b.FD
+		return a.FD == b.FD && (a.FDPort == b.FDPort || a.FDPort == 0 || b.FDPort == 0)
 	}
 	if a.Addr.Port() != b.Addr.Port() || a.Addr.Port() == 0 {
 		return false

@@ -15,7 +15,6 @@ import (
 
 	"edged/internal/admin"
 	"edged/internal/config"
-	"edged/internal/insidedns"
 	"edged/pkg/limit"
 	"edged/pkg/nexthop"
 	"edged/pkg/policy"
@@ -46,7 +45,7 @@ type Daemon struct {
 	store   *store.Store                 // nil if it could not be opened, or release has closed it
 	watch   map[string]*limit.Discovered // by protocol; fixed once serving
 
-	insideDNS *insidedns.Server // nil if it is not wanted
+	insideDNS insideDNSPart
 
 	external, internal []net.Listener
 	pages              []*admin.Server
@@ -126,7 +125,7 @@ func (d *Daemon) start(ctx context.Context, l *config.Loaded, m *material) error
 	if d.keeps {
 		d.setXMPPMembers(b, true)
 		if err = d.startXMPP(b); err == nil {
-			err = d.startInsideDNS(ctx, handed, b)
+			err = d.startInsideDNS(ctx, b)
 		}
 		if err != nil {
 			d.end(context.WithoutCancel(ctx))
@@ -141,12 +140,13 @@ func (d *Daemon) start(ctx context.Context, l *config.Loaded, m *material) error
 
 // listen opens every socket of the configuration, all or none.
 func (d *Daemon) listen(ctx context.Context, s *sockets, c *config.Config) error {
-	var errs [5]error
+	var errs [6]error
 	d.external, errs[0] = s.openAll(ctx, "sip.external.listen", c.SIP.External.Listen)
 	d.internal, errs[1] = s.openAll(ctx, "sip.internal.listen", c.SIP.Internal.Listen)
 	errs[2] = d.openMetrics(ctx, s, c.Metrics.Listen)
 	errs[3] = d.openAdmin(ctx, s, c.Admin)
 	errs[4] = d.listenXMPP(ctx, s, c)
+	errs[5] = d.listenInsideDNS(ctx, s, c)
 	if err := errors.Join(errs[:]...); err != nil {
 		return err
 	}
@@ -317,15 +317,13 @@ func (d *Daemon) end(ctx context.Context) {
 	}
 	both.Go(func() { d.xmpp.stop(ctx) })
 	both.Wait()
-	if d.insideDNS != nil {
-		d.insideDNS.Close()
-	}
 }
 
 // release closes what listens, and what is kept on disk.
 func (d *Daemon) release() error {
 	closeAll(d.external)
 	closeAll(d.internal)
+	d.insideDNS.release()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	errs := []error{d.xmpp.release(), d.closeStore()}

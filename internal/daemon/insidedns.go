@@ -2,8 +2,6 @@ package daemon
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net"
 
 	"edged/internal/config"
@@ -11,37 +9,59 @@ import (
 	"edged/pkg/domain"
 )
 
-// startInsideDNS serves the answerer that steers pools to the edge, if it is wanted.
-func (d *Daemon) startInsideDNS(ctx context.Context, s *sockets, b *build) error {
-	c := &b.loaded.Config.XMPP.Internal.DNS
-	if c.Listen.IsZero() {
+// insideDNSPart is the answerer that steers pools to the edge, empty if it is not
+// wanted.
+type insideDNSPart struct {
+	streams []net.Listener // both are the server's once it has started
+	packets []net.PacketConn
+	server  *insidedns.Server
+}
+
+// listenInsideDNS opens its sockets: stream and datagram ones at the same place.
+func (d *Daemon) listenInsideDNS(ctx context.Context, s *sockets, c *config.Config) (err error) {
+	const field = "xmpp.internal.dns.listen"
+	a := c.XMPP.Internal.DNS.Listen
+	if a.IsZero() || !c.XMPP.Serves() {
 		return nil
 	}
-	if c.Listen.FD != "" {
-		return errors.New("xmpp.internal.dns.listen: fd: passes stream sockets only; write address:port, and let the unit have CAP_NET_BIND_SERVICE for port 53")
-	}
-	config := d.insideDNSConfig(b)
-	var err error
-	if config.TCP, err = s.open(ctx, "xmpp.internal.dns.listen", c.Listen); err != nil {
+	i := &d.insideDNS
+	if i.streams, err = s.open(ctx, field, a); err != nil {
 		return err
 	}
-	if config.UDP, err = openPackets(ctx, config.TCP[0].Addr()); err != nil {
-		closeAll(config.TCP)
-		return err
-	}
-	d.addrs["xmpp.internal.dns"] = config.TCP[0].Addr()
-	d.insideDNS, err = insidedns.Start(ctx, config)
+	i.packets, err = s.openPackets(ctx, field, a, i.streams[0].Addr())
+	d.addrs["xmpp.internal.dns"] = i.streams[0].Addr()
 	return err
 }
 
-// openPackets opens the datagram sockets beside the stream ones, at the same port.
-func openPackets(ctx context.Context, beside net.Addr) ([]net.PacketConn, error) {
-	var lc net.ListenConfig
-	p, err := lc.ListenPacket(ctx, "udp", beside.String())
-	if err != nil {
-		return nil, fmt.Errorf("xmpp.internal.dns.listen: %w", err)
+func (d *Daemon) startInsideDNS(ctx context.Context, b *build) (err error) {
+	i := &d.insideDNS
+	if len(i.streams) == 0 {
+		return nil
 	}
-	return []net.PacketConn{p}, nil
+	c := d.insideDNSConfig(b)
+	c.TCP, c.UDP = i.streams, i.packets
+	i.server, err = insidedns.Start(ctx, c)
+	return err
+}
+
+// apply puts a build in force.
+func (i *insideDNSPart) apply(c insidedns.Config) error {
+	if i.server == nil {
+		return nil
+	}
+	return i.server.SetConfig(c)
+}
+
+// release closes what there is.
+func (i *insideDNSPart) release() {
+	if i.server != nil {
+		i.server.Close()
+		return
+	}
+	closeAll(i.streams)
+	for _, p := range i.packets {
+		_ = p.Close()
+	}
 }
 
 func (d *Daemon) insideDNSConfig(b *build) insidedns.Config {

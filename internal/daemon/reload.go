@@ -79,6 +79,7 @@ func (d *Daemon) reload() error {
 		err = d.replace(l, m)
 	}
 	d.metrics.reloaded(err)
+	d.notify(status(err))
 	if err != nil {
 		d.log.Error("reload refused, the old configuration stays in force", slog.Any("err", err))
 		return err
@@ -119,10 +120,8 @@ func (d *Daemon) replace(l *config.Loaded, m *material) error {
 	d.setXMPPMembers(b, false)
 	d.applyXMPP(b)
 	d.setStrangers(b)
-	if d.insideDNS != nil {
-		if err := d.insideDNS.SetConfig(d.insideDNSConfig(b)); err != nil {
-			d.log.Error("inside DNS keeps its old configuration", slog.Any("err", err))
-		}
+	if err := d.insideDNS.apply(d.insideDNSConfig(b)); err != nil {
+		d.log.Error("inside DNS keeps its old configuration", slog.Any("err", err))
 	}
 	old := d.current.Load()
 	d.inForce(b)

@@ -23,10 +23,10 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	d.notify(sd.SdNotifyReady)
+	d.notify(sd.SdNotifyReady + "\n" + status(nil))
 	alive := d.watchdog()
 	defer alive.Stop()
-	reloaded := make(chan error, 1)
+	reloaded := make(chan struct{}, 1)
 	asked := hangup // nil while a reload is under way
 	for {
 		select {
@@ -34,10 +34,13 @@ func Run(ctx context.Context, o Options) error {
 			asked = nil
 			d.notify(sd.SdNotifyReloading + "\n" + sd.SdNotifyMonotonicUsec()) // sd_notify(3) wants both in one message
 			// Beside this loop: a reload may wait for the DNS, the watchdog does not.
-			d.work.Go(func() { reloaded <- d.Reload(ctx) })
-		case err := <-reloaded:
+			d.work.Go(func() {
+				_ = d.Reload(ctx) // it is in the log and in the status
+				reloaded <- struct{}{}
+			})
+		case <-reloaded:
 			asked = hangup
-			d.notify(sd.SdNotifyReady + "\n" + status(err))
+			d.notify(sd.SdNotifyReady)
 		case <-alive.C:
 			d.notify(sd.SdNotifyWatchdog)
 		case s := <-stop:
@@ -59,7 +62,7 @@ func (d *Daemon) stopFor(ctx context.Context) error {
 	return d.Stop(ctx)
 }
 
-// status is what `systemctl status` shows after a reload.
+// status is what `systemctl status` shows after a reload, whoever asked for it.
 func status(err error) string {
 	if err != nil {
 		return "STATUS=serving with the old configuration: the last reload was refused"

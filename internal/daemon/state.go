@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -93,7 +94,7 @@ func (d *Daemon) membersOf(name string) (members *nexthop.Pool, known bool) {
 func (d *Daemon) state(b *build) *sipfed.State {
 	c := &b.loaded.Config
 	outside := sipfed.Face{TLS: b.material.external, Host: c.FQDN, Port: portOf(d.external), Names: outsideNames(c)}
-	inside := sipfed.Face{TLS: b.material.internal, Host: c.SIP.Internal.FQDN, Port: portOf(d.internal), Names: insideNames(c)}
+	inside := sipfed.Face{TLS: b.material.internal, Host: c.SIP.Internal.FQDN, Port: portOf(d.internal), Names: insideNames(c, d.internal)}
 	return &sipfed.State{
 		Policy:   b.loaded.Policy,
 		Resolver: b.resolver,
@@ -123,11 +124,11 @@ func outsideNames(c *config.Config) map[string]bool {
 }
 
 // insideNames are the hosts by which pools may mean this edge.
-func insideNames(c *config.Config) map[string]bool {
+func insideNames(c *config.Config, listening []net.Listener) map[string]bool {
 	names := map[string]bool{c.SIP.Internal.FQDN.String(): true}
-	for _, l := range c.SIP.Internal.Listen {
-		if a := l.Address.Addr; a.IsValid() && !a.Addr().IsUnspecified() {
-			names[a.Addr().String()] = true
+	for _, l := range listening {
+		if a, ok := l.Addr().(*net.TCPAddr); ok && !a.IP.IsUnspecified() {
+			names[a.AddrPort().Addr().Unmap().String()] = true
 		}
 	}
 	return names
