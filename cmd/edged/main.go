@@ -10,6 +10,8 @@ import (
 	"runtime/debug"
 
 	"github.com/alecthomas/kong"
+
+	"edged/internal/setup"
 )
 
 // version is set by the linker; builds without it name the module's version.
@@ -17,6 +19,7 @@ var version string
 
 // cli is the command line.
 type cli struct {
+	Init    initCmd    `cmd:"" help:"Write a first configuration: edged.yaml, policy.yaml, the secret. Nothing that exists is changed."`
 	Serve   serveCmd   `cmd:"" help:"Run the gateway until SIGTERM. SIGHUP reloads the configuration."`
 	Check   checkCmd   `cmd:"" help:"Read the configuration as serve would, and report every mistake."`
 	Explain explainCmd `cmd:"" help:"Say whether two users may communicate, and which rule decides."`
@@ -41,7 +44,7 @@ func run(args []string) int {
 	status := 0
 	parser, err := kong.New(&c, kong.Name("edged"),
 		kong.Description("Federation gateway for SIP and XMPP."),
-		kong.Exit(func(int) {}))
+		kong.Vars{"configdir": setup.SystemDir}, kong.Exit(func(int) {}))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "edged:", err)
 		return 2

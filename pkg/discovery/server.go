@@ -43,6 +43,22 @@ func systemServers(file string) ([]string, error) {
 	return c.Servers, nil
 }
 
+// SystemServers returns the resolvers of /etc/resolv.conf; without any it is the
+// local host, as resolv.conf(5) says.
+func SystemServers() ([]netip.AddrPort, error) {
+	names, err := systemServers(resolvConf)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]netip.AddrPort, len(names))
+	for i, name := range names {
+		if all[i], err = parseServer(name); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
 // newServers reads the list of Config.Servers; systemFile is resolvConf.
 func newServers(list []string, trustAD []netip.Addr, systemFile string) ([]*server, error) {
 	var servers []*server

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -89,7 +88,7 @@ func (y *tally) complete() bool { return len(y.got) > 0 && y.got[len(y.got)-1] =
 func newCounting(t *testing.T) *counting {
 	t.Helper()
 	s := &counting{xmppStand: startXMPPEdge(t, xmppStandSpec{})}
-	minted, err := os.ReadFile(filepath.Join(s.dir, "authority.crt"))
+	minted, err := os.ReadFile(s.authorityCert())
 	if err != nil {
 		t.Fatal(err)
 	}

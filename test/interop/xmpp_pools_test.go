@@ -51,17 +51,19 @@ func fenced(page, name string) (string, bool) {
 	return "", false
 }
 
-// mintAuthority makes the authority of mint by the command on the page.
+// mintAuthority makes the authority of mint by the command on the page, which
+// changes nothing the second time.
 func (w *world) mintAuthority(t *testing.T) (cert, key string) {
 	t.Helper()
-	findBinary(t, "openssl")
-	cmd := exec.Command("sh", "-e", "-c", poolBlock(t, "authority"))
-	cmd.Dir = w.dir
-	if out, err := cmd.CombinedOutput(); err != nil {
+	command := poolBlock(t, "authority", "edged init", os.Getenv("EDGED_UNDER_TEST")+" init", "/etc/edged", filepath.Join(w.dir, "page"))
+	if out, err := exec.Command("sh", "-e", "-c", command).CombinedOutput(); err != nil {
 		t.Fatalf("docs/pools.md, block authority: %v\n%s", err, out)
 	}
-	return filepath.Join(w.dir, "authority.crt"), filepath.Join(w.dir, "authority.key")
+	return w.authorityCert(), strings.TrimSuffix(w.authorityCert(), ".crt") + ".key"
 }
+
+// authorityCert is the file that the pool has to trust.
+func (w *world) authorityCert() string { return filepath.Join(w.dir, "page", "tls", "authority.crt") }
 
 // xmppSection is the page's part of edged.yaml for that mode.
 func (w *world) xmppSection(t *testing.T, mode string, members []string) string {
@@ -96,7 +98,7 @@ func (w *world) xmppMember(t *testing.T, kind, host, mode string) xmppSpec {
 		signer: w.inside, trusts: w.inside, dialback: mode == "dialback",
 	}
 	edge := w.place(xmppInside).Addr().String()
-	trusted := filepath.Join(w.dir, "authority.crt")
+	trusted := w.authorityCert()
 	if kind == "prosody" {
 		s.settings = poolBlock(t, "prosody-steering", "10.0.0.5", edge) + poolBlock(t, "prosody-limits")
 		if mode == "mint" {
