@@ -14,7 +14,7 @@ import (
 // Run is `edged serve`: Start, signals, systemd's notifications, Stop. SIGHUP
 // reloads; SIGTERM and SIGINT stop in stages, a second one at once.
 func Run(ctx context.Context, o Options) error {
-	hangup, stop := make(chan os.Signal, 1), make(chan os.Signal, 1)
+	hangup, stop := make(chan os.Signal, 1), make(chan os.Signal, 2) // a second one may follow at once
 	signal.Notify(hangup, syscall.SIGHUP)
 	signal.Notify(stop, syscall.SIGTERM, os.Interrupt)
 	defer signal.Stop(hangup)
@@ -45,20 +45,26 @@ func Run(ctx context.Context, o Options) error {
 			d.notify(sd.SdNotifyWatchdog)
 		case s := <-stop:
 			d.log.Info("signal", slog.String("signal", s.String()))
-			return d.stopFor(ctx)
+			return d.stopFor(ctx, stop)
 		case <-ctx.Done():
-			return d.stopFor(context.WithoutCancel(ctx))
+			return d.stopFor(context.WithoutCancel(ctx), stop)
 		}
 	}
 }
 
 // stopFor stops within limits.drain_timeout, or at once on another signal.
-func (d *Daemon) stopFor(ctx context.Context) error {
+func (d *Daemon) stopFor(ctx context.Context, again <-chan os.Signal) error {
 	d.notify(sd.SdNotifyStopping)
 	ctx, cancel := context.WithTimeout(ctx, d.current.Load().loaded.Config.Limits.DrainTimeout)
 	defer cancel()
-	ctx, release := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
-	defer release()
+	d.work.Go(func() {
+		select {
+		case s := <-again:
+			d.log.Info("signal", slog.String("signal", s.String()))
+			cancel()
+		case <-d.ctx.Done(): // stopped
+		}
+	})
 	return d.Stop(ctx)
 }
 
