@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	_ "edged/internal/daemon" // no result of these tests is remembered when the daemon changes
 )
 
 var (
