@@ -15,6 +15,7 @@ type ask struct {
 	m    *sippeer.Message
 	sent time.Time
 	out  *sippeer.Outcome
+	took time.Duration // until its end
 }
 
 // dial opens a connection of a server to an edge, of a member to its inside.
@@ -61,13 +62,15 @@ func (b *bed) expect(conn *sippeer.Conn, m *sippeer.Message) *ask {
 // final waits for the final answer and returns its status, 0 if there was none in
 // time, and how long it took.
 func (a *ask) final(within time.Duration) (status int, took time.Duration) {
-	ctx, cancel := context.WithTimeout(a.b.Context(), within)
-	defer cancel()
-	a.out = a.Wait(ctx, 200)
+	if a.out == nil || a.out.Final() == nil {
+		ctx, cancel := context.WithTimeout(a.b.Context(), within)
+		defer cancel()
+		a.out, a.took = a.Wait(ctx, 200), time.Since(a.sent)
+	}
 	if f := a.out.Final(); f != nil {
 		status = f.Status()
 	}
-	return status, time.Since(a.sent)
+	return status, a.took
 }
 
 // want waits for a final answer of the status, within the time.

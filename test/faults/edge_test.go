@@ -28,6 +28,7 @@ var (
 
 // TestMain builds the daemon once, where the tests find it.
 func TestMain(m *testing.M) {
+	_ = flag.Set("test.parallel", "16") // most of them wait most of the time
 	flag.Parse()
 	if *program != "" {
 		os.Exit(m.Run())

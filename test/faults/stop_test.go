@@ -52,7 +52,7 @@ func TestGracefulStop(t *testing.T) {
 		t.Error("503 without Retry-After")
 	}
 	for _, a := range underWay {
-		a.want(200, 5*time.Second+soonish)
+		a.want(200, patience)
 	}
 	ringing.Cancel(e.soon())
 	ringing.want(487, patience)

@@ -3,6 +3,8 @@ package sippeer
 import (
 	"context"
 	"crypto/rand"
+	"maps"
+	"slices"
 	"sync"
 )
 
@@ -47,6 +49,13 @@ func (d *Desk) Arrived(callID string) []*Message {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return append([]*Message(nil), d.arrived[callID]...)
+}
+
+// All returns every request received so far.
+func (d *Desk) All() []*Message {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Concat(slices.Collect(maps.Values(d.arrived))...)
 }
 
 // Await waits until a request with the Call-ID and method has arrived and returns

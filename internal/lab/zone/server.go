@@ -29,32 +29,53 @@ func Serve(z Zone) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	return serve(pc, ln, z), nil
+}
+
+// ServeAt starts a server where another one was, at its Addr.
+func ServeAt(addr string, z Zone) (*Server, error) {
+	pc, ln, err := listenAt(addr)
+	if err != nil {
+		return nil, fmt.Errorf("zone: %w", err)
+	}
+	return serve(pc, ln, z), nil
+}
+
+func serve(pc net.PacketConn, ln net.Listener, z Zone) *Server {
 	z.fill()
 	s := &Server{addr: ln.Addr().(*net.TCPAddr).AddrPort(), zone: z, queries: make(map[string]int)}
 	s.udp = &dns.Server{PacketConn: pc, Handler: s.handler(true)}
 	s.tcp = &dns.Server{Listener: ln, Handler: s.handler(false)}
 	s.start(s.udp)
 	s.start(s.tcp)
-	return s, nil
+	return s
 }
 
 // listen finds a port that is free for both transports. The system picks it for
 // TCP; that somebody has the same one for UDP is rare but happens.
 func listen() (net.PacketConn, net.Listener, error) {
-	var c net.ListenConfig
 	var errs []error
 	for range 16 {
-		ln, err := c.Listen(context.Background(), "tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, nil, fmt.Errorf("zone: %w", err)
-		}
-		pc, err := c.ListenPacket(context.Background(), "udp", ln.Addr().String())
+		pc, ln, err := listenAt("127.0.0.1:0")
 		if err == nil {
 			return pc, ln, nil
 		}
-		errs = append(errs, err, ln.Close())
+		errs = append(errs, err)
 	}
 	return nil, nil, fmt.Errorf("zone: no port is free for UDP and TCP: %w", errors.Join(errs...))
+}
+
+func listenAt(addr string) (net.PacketConn, net.Listener, error) {
+	var c net.ListenConfig
+	ln, err := c.Listen(context.Background(), "tcp", addr)
+	if err != nil {
+		return nil, nil, err
+	}
+	pc, err := c.ListenPacket(context.Background(), "udp", ln.Addr().String())
+	if err != nil {
+		return nil, nil, errors.Join(err, ln.Close())
+	}
+	return pc, ln, nil
 }
 
 // start returns once the server is ready, because one that is not yet running
