@@ -39,6 +39,7 @@ type bed struct {
 	members map[string]chan net.Conn // what the edge dialled, to the pool's members and to partners, by address
 	changes []change                 // made to every State
 	sent    int                      // messages that were made
+	ours    []domain.Name            // what it speaks for
 }
 
 // change adjusts the policy before it is compiled.
@@ -52,6 +53,7 @@ type authorities struct {
 	edge, inner      ca.Cert
 	partner, other   ca.Cert
 	member           ca.Cert
+	many             ca.Cert // a partner's, for fabrikam.com and exampleDomains
 	external, inside *tlsid.Side
 }
 
@@ -63,6 +65,7 @@ var world = sync.OnceValue(func() *authorities {
 	}
 	w.edge, w.inner = issue(w.public, "sip.contoso.com"), issue(w.private, "edge.corp.contoso.com")
 	w.partner, w.other = issue(w.public, "fabrikam.com"), issue(w.public, "adatum.com")
+	w.many = w.public.Issue(ca.Leaf{DNS: append(exampleDomains(), "fabrikam.com")})
 	w.member = issue(w.private, "pool.corp.contoso.com")
 	w.external = w.side(w.edge, w.public, "")
 	w.inside = w.side(w.inner, w.private, "pool:front")
@@ -102,7 +105,7 @@ func (w *authorities) side(own ca.Cert, root *ca.Authority, anchor string) *tlsi
 // newBed starts a Server.
 func newBed(t *testing.T, changes ...change) *bed {
 	t.Helper()
-	b := &bed{t: t, world: world(), outside: newPipes(), inside: newPipes(), members: make(map[string]chan net.Conn), changes: changes}
+	b := &bed{t: t, world: world(), outside: newPipes(), inside: newPipes(), members: make(map[string]chan net.Conn), changes: changes, ours: []domain.Name{domain.MustParse("contoso.com")}}
 	for _, addr := range []string{"10.0.0.1", "10.0.0.2", partnerAddr} {
 		b.members[addr] = make(chan net.Conn, 16)
 	}
@@ -182,7 +185,11 @@ func (b *bed) source(changes ...change) (policy.Source, limit.Bounds) {
 
 func (b *bed) newState(changes ...change) *State {
 	src, bounds := b.source(changes...)
-	set, problems := policy.Compile(src, []policy.Local{{Domain: domain.MustParse("contoso.com"), SIP: true}})
+	var local []policy.Local
+	for _, d := range b.ours {
+		local = append(local, policy.Local{Domain: d, SIP: true})
+	}
+	set, problems := policy.Compile(src, local)
 	if len(problems) > 0 {
 		b.t.Fatal(problems)
 	}
@@ -195,7 +202,7 @@ func (b *bed) newState(changes ...change) *State {
 			Internal: {TLS: b.world.inside, Host: domain.MustParse("edge.corp.contoso.com"), Port: 5061, Names: map[string]bool{"edge.corp.contoso.com": true}},
 		},
 		Pools: []*Pool{{
-			Name: "front", Domains: []domain.Name{domain.MustParse("contoso.com")}, Anchor: "pool:front",
+			Name: "front", Domains: b.ours, Anchor: "pool:front",
 			Names:   []domain.Name{domain.MustParse("pool.corp.contoso.com")},
 			Members: nexthop.New([]string{"10.0.0.1:5061"}, nexthop.Config{DownFor: time.Second, MaxDown: 30 * time.Second, Now: time.Now}),
 		}},

@@ -162,22 +162,17 @@ func ringOfTwo(t *testing.T) {
 func partneredWith(name, proxy string) change {
 	return func(src *policy.Source, _ *limit.Bounds) {
 		src.AllowedDomains = []policy.AllowedDomain{{Domain: pattern(name), Proxy: domain.MustParse(proxy)}}
+		src.AccessPolicies.Users = nil
 	}
 }
 
 // northwind is a State that speaks for northwind.example, shows a certificate of
 // the other edge's pool inside, and takes the other edge for its own pool.
 func (b *bed) northwind(member string) *State {
-	src, _ := b.source(partneredWith("contoso.com", "sip.contoso.com"))
-	src.AccessPolicies.Users = nil
 	name, inner := domain.MustParse("northwind.example"), domain.MustParse("edge.corp.northwind.example")
-	st, w := b.newState(), b.world
-	set, problems := policy.Compile(src, []policy.Local{{Domain: name, SIP: true}})
-	if len(problems) > 0 {
-		b.t.Fatal(problems)
-	}
+	b.ours = []domain.Name{name}
+	st, w := b.newState(partneredWith("contoso.com", "sip.contoso.com")), b.world
 	cert := w.public.Issue(ca.Leaf{DNS: []string{name.String()}})
-	st.Policy = set
 	st.Faces[External] = Face{TLS: w.side(cert, w.public, ""), Host: name, Port: 5061, Names: map[string]bool{name.String(): true}}
 	st.Faces[Internal] = Face{TLS: w.side(w.member, w.private, "pool:x"), Host: inner, Port: 5061, Names: map[string]bool{inner.String(): true}}
 	st.Pools = []*Pool{{
