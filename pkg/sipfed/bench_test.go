@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -52,6 +53,60 @@ func cpuTime() time.Duration {
 		panic(err)
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkCall is an INVITE, its 200, ACK, BYE and its 200, one call at a time on each
+// of 16 connections.
+func BenchmarkCall(b *testing.B) {
+	_, outside := benchServer(b)
+	var left atomic.Int64
+	left.Store(int64(b.N))
+	b.ReportAllocs()
+	start := cpuTime()
+	b.ResetTimer()
+	var all sync.WaitGroup
+	for i := range 16 {
+		sock := benchDial(b, outside)
+		all.Go(func() { benchCall(b, sock, i, &left) })
+	}
+	all.Wait()
+	b.ReportMetric(float64(cpuTime()-start)/float64(b.N), "cpu-ns/op")
+}
+
+func benchCall(b *testing.B, sock *tls.Conn, conn int, left *atomic.Int64) {
+	defer sock.Close()
+	r := bufio.NewReader(sock)
+	final := func() []byte {
+		for {
+			head, _, err := benchRead(r)
+			if err != nil || bytes.HasPrefix(head, []byte("SIP/2.0 2")) {
+				return head
+			}
+		}
+	}
+	for n := 0; left.Add(-1) >= 0; n++ {
+		write := func(method, kind, route string) {
+			text := fmt.Sprintf("%s sip:alice@contoso.com SIP/2.0\r\nVia: SIP/2.0/TLS sip.fabrikam.com:5061;branch=z9hG4bK%s%d-%d\r\n%s"+
+				"Max-Forwards: 69\r\nFrom: <sip:bob@fabrikam.com>;tag=a\r\nTo: <sip:alice@contoso.com>%s\r\nCall-ID: %d-%d\r\nCSeq: 1 %s\r\nContent-Length: 0\r\n\r\n",
+				method, kind, conn, n, route, map[bool]string{true: ";tag=there"}[route != ""], conn, n, method)
+			_, _ = io.WriteString(sock, text)
+		}
+		write("INVITE", "i", "")
+		var route strings.Builder
+		for line := range bytes.SplitAfterSeq(final(), []byte("\n")) {
+			if v, ok := bytes.CutPrefix(line, []byte("Record-Route: ")); ok { // the last one is ours to use first
+				rest := route.String()
+				route.Reset()
+				route.WriteString("Route: " + string(v) + rest)
+			}
+		}
+		write("ACK", "a", route.String())
+		write("BYE", "b", route.String())
+		if len(final()) == 0 {
+			b.Error("no answer to BYE")
+			return
+		}
+	}
 }
 
 // benchServer is a Server on sockets, with a pool that answers everything.
@@ -168,9 +223,12 @@ func benchPool(sock *tls.Conn) {
 		if err != nil {
 			return
 		}
+		if bytes.HasPrefix(head, []byte("ACK")) {
+			continue
+		}
 		out = append(out, "SIP/2.0 200 OK\r\n"...)
 		for line := range bytes.SplitAfterSeq(head, []byte("\n")) {
-			for _, name := range []string{"Via:", "From:", "To:", "Call-ID:", "CSeq:"} {
+			for _, name := range []string{"Via:", "Record-Route:", "From:", "To:", "Call-ID:", "CSeq:"} {
 				if bytes.HasPrefix(line, []byte(name)) {
 					out = append(out, line...)
 				}
