@@ -60,6 +60,9 @@ type Bounds struct {
 
 	// Transactions bounds the transactions under way, in all.
 	Transactions int `yaml:"transactions"`
+	// AcceptedInvites bounds the INVITEs that are remembered for TransactionTimeout
+	// after a 2xx has answered them; the oldest is forgotten first.
+	AcceptedInvites int `yaml:"accepted_invites"`
 	// TransactionsPerConnection bounds those that one connection started.
 	TransactionsPerConnection int `yaml:"transactions_per_connection"`
 
@@ -155,7 +158,7 @@ func DefaultBounds() Bounds {
 		MessageTimeout: 15 * time.Second, IdleTimeout: 10 * time.Minute, WriteTimeout: 10 * time.Second,
 		HeaderBytes: 64 * KiB, BodyBytes: MiB, URIBytes: 8 * KiB, HeaderFields: 512,
 		QueueBytes: 4 * MiB, QueueMessages: 1024,
-		Transactions: 100_000, TransactionsPerConnection: 20_000,
+		Transactions: 100_000, TransactionsPerConnection: 20_000, AcceptedInvites: 10_000,
 		ConnectTimeout: 5 * time.Second, ConnectTotal: 12 * time.Second,
 		InviteTargetTimeout: 4 * time.Second,
 		TransactionTimeout:  32 * time.Second, InviteTimeout: 190 * time.Second,

@@ -44,6 +44,7 @@ func (b Bounds) checkMessages(c *checker) {
 
 func (b Bounds) checkForwarding(c *checker) {
 	c.count("transactions", b.Transactions, 1, 10_000_000)
+	c.count("accepted_invites", b.AcceptedInvites, 1, 10_000_000)
 	c.count("transactions_per_connection", b.TransactionsPerConnection, 1, 10_000_000)
 	c.wait("connect_timeout", b.ConnectTimeout, 100*time.Millisecond, time.Minute)
 	c.wait("connect_total", b.ConnectTotal, 100*time.Millisecond, 5*time.Minute)

@@ -113,6 +113,7 @@ func (s *Server) watchPools(ctx context.Context) {
 		}
 		s.links.ping(time.Now())
 		s.links.sweep(time.Now())
+		s.forgetAccepted(time.Now())
 		select {
 		case <-ctx.Done():
 			return

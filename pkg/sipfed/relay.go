@@ -36,6 +36,7 @@ type transaction struct {
 	earlier   []*attempt // INVITE: given up for the next target, may still answer
 	redials   int        // connections that ended before the request was queued on them
 	cancelled bool
+	left      bool     // it counts as under way no more
 	hinted    bool     // non-INVITE: 100 was sent (RFC 4320 §4.1)
 	failure   *refusal // of the last attempt
 	last      []byte   // INVITE: the last response sent to the sender

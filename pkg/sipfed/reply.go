@@ -76,11 +76,14 @@ func (tx *transaction) finish(r *refusal, status int) {
 	tx.adm.report(tx.st, tx.from, status)
 	tx.srv.metrics.request(tx, r, status)
 	tx.log(r, status)
-	if tx.phase == terminated {
+	switch tx.phase {
+	case terminated:
 		tx.drop()
-		return
+	case accepted:
+		tx.accept()
+	default:
+		tx.arm(tx.st.Bounds.TransactionTimeout) // timer H
 	}
-	tx.arm(tx.st.Bounds.TransactionTimeout) // timers H and L
 }
 
 // drop forgets a terminated transaction.
@@ -92,8 +95,7 @@ func (tx *transaction) drop() {
 		tx.timer.Stop()
 	}
 	if tx.srv.table.remove(tx) {
-		tx.from.answered()
-		tx.srv.metrics.transactions(-1)
+		tx.leave()
 	}
 	for _, a := range append(tx.earlier, tx.current) {
 		if a != nil && a.conn != nil {

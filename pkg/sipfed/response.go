@@ -12,6 +12,7 @@ import (
 // handleResponse takes a response back to where its request came from
 // (RFC 3261 §16.7). A response that no attempt awaits is dropped (RFC 6026 §8.2).
 func (s *Server) handleResponse(c *conn, m *sipmsg.Message) {
+	defer s.forgetAccepted(time.Time{})
 	st := s.state.Load()
 	// §16.7 step 1: our Via on top, a branch we know, the connection it left on.
 	via := m.Via()
@@ -142,6 +143,7 @@ func (tx *transaction) succeed(a *attempt, m *sipmsg.Message) {
 		return
 	}
 	a.settle()
+	a.sent = nil // nothing to acknowledge here, nor to take back
 	tx.forward(a, m)
 	if first {
 		tx.finish(nil, m.Status)
@@ -207,7 +209,7 @@ func (tx *transaction) forward(a *attempt, m *sipmsg.Message) {
 func (tx *transaction) acknowledge(a *attempt, m *sipmsg.Message) {
 	sent, err := sipmsg.Parse(a.sent, ownLimits(&tx.st.Bounds))
 	if err != nil {
-		return // cannot happen: it was made from a message that parsed
+		return // it has sent a 2xx before: nothing is owed
 	}
 	_ = a.conn.send(sipmsg.AppendACK(nil, sent, m))
 }

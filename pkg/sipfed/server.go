@@ -34,6 +34,7 @@ type Server struct {
 	strangers atomic.Pointer[limit.Rates] // look-ups that strangers cause
 	hiding    hiding
 	table     *table
+	accepted  acceptedInvites
 	links     links
 	lookups   lookups
 	splices   splices

@@ -138,11 +138,11 @@ func lower(b byte) byte {
 
 var errTableFull = errors.New("transaction table is full")
 
-// table holds the transactions under way, by the key of their server half and
-// by the branch of each of their client halves. It is bounded; its locks are
-// held for a map operation only.
+// table holds the transactions, by the key of their server half and by the branch of
+// each of their client halves. It is bounded; its locks are held for a map operation
+// only.
 type table struct {
-	size    atomic.Int64
+	size    atomic.Int64 // of those under way
 	seed    maphash.Seed
 	servers [tableShards]shard[*transaction]
 	clients [tableShards]shard[*attempt]
@@ -197,7 +197,6 @@ func (t *table) remove(tx *transaction) bool {
 		return false
 	}
 	delete(s.m, tx.key)
-	t.size.Add(-1)
 	return true
 }
 
