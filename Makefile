@@ -6,7 +6,7 @@ PARALLEL ?= 1
 PREFIX   ?= /usr/local
 TOOL      = go tool -modfile=tools/go.mod
 
-.PHONY: build lab test short lint fmt fuzz bench microbench install clean
+.PHONY: build lab test short lint fmt fuzz bench microbench reference man install clean
 
 build: # one static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/edged ./cmd/edged
@@ -38,6 +38,12 @@ bench: build # edged beside its peers, into docs/performance.md: about ten minut
 
 microbench: # Go's benchmarks of single functions
 	go test -run '^$$' -bench . -benchmem ./...
+
+reference: # docs/reference, from the comments of the source
+	go test ./cmd/edged -run 'TestReference$$' -count=1 -update
+
+man: # the manual pages, from docs/reference
+	sh packaging/man.sh bin/man
 
 install: build # binary and units; the configuration is yours
 	install -D -m 755 bin/edged $(DESTDIR)$(PREFIX)/bin/edged

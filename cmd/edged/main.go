@@ -37,14 +37,18 @@ type configFlag struct {
 
 func main() { os.Exit(run(os.Args[1:])) }
 
+// newParser reads the command line by its model.
+func newParser() (*kong.Kong, error) {
+	return kong.New(&cli{}, kong.Name("edged"),
+		kong.Description("Federation gateway for SIP and XMPP."),
+		kong.Vars{"configdir": setup.SystemDir}, kong.Exit(func(int) {}))
+}
+
 // run executes one command line and returns the exit status: 0 done, 1 the
 // answer is no or the command failed, 2 the command line cannot be used.
 func run(args []string) int {
-	var c cli
 	status := 0
-	parser, err := kong.New(&c, kong.Name("edged"),
-		kong.Description("Federation gateway for SIP and XMPP."),
-		kong.Vars{"configdir": setup.SystemDir}, kong.Exit(func(int) {}))
+	parser, err := newParser()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "edged:", err)
 		return 2

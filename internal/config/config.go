@@ -24,7 +24,9 @@ type Config struct {
 	// TLS is our identity outside, and whom we trust there.
 	TLS TLS `yaml:"tls"`
 	// SecretFile holds the secret from which the keys of route tokens and dialback
-	// are derived; see ReadSecret. Every host of an edge pool has the same one.
+	// are derived: a line that stands for 32 bytes at least, such as openssl rand -hex
+	// 32 prints, and perhaps a second one with the previous secret, which is still
+	// accepted. Every host of an edge pool has the same one. Nobody else may read it.
 	// Required.
 	SecretFile string `yaml:"secret_file"`
 	// StateDir is the home of what has to survive a restart: consent, which is who
@@ -32,9 +34,9 @@ type Config struct {
 	StateDir string `yaml:"state_dir"`
 	// DNS is how partners are looked up.
 	DNS DNS `yaml:"dns"`
-	// SIP federation. Left out, the edge does not speak SIP.
+	// SIP is SIP federation. Left out, the edge does not speak SIP.
 	SIP SIP `yaml:"sip"`
-	// XMPP federation. Left out, the edge does not speak XMPP.
+	// XMPP is XMPP federation. Left out, the edge does not speak XMPP.
 	XMPP XMPP `yaml:"xmpp"`
 	// Limits are all bounds by name.
 	Limits limit.Bounds `yaml:"limits"`
@@ -44,7 +46,7 @@ type Config struct {
 	Metrics Metrics `yaml:"metrics"`
 	// Admin serves the operators of this host.
 	Admin Admin `yaml:"admin"`
-	// Policy is the policy file.
+	// Policy is the file that says who may talk with whom.
 	Policy string `yaml:"policy"`
 }
 
@@ -72,11 +74,11 @@ const System = "system"
 type Domain struct {
 	// Name is the domain of our users' addresses.
 	Name domain.Name `yaml:"name"`
-	// Protocols are what is federated for it: [sip], [xmpp] or, if left out, both.
+	// Protocols are what is federated for it. Default: both.
 	Protocols []Protocol `yaml:"protocols"`
-	// SIP is the host that its SIP records point to: sip.<name> if left out.
+	// SIP is the host that its SIP records point to. Default: sip. before the name.
 	SIP domain.Name `yaml:"sip"`
-	// XMPP is the same for XMPP: xmpp.<name> if left out.
+	// XMPP is the same for XMPP. Default: xmpp. before the name.
 	XMPP domain.Name `yaml:"xmpp"`
 }
 
@@ -100,11 +102,13 @@ type TLS struct {
 	// Certificates are chosen by SNI, then by domain; the first one is used if
 	// nothing fits. Required. Read again on reload and every hour.
 	Certificates []Pair `yaml:"certificates"`
-	// Roots say who may sign partners: System, or PEM files.
+	// Roots say who may sign partners: system, for those that the host trusts, or PEM
+	// files.
 	Roots []string `yaml:"roots"`
 	// CRLs are files, PEM or DER; read again on reload and every hour.
 	CRLs []string `yaml:"crls"`
-	// CRL says what follows from a stale or missing CRL.
+	// CRL says what follows from a stale or missing list: it is reported, and peers are
+	// let in (optional), or those whom it would cover are refused.
 	CRL CRLMode `yaml:"crl"`
 }
 
@@ -118,7 +122,7 @@ type Pair struct {
 
 // DNS is how partners are looked up.
 type DNS struct {
-	// Servers are address:port, or System for those of resolv.conf.
+	// Servers are address:port, or system for those of resolv.conf.
 	Servers []string `yaml:"servers"`
 	// Timeout is for one question to one server.
 	Timeout time.Duration `yaml:"timeout"`
@@ -161,7 +165,7 @@ type SIPInternal struct {
 	Listen []Listen `yaml:"listen"`
 	// FQDN is the edge's name inside, which pools route to.
 	FQDN domain.Name `yaml:"fqdn"`
-	// Certificate proves FQDN to the pools.
+	// Certificate proves that name to the pools.
 	Certificate Pair `yaml:"certificate"`
 	// Realms are those by which users prove themselves to our own servers, apart
 	// from our domains and whatever lies below one: credentials for them never
@@ -176,12 +180,12 @@ type Pool struct {
 	// Domains are those of our domains that the pool serves, and the only ones it
 	// may speak for.
 	Domains []domain.Name `yaml:"domains"`
-	// Members are host:port. Either Members or SRV.
+	// Members are host:port. Required, unless there is srv.
 	Members []string `yaml:"members"`
-	// SRV is a service name whose targets are the members, such as
+	// SRV is, in place of members, a service name whose targets they are, such as
 	// _sipinternaltls._tcp.contoso.com.
 	SRV string `yaml:"srv"`
-	// Roots say who signs the members' certificates: PEM files, or System. They
+	// Roots say who signs the members' certificates: PEM files, or system. They
 	// count for this pool only. Required.
 	Roots []string `yaml:"roots"`
 	// Names are what a member's certificate has to cover, one of them at least. Of a
@@ -189,7 +193,7 @@ type Pool struct {
 	// addition: its member proves the very domain that it speaks for, or has one of
 	// them, and then speaks for all domains of the pool.
 	Names []domain.Name `yaml:"names"`
-	// Ping, of a SIP pool, is after how much silence a connection to a member is
+	// Ping is for SIP: after how much silence a connection to a member is
 	// asked whether it is alive (RFC 5626 §4.4.1), 10s to 1h. A member that does not
 	// answer within 10s loses the connection. Default 0: never.
 	Ping time.Duration `yaml:"ping"`
@@ -214,7 +218,7 @@ type Admin struct {
 	// Socket is a Unix socket that serves reload, what is in force and the open
 	// connections; its file mode says who may. Left out, there is none.
 	Socket string `yaml:"socket"`
-	// Listen serves the pages of Metrics once more, on a loopback address; nothing
+	// Listen serves the pages of metrics.listen once more, on a loopback address; nothing
 	// can be reloaded there. Left out, there is none.
 	Listen Address `yaml:"listen"`
 }

@@ -204,9 +204,9 @@ func covers(w, x netip.Addr) bool {
 	return w.IsUnspecified() && (w.Is6() || x.Is4())
 }
 
-// Listen is a listener: an Address, or a mapping that adds to it.
+// Listen is a listener: where, or a mapping that adds to it.
 type Listen struct {
-	// Address is where.
+	// Address is where. Required.
 	Address Address `yaml:"listen"`
 	// ProxyProtocol are the networks of load balancers that begin each connection
 	// with a PROXY header; nobody else is believed. The daemon of this version

@@ -8,8 +8,8 @@ type XMPP struct {
 	External XMPPExternal `yaml:"external"`
 	// Internal is the side of pools.
 	Internal XMPPInternal `yaml:"internal"`
-	// Pools are our own servers. A member listens with STARTTLS. What Pool.Names
-	// mean differs from SIP.
+	// Pools are our own servers. A member listens with STARTTLS. What names mean
+	// differs from SIP.
 	Pools []Pool `yaml:"pools"`
 }
 
@@ -42,16 +42,17 @@ type XMPPInternal struct {
 
 // Authority is how the edge proves partner domains to the pool.
 type Authority struct {
-	// Mode is Mint or Dialback. Default Mint.
+	// Mode is mint, certificates from a private authority, or dialback, answers to
+	// questions about keys (XEP-0220). Default mint.
 	Mode AuthorityMode `yaml:"mode"`
-	// CACert and CAKey are the private authority that only pools trust: two PEM
-	// files. Needed by Mint, not read otherwise. Name constraints in it must exclude
+	// CACert is the certificate of the private authority that only pools trust, a PEM
+	// file. Required for mint, not read otherwise. Name constraints in it must exclude
 	// our own domains.
 	CACert string `yaml:"ca_cert"`
-	// CAKey is its private key.
+	// CAKey is its private key, a PEM file.
 	CAKey string `yaml:"ca_key"`
 	// Sources are the networks that pools connect from; nobody else may connect.
-	// Needed by Mint. With Dialback none means anybody who reaches the listener.
+	// Required for mint. With dialback none means anybody who reaches the listener.
 	Sources []Network `yaml:"sources"`
 }
 

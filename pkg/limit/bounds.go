@@ -25,7 +25,7 @@ type Bounds struct {
 	// same time, on each side; 0 is one for each processor. More would only keep the
 	// processors from the messages of those who are connected already. A handshake
 	// that waits for its peer computes nothing and counts as no handshake here:
-	// Connections, ConnectionsPerAddress and HandshakeTimeout bound those.
+	// connections, connections_per_address and handshake_timeout bound those.
 	Handshakes int `yaml:"handshakes"`
 
 	// HandshakeTimeout is the time from accepting a connection to the end of its

@@ -26,8 +26,7 @@ type Source struct {
 	// AccessPolicies says what local users may do.
 	AccessPolicies AccessPolicies `yaml:"access_policies"`
 	// GrantsFile is a CSV file with the columns user and policy, for
-	// organisations with more grants than fit a YAML list. The file's reader
-	// puts its rows into Grants.
+	// organisations with more grants than fit a YAML list.
 	GrantsFile string  `yaml:"grants_file"`
 	Grants     []Grant `yaml:"-"`
 }
@@ -70,10 +69,10 @@ type DiscoveredLimits struct {
 	// registered domain. Default 20.
 	Rate float64 `yaml:"rate"`
 	// SuspiciousRate is the same for a partner of whose requests in a report
-	// period, 100 or more, at least half failed. Default 1; never above Rate.
+	// period, 100 or more, at least half failed. Default 1; never above rate.
 	SuspiciousRate float64 `yaml:"suspicious_rate"`
 	// Total is in messages per second of all such partners together, of one
-	// protocol on one host. Default 200; never below Rate.
+	// protocol on one host. Default 200; never below rate.
 	Total float64 `yaml:"total"`
 	// Contacts is how many distinct local users one partner may address within
 	// a report period, whether they exist or not. One that tries more is watched,
@@ -82,7 +81,7 @@ type DiscoveredLimits struct {
 	Contacts int `yaml:"contacts"`
 	// ReportPeriod is how long failures and contacts are counted. Default 1h.
 	ReportPeriod time.Duration `yaml:"report_period"`
-	// Verification of messages from discovered partners. Default use_source.
+	// Verification is how far their word about their users counts. Default use_source.
 	Verification Verification `yaml:"verification"`
 }
 
@@ -94,7 +93,7 @@ type AllowedDomain struct {
 	// Proxy is the host name of the partner's edge. With it the partner is
 	// direct: no SRV record is asked, and only this name proves the partner.
 	Proxy domain.Name `yaml:"proxy"`
-	// Port is where Proxy listens. Default 5061.
+	// Port is where that host listens. Default 5061.
 	Port uint16 `yaml:"port"`
 	// SRV is the record by which the partner is found: _sips._tcp or _sip._tls for
 	// those that do not publish the one of federation. What its targets must be, and
@@ -103,7 +102,8 @@ type AllowedDomain struct {
 	// Roots are PEM files: who may sign this partner's certificates. They prove
 	// this entry and nothing else. Default: tls.roots of the process.
 	Roots []string `yaml:"roots"`
-	// Verification of the partner's messages. Default use_source.
+	// Verification is how far the partner's word about its users counts: every message
+	// is of a verified user, none is, or as each is marked. Default use_source.
 	Verification Verification `yaml:"verification"`
 	// Ping is after how much silence a connection that we have opened to the
 	// partner is asked whether it is alive (RFC 5626 §4.4.1), 10s to 1h. Without an
@@ -147,15 +147,15 @@ type Provider struct {
 	// SharedAddressSpace says that some users of our own domains are hosted
 	// there. Only a hosting provider may have it. Default false.
 	SharedAddressSpace bool `yaml:"shared_address_space"`
-	// Verification of the provider's messages. Default always_verifiable.
+	// Verification is as in allowed_domains. Default always_verifiable.
 	Verification Verification `yaml:"verification"`
-	// TrustAsserted as in AllowedDomain.
+	// TrustAsserted is as in allowed_domains.
 	TrustAsserted bool `yaml:"trust_asserted"`
-	// Roots as in AllowedDomain.
+	// Roots are as in allowed_domains.
 	Roots []string `yaml:"roots"`
-	// Ping as in AllowedDomain.
+	// Ping is as in allowed_domains.
 	Ping time.Duration `yaml:"ping"`
-	// Connections as in AllowedDomain.
+	// Connections are as in allowed_domains.
 	Connections int `yaml:"connections"`
 	// Comment is for people.
 	Comment string `yaml:"comment"`
@@ -174,13 +174,13 @@ type AccessPolicies struct {
 
 // AccessPolicy says what a local user may do. All is false by default.
 type AccessPolicy struct {
-	// Federation with anybody outside at all.
+	// Federation is with anybody outside at all.
 	Federation bool `yaml:"federation"`
-	// XMPP partners; needs Federation.
+	// XMPP is with XMPP partners; needs federation.
 	XMPP bool `yaml:"xmpp"`
-	// Public providers; needs Federation.
+	// Public is with public providers; needs federation.
 	Public bool `yaml:"public"`
-	// PublicAV is audio and video with public providers; needs Public.
+	// PublicAV is audio and video with public providers; needs public.
 	PublicAV bool `yaml:"public_av"`
 }
 
@@ -192,10 +192,10 @@ type Site struct {
 	Domains []domain.Name `yaml:"domains"`
 	// UsersFile is a CSV file with the column user, for sites that are not
 	// domains. A user listed there belongs to this site whatever the user's
-	// domain. The file's reader puts its rows into Users.
+	// domain.
 	UsersFile string `yaml:"users_file"`
 	Users     []User `yaml:"-"`
-	// Policy is required: a site without one would have no effect.
+	// Policy is what they may do. Required.
 	Policy *AccessPolicy `yaml:"policy"`
 	// Description is for people.
 	Description string `yaml:"description"`
@@ -205,7 +205,7 @@ type Site struct {
 type UserPolicy struct {
 	// Name is unique among user policies; grants_file refers to it.
 	Name string `yaml:"name"`
-	// Policy is required.
+	// Policy is what they may do. Required.
 	Policy *AccessPolicy `yaml:"policy"`
 	// Grant lists users; more may come from grants_file.
 	Grant []User `yaml:"grant"`

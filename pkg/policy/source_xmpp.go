@@ -10,8 +10,9 @@ type XMPPSettings struct {
 	// TLS is whether streams are encrypted. Default required.
 	TLS Requirement `yaml:"tls"`
 	// SASL is whether the partner proves itself by certificate (SASL EXTERNAL,
-	// XEP-0178); needs TLS. What signs or vouches for the certificate is Roots',
-	// DANE's and POSH's matter; any of them satisfies `required`. Default required; optional for xmpp_default.
+	// XEP-0178); needs TLS. What signs or vouches for the certificate is the
+	// matter of roots, dane and posh; any of them satisfies `required`. Default
+	// required; optional for xmpp_default.
 	SASL Requirement `yaml:"sasl"`
 	// Dialback is whether the partner may prove itself by Server Dialback
 	// (XEP-0220). Default true.
@@ -41,9 +42,9 @@ type XMPPPartner struct {
 	AdditionalDomains []domain.Name `yaml:"additional_domains"`
 	// Proxy is the host name to dial instead of what SRV says.
 	Proxy domain.Name `yaml:"proxy"`
-	// Port is where Proxy listens. Default 5269.
+	// Port is where that host listens. Default 5269.
 	Port uint16 `yaml:"port"`
-	// Roots as in AllowedDomain.
+	// Roots are as in allowed_domains.
 	Roots []string `yaml:"roots"`
 	// XMPPSettings stand in the entry itself.
 	XMPPSettings `yaml:",inline"`
