@@ -6,8 +6,6 @@ import (
 	"strings"
 	"text/template"
 
-	"github.com/alecthomas/kong"
-
 	"edged/internal/config"
 	"edged/pkg/policy"
 )
@@ -19,8 +17,8 @@ var pages embed.FS
 const generated = "<!-- Made by `make reference`, from the comments in the source and internal/reference/pages. -->\n\n"
 
 // Pages returns the pages of docs/reference by their names. The source tree is read
-// at top, for comments and examples.
-func Pages(top string, app *kong.Application) (map[string]string, error) {
+// at top, for its comments; commands describes the command line.
+func Pages(top, commands string) (map[string]string, error) {
 	c, err := readComments(filepath.Join(top, "internal/config"), filepath.Join(top, "pkg/policy"), filepath.Join(top, "pkg/limit"))
 	if err != nil {
 		return nil, err
@@ -28,7 +26,7 @@ func Pages(top string, app *kong.Application) (map[string]string, error) {
 	return render(map[string]string{
 		"Edged":    writeFields(config.Default(), c),
 		"Policy":   writeFields(policy.Default(), c),
-		"Commands": writeCommands(app),
+		"Commands": commands,
 	})
 }
 

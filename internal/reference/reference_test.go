@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alecthomas/kong"
-
 	"edged/pkg/domain"
 )
 
@@ -46,32 +44,10 @@ func TestFields(t *testing.T) {
 	}
 }
 
-func TestCommands(t *testing.T) {
-	var cli struct {
-		Go struct {
-			To  string `arg:"" help:"Where to."`
-			How string `enum:"foot,train" default:"foot" help:"By what."`
-		} `cmd:"" help:"Go there."`
-		Secret struct{} `cmd:"" hidden:"" help:"Nobody knows."`
-	}
-	parser, err := kong.New(&cli, kong.Name("a"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := "\n### `go <to>`\n\nGo there.\n\n* **`<to>`**: Where to.\n* **`--how=\"foot\"`** (foot, train): By what.\n"
-	if got := writeCommands(parser.Model); got != want {
-		t.Errorf("got:\n%s\nwant:\n%s", got, want)
-	}
-}
-
 // TestNoNamesOfGo: comments speak of what the files have, not of what Go has for it.
 // A name in the middle of a sentence gives it away.
 func TestNoNamesOfGo(t *testing.T) {
-	parser, err := kong.New(&struct{}{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	pages, err := Pages("../..", parser.Model)
+	pages, err := Pages("../..", "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,7 +60,7 @@ type Bounds struct {
 
 	// Transactions bounds the transactions under way, in all.
 	Transactions int `yaml:"transactions"`
-	// AcceptedInvites bounds the INVITEs that are remembered for TransactionTimeout
+	// AcceptedInvites bounds the INVITEs that are remembered for transaction_timeout
 	// after a 2xx has answered them; the oldest is forgotten first.
 	AcceptedInvites int `yaml:"accepted_invites"`
 	// TransactionsPerConnection bounds those that one connection started.
