@@ -55,7 +55,7 @@ func writeCommands(app *kong.Application) string {
 		for _, group := range c.AllFlags(true) {
 			for _, f := range group {
 				if f != app.HelpFlag {
-					fmt.Fprintf(&out, "* %s: %s\n", flag(f), f.Help)
+					fmt.Fprintf(&out, "* %s: %s\n", writtenFlag(f), f.Help)
 				}
 			}
 		}
@@ -70,8 +70,8 @@ func help(short, detail string) string {
 	return short
 }
 
-// flag is how a flag is written.
-func flag(f *kong.Flag) string {
+// writtenFlag is how a flag is written.
+func writtenFlag(f *kong.Flag) string {
 	text := "**`" + f.String() + "`**"
 	if f.Enum != "" && !strings.Contains(f.Help, strings.Split(f.Enum, ",")[0]) {
 		text += " (" + strings.ReplaceAll(strings.Trim(f.Enum, ","), ",", ", ") + ")"
