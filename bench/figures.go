@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -13,6 +14,7 @@ const (
 	cutter   = "cut"
 	copier   = "copy"
 	dropper  = "drop"
+	answerer = "answer"
 	straight = "none" // the sender speaks to the sink
 	prosody  = "prosody"
 	ejabberd = "ejabberd"
@@ -46,10 +48,11 @@ type figure struct {
 type figures struct {
 	taken   map[figure][]float64
 	missing map[string]string // why a subject could not be measured: the first reason
+	failed  map[string]int    // measurements that were begun anew, by subject and reason
 }
 
 func newFigures() *figures {
-	return &figures{taken: map[figure][]float64{}, missing: map[string]string{}}
+	return &figures{taken: map[figure][]float64{}, missing: map[string]string{}, failed: map[string]int{}}
 }
 
 func (f *figures) add(part, who string, what kind, v float64) {
@@ -62,6 +65,12 @@ func (f *figures) lack(part, who string, err error) {
 	if at := part + "/" + who; f.missing[at] == "" && f.missing["/"+who] != err.Error() {
 		f.missing[at] = err.Error()
 	}
+}
+
+// fail notes a measurement that came to nothing and is begun anew.
+func (f *figures) fail(part, who string, err error) {
+	reason, _, _ := strings.Cut(err.Error(), "\n")
+	f.failed[fmt.Sprintf("%s/%s: %.150s", part, who, reason)]++
 }
 
 // median of the rounds; false if there is none.

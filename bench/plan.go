@@ -36,6 +36,9 @@ type part struct {
 func parts() []part {
 	return []part{
 		{"sip-message", (*suite).sipMessages},
+		{"sip-call", (*suite).sipCalls},
+		{"sip-calm", (*suite).sipCalm},
+		{"sip-handshake", (*suite).sipHandshakes},
 		{"xmpp-streams", (*suite).streams},
 		{"xmpp-servers", (*suite).servers},
 		{"xmpp-idle", (*suite).idle},

@@ -106,6 +106,13 @@ func (s *suite) markdown(h half) string {
 			title = ""
 		}
 	}
+	title = "\nBegun anew:\n\n"
+	for _, at := range slices.Sorted(maps.Keys(s.figures.failed)) {
+		if h.has(at) {
+			fmt.Fprintf(&b, "%s- %d times %s\n", title, s.figures.failed[at], at)
+			title = ""
+		}
+	}
 	b.WriteString("\n")
 	for _, v := range append(stage.Machine(), stage.Versions(s.edged, h.packages...)...) {
 		fmt.Fprintf(&b, "- %s\n", v)

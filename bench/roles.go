@@ -12,11 +12,12 @@ import (
 	"path/filepath"
 
 	"edged/bench/relay"
+	"edged/bench/sip"
 	"edged/bench/stage"
 	"edged/bench/wire"
 )
 
-const roleNames = "run, edged, cut, copy, drop, sip-copy or sip-drop"
+const roleNames = "run, edged, cut, copy, drop, sip-copy, sip-answer or sip-drop"
 
 // role is a process of a run: args are its name and the run's directory.
 func role(ctx context.Context, args []string) error {
@@ -45,6 +46,14 @@ func role(ctx context.Context, args []string) error {
 		return listen(ctx, stage.Dropper, func(_ context.Context, l net.Listener) error { return relay.Drop(l, in.Config()) })
 	case "sip-copy":
 		return listen(ctx, stage.SIPCopier, relay.Bytes{In: in.Mutual(), Out: out, To: stage.SIPSink, Log: log}.Serve)
+	case "sip-answer":
+		sink := sip.NewSink(sip.NewLedger(), stage.SIPAnswerer)
+		return listen(ctx, stage.SIPAnswerer, func(_ context.Context, l net.Listener) error {
+			return relay.Serve(l, log, func(c net.Conn) error {
+				sink.Serve(tls.Server(c, in.Mutual()))
+				return nil
+			})
+		})
 	case "sip-drop":
 		return listen(ctx, stage.SIPDropper, func(_ context.Context, l net.Listener) error { return relay.Drop(l, in.Mutual()) })
 	}

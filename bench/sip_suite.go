@@ -41,6 +41,14 @@ func (s *suite) copierSIP() subject {
 	}, 1}
 }
 
+// answererSIP is a sink in a process of its own: a server that does nothing but
+// TLS and answers.
+func (s *suite) answererSIP() subject {
+	return subject{answerer, stage.SIPAnswerer, func(ctx context.Context) (*stage.Process, error) {
+		return s.world.Role(ctx, "sip-answer", stage.SIPAnswerer)
+	}, 1}
+}
+
 // trial starts a program, measures it and ends it.
 func (s *suite) trial(ctx context.Context, part string, of subject, measure func(*stage.Process) error) {
 	for try := range of.tries {
@@ -49,8 +57,9 @@ func (s *suite) trial(ctx context.Context, part string, of subject, measure func
 			return
 		}
 		s.say("%s: %v", of.who, err)
+		s.figures.fail(part, of.who, err)
 		if try == of.tries-1 {
-			s.figures.lack(part, of.who, err)
+			s.figures.lack(part, of.who, fmt.Errorf("%d times, the last time: %w", of.tries, err))
 		}
 	}
 }

@@ -24,7 +24,7 @@ type Bytes struct {
 
 // Serve relays the connections of the listener until it is closed.
 func (r Bytes) Serve(ctx context.Context, l net.Listener) error {
-	return serve(l, r.Log, func(c net.Conn) error {
+	return Serve(l, r.Log, func(c net.Conn) error {
 		out, err := r.Out.TLS(ctx, r.To)
 		if err != nil {
 			return err
@@ -42,7 +42,7 @@ func (r Bytes) Serve(ctx context.Context, l net.Listener) error {
 
 // Drop reads whatever comes and forgets it, after TLS if config is not nil.
 func Drop(l net.Listener, config *tls.Config) error {
-	return serve(l, slog.New(slog.DiscardHandler), func(c net.Conn) error {
+	return Serve(l, slog.New(slog.DiscardHandler), func(c net.Conn) error {
 		if config != nil {
 			c = tls.Server(c, config)
 		}
@@ -55,8 +55,8 @@ func Drop(l net.Listener, config *tls.Config) error {
 	})
 }
 
-// serve gives each connection of the listener a goroutine.
-func serve(l net.Listener, log *slog.Logger, one func(net.Conn) error) error {
+// Serve gives each connection of the listener a goroutine.
+func Serve(l net.Listener, log *slog.Logger, one func(net.Conn) error) error {
 	var running sync.WaitGroup
 	defer running.Wait()
 	for {

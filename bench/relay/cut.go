@@ -23,7 +23,7 @@ type Cut struct {
 
 // Serve relays the streams of the listener until it is closed.
 func (r Cut) Serve(ctx context.Context, l net.Listener) error {
-	return serve(l, r.Log, func(c net.Conn) error {
+	return Serve(l, r.Log, func(c net.Conn) error {
 		in, err := r.In.Stream(c)
 		if err != nil {
 			return err

@@ -15,6 +15,7 @@ const (
 	SIPSink     = "127.0.3.3:5061"
 	SIPCopier   = "127.0.3.7:5061"
 	SIPDropper  = "127.0.3.8:5061"
+	SIPAnswerer = "127.0.3.11:5061"
 	Kamailio    = "127.0.3.9:5061"
 	KamailioOut = "127.0.3.10:5061" // where it sends from
 )
