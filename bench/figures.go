@@ -35,7 +35,9 @@ const (
 	before              // memory in MiB ahead of the load, highest during it and after it
 	during
 	after
-	ours // CPU seconds of sender and sink per 10,000 messages
+	surplus // final answers
+	lost    // messages
+	ours    // CPU seconds of sender and sink per 10,000 messages
 )
 
 // figure is one quantity of one subject in one part.

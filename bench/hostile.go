@@ -46,7 +46,7 @@ func (s *suite) crowded(ctx context.Context, who string) error {
 	crowded, leave := context.WithCancel(ctx)
 	gone := make(chan struct{})
 	go func() {
-		load.Crowd{To: crowdAddr(who), Size: crowdSize}.Run(crowded)
+		load.Crowd{To: crowdAddr(who), Size: crowdSize, Act: load.Streams}.Run(crowded)
 		close(gone)
 	}()
 	highest := watchMemory(crowded, p)

@@ -45,13 +45,13 @@ func (s *suite) idle(ctx context.Context) {
 // quiet is how partner i dials, from an address of its own.
 func (s *suite) quiet(i int) wire.Dialer {
 	return wire.Dialer{
-		From: stage.IdleDomain(i), To: stage.Pool, Cert: s.idleCerts()[i], Roots: s.world.Roots, Local: load.Stranger(i),
+		From: stage.IdleDomain(i), To: stage.Pool, Cert: s.quietCerts.get(s.world, i, stage.IdleDomain), Roots: s.world.Roots, Local: load.Stranger(i),
 	}
 }
 
 func (s *suite) many(ctx context.Context, who string, open func(int) (io.Closer, error)) error {
 	p := s.programs[who]
-	shared, err := openAll(warm, open)
+	shared, err := openAll(0, warm, open)
 	if err != nil {
 		return err
 	}
@@ -64,8 +64,8 @@ func (s *suite) many(ctx context.Context, who string, open func(int) (io.Closer,
 		return err
 	}
 	used := cpuOf(p)
-	closeAll, err := openAll(stage.MaxIdle, open)
-	defer closeAll()
+	closeThem, err := openAll(0, stage.MaxIdle, open)
+	defer closeThem()
 	if err != nil {
 		return err
 	}
@@ -81,21 +81,21 @@ func (s *suite) many(ctx context.Context, who string, open func(int) (io.Closer,
 	return nil
 }
 
-// openAll opens so many connections, some at the same time; the first error ends
-// it.
-func openAll(count int, open func(int) (io.Closer, error)) (closeAll func(), err error) {
+// openAll opens the connections of the numbers from first on, below count, some at
+// the same time; the first error ends it.
+func openAll(first, count int, open func(int) (io.Closer, error)) (closeThem func(), err error) {
 	all := make([]io.Closer, count)
 	errs := make([]error, abreast)
 	var group sync.WaitGroup
 	for worker := range abreast {
 		group.Go(func() {
-			for i := worker; i < count && errs[worker] == nil; i += abreast {
+			for i := first + worker; i < count && errs[worker] == nil; i += abreast {
 				all[i], errs[worker] = open(i)
 			}
 		})
 	}
 	group.Wait()
-	closeAll = func() {
+	closeThem = func() {
 		for _, c := range all {
 			if c != nil {
 				c.Close()
@@ -104,8 +104,8 @@ func openAll(count int, open func(int) (io.Closer, error)) (closeAll func(), err
 	}
 	for _, e := range errs {
 		if e != nil {
-			return closeAll, e
+			return closeThem, e
 		}
 	}
-	return closeAll, nil
+	return closeThem, nil
 }

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"edged/bench/load"
 	"edged/bench/stage"
 )
 
@@ -15,7 +16,8 @@ import (
 // process for TCP: with more, it loses some.
 func (s *suite) sipHandshakes(ctx context.Context) {
 	const part = "sip-handshake"
-	for _, of := range turned(s.round, s.edgedSIP(), s.kamailio(1), s.answererSIP()) {
+	var none stage.SIPOptions
+	for _, of := range turned(s.round, s.edgedSIP(none), s.kamailio(1, none), s.answererSIP()) {
 		s.trial(ctx, part, of, func(p *stage.Process) error {
 			begin, used := time.Now(), cpuOf(p)
 			count, err := s.shake(ctx, of.addr)
@@ -38,8 +40,10 @@ func (s *suite) shake(ctx context.Context, addr string) (count int64, err error)
 	var group sync.WaitGroup
 	for i := range abreast {
 		group.Go(func() {
+			d := s.dialer(stage.Partner, stage.Pool)
+			d.Local = load.Stranger(i)
 			for ctx.Err() == nil {
-				c, err := s.dialOne(context.WithoutCancel(ctx), addr, s.dialer(stage.Partner, stage.Pool), i)
+				c, err := dialChecked(context.WithoutCancel(ctx), addr, d, stage.SIPHost)
 				if err != nil {
 					errs[i] = err
 					return

@@ -41,7 +41,7 @@ func (s *suite) sipCalls(ctx context.Context) { s.saturated(ctx, "sip-call", few
 // memory after it.
 func (s *suite) saturated(ctx context.Context, part string, h shape, make maker) {
 	part = h.of(part)
-	for _, of := range turned(s.round, s.edgedSIP(), s.kamailio(workers), s.copierSIP()) {
+	for _, of := range s.relays() {
 		s.trial(ctx, part, of, func(p *stage.Process) error {
 			return s.through(ctx, of, h, make, func(l *sip.Load) error {
 				if err := s.full(ctx, part, of.who, l, p); err != nil {
@@ -95,7 +95,7 @@ func (s *suite) sipCalm(ctx context.Context) {
 		{"sip-calm 200/s", 200, 4 * time.Second},
 		{"sip-calm 2000/s", 2000, 3 * time.Second},
 	} {
-		for _, of := range turned(s.round, s.edgedSIP(), s.kamailio(workers), s.copierSIP()) {
+		for _, of := range s.relays() {
 			s.trial(ctx, at.part, of, func(p *stage.Process) error {
 				return s.through(ctx, of, few, sip.Messages, func(l *sip.Load) error {
 					count := int(at.length.Seconds() * float64(at.perSecond))

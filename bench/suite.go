@@ -50,16 +50,18 @@ type suite struct {
 	components map[string]*component // by their names
 	ledger     *sip.Ledger
 	sink       *sip.Sink
-	quietCerts []tls.Certificate // of the quiet partners
+	quietCerts certs // of the quiet partners
+	sipCerts   certs // of many SIP partners
 }
 
 func newSuite(w *stage.World, p plan, out io.Writer) *suite {
+	ledger := sip.NewLedger()
 	return &suite{
 		plan: p, world: w, began: stage.Look(),
 		out: out, figures: newFigures(), programs: map[string]*stage.Process{},
 		partner: w.Cert(stage.Partner, "*."+stage.Partner), pool: w.Cert(stage.Pool),
 		flows: map[string]*load.Flow{}, ways: map[string]*way{}, components: map[string]*component{},
-		ledger: sip.NewLedger(),
+		ledger: ledger, sink: sip.NewSink(ledger, stage.SIPSink),
 	}
 }
 
@@ -133,14 +135,10 @@ func (s *suite) listen(ctx context.Context) error {
 		}
 		return err
 	})
-	s.sink = sip.NewSink(s.ledger, stage.SIPSink)
 	return errors.Join(err, s.accept(ctx, stage.SinkBare, func(c net.Conn) error {
 		s.receive("", tls.Server(c, a.Config()))
 		return nil
-	}), s.accept(ctx, stage.SIPSink, func(c net.Conn) error {
-		s.sink.Serve(tls.Server(c, wire.Acceptor{Cert: s.pool, Roots: s.world.Roots}.Mutual()))
-		return nil
-	}))
+	}), s.listenSIP(ctx))
 }
 
 func (s *suite) accept(ctx context.Context, addr string, one func(net.Conn) error) error {
@@ -165,15 +163,19 @@ func (s *suite) accept(ctx context.Context, addr string, one func(net.Conn) erro
 	return nil
 }
 
-// idleCerts makes the certificates of the quiet partners when they are first
-// needed.
-func (s *suite) idleCerts() []tls.Certificate {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i := len(s.quietCerts); i < stage.MaxIdle; i++ {
-		s.quietCerts = append(s.quietCerts, s.world.Cert(stage.IdleDomain(i)))
+// certs makes the certificates of many partners when they are first needed.
+type certs struct {
+	mu  sync.Mutex
+	all []tls.Certificate
+}
+
+func (c *certs) get(w *stage.World, i int, domain func(int) string) tls.Certificate {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for n := len(c.all); n <= i; n++ {
+		c.all = append(c.all, w.Cert(domain(n)))
 	}
-	return s.quietCerts
+	return c.all[i]
 }
 
 // expect makes the sink count what comes from a domain.

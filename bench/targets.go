@@ -48,16 +48,16 @@ func single(part string, what kind) func(*figures) (float64, bool) {
 
 // ratio is that of the medians.
 func ratio(part string, what kind, to string) func(*figures) (float64, bool) {
-	return both(part, what, to, func(a, b float64) float64 { return a / b })
+	return both(part, what, edged, to, func(a, b float64) float64 { return a / b })
 }
 
 func added(part string, what kind, to string) func(*figures) (float64, bool) {
-	return both(part, what, to, func(a, b float64) float64 { return a - b })
+	return both(part, what, edged, to, func(a, b float64) float64 { return a - b })
 }
 
-func both(part string, what kind, to string, of func(a, b float64) float64) func(*figures) (float64, bool) {
+func both(part string, what kind, who, to string, of func(a, b float64) float64) func(*figures) (float64, bool) {
 	return func(f *figures) (float64, bool) {
-		a, ok := f.median(part, edged, what)
+		a, ok := f.median(part, who, what)
 		b, also := f.median(part, to, what)
 		return of(a, b), ok && also && b > 0
 	}

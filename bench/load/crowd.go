@@ -11,12 +11,13 @@ import (
 )
 
 // Crowd is many hostile connections, each from an address of its own and opened
-// again a second after it was lost. One third sends a stream header, a byte a
-// second; one third begins a TLS handshake and falls silent; one third sends an
-// attribute without end.
+// again a second after it was lost.
 type Crowd struct {
-	To   string // host:port
-	Size int
+	To    string // host:port
+	First int    // the number of the first Stranger
+	Size  int
+	// Act is what connection i does until the context ends. It closes nothing.
+	Act func(ctx context.Context, i int, c net.Conn)
 }
 
 const (
@@ -46,30 +47,50 @@ func (c Crowd) Run(ctx context.Context) {
 
 // one is the life of one connection.
 func (c Crowd) one(ctx context.Context, i int) {
-	conn, err := (&net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(Stranger(i), 0))}).DialContext(ctx, "tcp", c.To)
+	conn, err := (&net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(Stranger(c.First+i), 0))}).DialContext(ctx, "tcp", c.To)
 	if err != nil {
 		return
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	context.AfterFunc(ctx, func() { conn.Close() })
-	go func() {
-		_, _ = io.Copy(io.Discard, conn)
-		cancel() // the server has had enough
-	}()
+	c.Act(ctx, i, conn)
+}
+
+// Streams is an Act: one third sends a stream header, a byte a second; one third
+// begins a TLS handshake and falls silent; one third sends an attribute without
+// end.
+func Streams(ctx context.Context, i int, c net.Conn) {
+	ctx = WhileOpen(ctx, c)
 	switch i % 3 {
 	case 0:
-		drip(ctx, conn, opening+strings.Repeat(" ", 1000), 1, time.Second)
+		Drip(ctx, c, opening+strings.Repeat(" ", 1000), 1, time.Second)
 	case 1:
-		drip(ctx, conn, opening+"><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", 1000, starttlsWait)
-		drip(ctx, conn, helloStart, len(helloStart), time.Hour)
+		Drip(ctx, c, opening+"><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", 1000, starttlsWait)
+		HalfOpen(ctx, i, c)
 	case 2:
-		drip(ctx, conn, opening+" id='"+strings.Repeat("x", 1<<20), 1<<10, 100*time.Millisecond)
+		Drip(ctx, c, opening+" id='"+strings.Repeat("x", 1<<20), 1<<10, 100*time.Millisecond)
 	}
 }
 
-// drip writes text in pieces with a pause after each.
-func drip(ctx context.Context, w io.Writer, text string, piece int, pause time.Duration) {
+// HalfOpen is an Act: it begins a TLS handshake and falls silent.
+func HalfOpen(ctx context.Context, _ int, c net.Conn) {
+	Drip(WhileOpen(ctx, c), c, helloStart, len(helloStart), time.Hour)
+}
+
+// WhileOpen reads and forgets what comes, and returns a context that ends when the
+// other end has had enough.
+func WhileOpen(ctx context.Context, c net.Conn) context.Context {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		_, _ = io.Copy(io.Discard, c)
+		cancel()
+	}()
+	return ctx
+}
+
+// Drip writes text in pieces with a pause after each.
+func Drip(ctx context.Context, w io.Writer, text string, piece int, pause time.Duration) {
 	for len(text) > 0 && ctx.Err() == nil {
 		n := min(piece, len(text))
 		if _, err := io.WriteString(w, text[:n]); err != nil {

@@ -8,6 +8,12 @@ import (
 	"time"
 )
 
+// Ask sends an OPTIONS, and does not wait for its answer.
+func Ask(c net.Conn, p Parties) error {
+	_, err := c.Write(p.options().append(nil, 0))
+	return err
+}
+
 // Check sends an OPTIONS on a new connection and waits for its 200: whoever is at
 // the other end has accepted the certificate, which under TLS 1.3 the handshake
 // does not tell.
@@ -19,7 +25,7 @@ func Check(ctx context.Context, c net.Conn, p Parties) error {
 	if err := c.SetDeadline(deadline); err != nil {
 		return err
 	}
-	if _, err := c.Write(p.options().append(nil, 0)); err != nil {
+	if err := Ask(c, p); err != nil {
 		return err
 	}
 	in := newScanner(c, func() error {

@@ -2,6 +2,7 @@ package sip
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -85,7 +86,8 @@ func (l *lane) receive() {
 	}
 }
 
-// answered takes one response. Every request gets 200, once.
+// answered takes one response. Every request gets one that is final, and it is 200
+// unless the load tolerates others.
 func (l *lane) answered(m []byte) error {
 	code, err := status(m)
 	if err != nil {
@@ -98,12 +100,19 @@ func (l *lane) answered(m []byte) error {
 	if err != nil {
 		return err
 	}
-	if code != 200 {
+	if code != 200 && !l.load.tolerant.Load() {
 		return fmt.Errorf("%.300s", m)
 	}
 	more, err := l.settle(n, m)
+	if errors.Is(err, errSurplus) && l.load.tolerant.Load() {
+		l.load.surplus.Add(1)
+		return nil
+	}
 	if err != nil || more {
 		return err
+	}
+	if code != 200 {
+		l.load.refused.Add(1)
 	}
 	l.got.Add(1)
 	l.load.finished()
@@ -113,13 +122,16 @@ func (l *lane) answered(m []byte) error {
 	return nil
 }
 
+// errSurplus is an answer too many.
+var errSurplus = errors.New("a final answer to what has had one or was never sent here")
+
 // settle notes the answer to request n; a call goes on after that of its INVITE.
 func (l *lane) settle(n uint32, m []byte) (more bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s, ok := l.waiting[n]
 	if !ok {
-		return false, fmt.Errorf("a final answer to %d, which has had one or was never sent here", n)
+		return false, fmt.Errorf("%w: to %d", errSurplus, n)
 	}
 	if l.load.keeping.Load() && !s.answered {
 		l.latencies = append(l.latencies, time.Since(l.load.begin)-s.since)

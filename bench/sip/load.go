@@ -15,8 +15,8 @@ import (
 const (
 	// patience bounds the wait for the last answers of a phase.
 	patience = 10 * time.Second
-	// surplus is how long answers that nobody waits for are waited for.
-	surplus = 50 * time.Millisecond
+	// lingering is how long answers that nobody waits for are waited for.
+	lingering = 50 * time.Millisecond
 )
 
 // Load is a partner and its connections to a proxy.
@@ -26,7 +26,10 @@ type Load struct {
 	each   int       // how many requests are under way on each connection at full speed
 	begin  time.Time // of its clock
 
-	under     atomic.Int64  // requests without their final answer
+	under     atomic.Int64 // requests without their final answer
+	tolerant  atomic.Bool
+	refused   atomic.Uint32 // what it counts then
+	surplus   atomic.Uint32
 	flat      atomic.Bool   // an answer is followed by the next request
 	keeping   atomic.Bool   // latencies are being kept
 	done      chan struct{} // nothing is under way any more
@@ -77,6 +80,16 @@ func (l *Load) Received() uint32 {
 	}
 	return all
 }
+
+// Tolerate counts refusals, and answers that are too many, instead of failing. It
+// is for MESSAGEs.
+func (l *Load) Tolerate() { l.tolerant.Store(true) }
+
+// Served is how many requests were answered with 200.
+func (l *Load) Served() uint32 { return l.Received() - l.refused.Load() }
+
+// Surplus is how many final answers were too many.
+func (l *Load) Surplus() uint32 { return l.surplus.Load() }
 
 // Flat sends as fast as answers come, until the context ends.
 func (l *Load) Flat(ctx context.Context) error {
@@ -135,7 +148,7 @@ func (l *Load) Drain(ctx context.Context) error {
 		}
 	}
 	select {
-	case <-time.After(surplus):
+	case <-time.After(lingering):
 		return nil
 	case <-l.failed:
 		return l.err

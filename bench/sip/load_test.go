@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net"
@@ -190,6 +191,27 @@ func TestFaultsAreErrors(t *testing.T) {
 				t.Errorf("errors %q, want one about %q", text, tt.want)
 			}
 		})
+	}
+}
+
+func TestTolerantLoadsCount(t *testing.T) {
+	b := newBed(t, nil, func(m []byte) []byte {
+		if m[bytes.Index(m, []byte("Call-ID: "))+9+digits-1] != '0' { // of number 0 only
+			return m
+		}
+		return bytes.Repeat(bytes.Replace(m, []byte("200 OK"), []byte("477 No"), 1), 2)
+	})
+	l := Messages(b.ledger, b.dial(t, 2), 1, partner())
+	defer l.Close()
+	l.Tolerate()
+	if err := l.Burst(8); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if l.Received() != 8 || l.Served() != 7 || l.Surplus() != 1 {
+		t.Errorf("%d answered, %d with 200, %d too many; want 8, 7, 1", l.Received(), l.Served(), l.Surplus())
 	}
 }
 

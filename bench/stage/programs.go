@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -93,13 +94,14 @@ func (w *World) Ejabberd(ctx context.Context) (*Process, error) {
 	return w.started(ctx, "ejabberd", env, argv, Ejabberd, EjabberdComp, EjabberdEdge)
 }
 
-// Role runs another part of this program: cut, copy or drop.
-func (w *World) Role(ctx context.Context, role, listen string) (*Process, error) {
+// Role runs another part of this program, such as cut, by way of what stands
+// before it.
+func (w *World) Role(ctx context.Context, role, listen string, by ...string) (*Process, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	return w.started(ctx, role, nil, []string{self, role, w.Dir}, listen)
+	return w.started(ctx, role, nil, append(slices.Clone(by), self, role, w.Dir), listen)
 }
 
 func (w *World) started(ctx context.Context, name string, env, argv []string, addrs ...string) (*Process, error) {

@@ -3,6 +3,7 @@ package stage
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os/exec"
 
 	"edged/internal/lab/ca"
@@ -14,27 +15,67 @@ const (
 	SIPInside   = "127.0.3.2:5061"
 	SIPSink     = "127.0.3.3:5061"
 	SIPCopier   = "127.0.3.7:5061"
+	SIPRaw      = "127.0.3.7:5062" // reads whatever comes after TLS
 	SIPDropper  = "127.0.3.8:5061"
 	SIPAnswerer = "127.0.3.11:5061"
+	SIPFar      = "127.0.3.12:5061" // the partner's edge
+	SIPCrowd    = "127.0.3.13:5061" // where nobody listens until the crowd is there
 	Kamailio    = "127.0.3.9:5061"
 	KamailioOut = "127.0.3.10:5061" // where it sends from
 )
 
-// SIPHost is the name of whatever stands at the border.
-const SIPHost = "sip.pool.example"
+// Names of whatever stands at the border.
+const (
+	SIPHost       = "sip.pool.example"
+	SIPInsideHost = "edge.inside.example"
+)
+
+// Domains of the hostile crowd.
+const (
+	Flooder  = "flooder.example"  // a partner
+	Staller  = "staller.example"  // a partner
+	Stranger = "stranger.example" // no partner, with a certificate from a known authority
+)
+
+// SIPAlways is how many partners every edge has.
+const SIPAlways = 3
+
+// SIPPartner is the domain of one of many partners.
+func SIPPartner(i int) string { return fmt.Sprintf("partner%05d.example", i) }
+
+// SIPOptions are what an edge is given beside its defaults.
+type SIPOptions struct {
+	Partners    int // configured beside the SIPAlways: Partner, Flooder and Staller
+	Connections int // limits.connections; 0 leaves it
+}
+
+func (o SIPOptions) partners() []string {
+	all := []string{Partner, Flooder, Staller}
+	for i := range o.Partners {
+		all = append(all, SIPPartner(i))
+	}
+	return all
+}
 
 // writeSIP issues what the programs of the SIP half need.
 func (w *World) writeSIP() error {
-	_, _, err := w.public.Issue(ca.Leaf{DNS: []string{SIPHost, Pool, "edge.inside.example"}}).WriteFiles(w.Dir, "sip")
-	return err
+	var errs []error
+	for base, names := range map[string][]string{
+		"sip":    {SIPHost, Pool, SIPInsideHost},
+		Stranger: {Stranger}, Staller: {Staller},
+	} {
+		_, _, err := w.public.Issue(ca.Leaf{DNS: names}).WriteFiles(w.Dir, base)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
-// SIPEdged runs edged's SIP half with the limits it has by default. argv starts it
-// but for the name of its configuration.
-func (w *World) SIPEdged(ctx context.Context, argv []string, partners ...string) (*Process, error) {
+// SIPEdged runs edged's SIP half. argv starts it but for the name of its
+// configuration.
+func (w *World) SIPEdged(ctx context.Context, argv []string, o SIPOptions) (*Process, error) {
 	data := map[string]any{
-		"Outside": SIPEdge, "Inside": SIPInside, "Sink": SIPSink, "Pool": Pool, "Host": SIPHost,
-		"DNS": w.Outside.Addr(), "Partners": append([]string{Partner}, partners...),
+		"Outside": SIPEdge, "Inside": SIPInside, "Sink": SIPSink, "Pool": Pool, "Host": SIPHost, "InsideHost": SIPInsideHost,
+		"DNS": w.Outside.Addr(), "Partners": o.partners(), "Connections": o.Connections,
 	}
 	if err := errors.Join(w.writeEdge(), w.render("sip.yaml", data), w.render("sip-policy.yaml", data)); err != nil {
 		return nil, err
@@ -44,7 +85,7 @@ func (w *World) SIPEdged(ctx context.Context, argv []string, partners ...string)
 
 // Kamailio runs Debian's Kamailio as it is fastest, with so many processes for
 // TCP.
-func (w *World) Kamailio(ctx context.Context, workers int) (*Process, error) {
+func (w *World) Kamailio(ctx context.Context, workers int, o SIPOptions) (*Process, error) {
 	binary, err := exec.LookPath("kamailio")
 	if err != nil {
 		return nil, err
@@ -52,7 +93,7 @@ func (w *World) Kamailio(ctx context.Context, workers int) (*Process, error) {
 	data := map[string]any{
 		"Outside": Kamailio, "Inside": KamailioOut, "Sink": SIPSink, "Pool": Pool, "Host": SIPHost, "Workers": workers,
 		"TLS": w.file("kamailio-tls.cfg"), "Cert": w.file("sip.crt"), "Key": w.file("sip.key"), "Roots": w.file("public-ca.crt"),
-		"Partners": []string{Partner},
+		"Partners": o.partners(),
 	}
 	if err := errors.Join(w.render("kamailio.cfg", data), w.render("kamailio-tls.cfg", data)); err != nil {
 		return nil, err

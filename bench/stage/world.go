@@ -105,9 +105,11 @@ func (w *World) serveNames() (err error) {
 	if w.Inside, err = zone.Serve(names(map[string]string{ProsodyFar: EdgeInside, ProsodyOwn: Prosody}, false)); err != nil {
 		return err
 	}
-	w.Outside, err = zone.Serve(names(map[string]string{
-		EjabFar: EdgeOutside, EjabOwn: Ejabberd, ProsodyFar: Prosody,
-	}, true))
+	outside := names(map[string]string{EjabFar: EdgeOutside, EjabOwn: Ejabberd, ProsodyFar: Prosody}, true)
+	far := netip.MustParseAddrPort(SIPFar)
+	outside.SRV["_sipfederationtls._tcp."+Partner] = []zone.SRV{{Port: far.Port(), Target: "sip." + Partner}}
+	outside.A["sip."+Partner] = []netip.Addr{far.Addr()}
+	w.Outside, err = zone.Serve(outside)
 	return err
 }
 
