@@ -35,9 +35,11 @@ const (
 	before              // memory in MiB ahead of the load, highest during it and after it
 	during
 	after
-	surplus // final answers
-	lost    // messages
-	ours    // CPU seconds of sender and sink per 10,000 messages
+	surplus  // final answers
+	served   // per cent of a flood's messages
+	newcomer // ms until a new connection is served
+	lost     // messages
+	ours     // CPU seconds of sender and sink per 10,000 messages
 )
 
 // figure is one quantity of one subject in one part.

@@ -42,11 +42,11 @@ func (s *suite) crowded(ctx context.Context, who string) error {
 		return err
 	}
 	p := s.programs[who]
-	s.noteMemory(p, who, before)
+	s.noteMemory("xmpp-hostile", who, p, before)
 	crowded, leave := context.WithCancel(ctx)
 	gone := make(chan struct{})
 	go func() {
-		load.Crowd{To: crowdAddr(who), Size: crowdSize, Act: load.Streams}.Run(crowded)
+		load.Crowd{Size: crowdSize, Live: load.Raw(crowdAddr(who), load.Streams)}.Run(crowded)
 		close(gone)
 	}()
 	highest := watchMemory(crowded, p)
@@ -60,7 +60,7 @@ func (s *suite) crowded(ctx context.Context, who string) error {
 	if err == nil {
 		err = pause(ctx, settle)
 	}
-	s.noteMemory(p, who, after)
+	s.noteMemory("xmpp-hostile", who, p, after)
 	return err
 }
 
@@ -83,9 +83,9 @@ func crowdAddr(who string) string {
 	return stage.CopierRaw
 }
 
-func (s *suite) noteMemory(p *stage.Process, who string, when kind) {
+func (s *suite) noteMemory(part, who string, p *stage.Process, when kind) {
 	if bytes, err := p.RSS(); err == nil {
-		s.figures.add("xmpp-hostile", who, when, float64(bytes)/(1<<20))
+		s.figures.add(part, who, when, float64(bytes)/(1<<20))
 	}
 }
 

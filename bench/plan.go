@@ -42,6 +42,7 @@ func parts() []part {
 		{"sip-burst", (*suite).sipBurst},
 		{"sip-idle", (*suite).sipIdle},
 		{"sip-scale", (*suite).sipScale},
+		{"sip-hostile", (*suite).sipHostile},
 		{"xmpp-streams", (*suite).streams},
 		{"xmpp-servers", (*suite).servers},
 		{"xmpp-idle", (*suite).idle},

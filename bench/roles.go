@@ -17,7 +17,7 @@ import (
 	"edged/bench/wire"
 )
 
-const roleNames = "run, edged, cut, copy, drop, sip-copy, sip-answer or sip-drop"
+const roleNames = "run, edged, cut, copy, drop, sip-copy, sip-answer, sip-drop, sip-crowd or sip-crowd-raw"
 
 // role is a process of a run: args are its name and the run's directory.
 func role(ctx context.Context, args []string) error {
@@ -44,7 +44,16 @@ func role(ctx context.Context, args []string) error {
 		return listen(ctx, stage.Copier, relay.Bytes{In: in.Config(), Out: out, To: stage.SinkBare, Log: log}.Serve)
 	case "drop":
 		return listen(ctx, stage.Dropper, func(_ context.Context, l net.Listener) error { return relay.Drop(l, in.Config()) })
+	case "sip-crowd":
+		return gather(ctx, args[1], stage.SIPEdge)
+	case "sip-crowd-raw":
+		return gather(ctx, args[1], stage.SIPRaw)
 	case "sip-copy":
+		raw, err := new(net.ListenConfig).Listen(ctx, "tcp", stage.SIPRaw)
+		if err != nil {
+			return err
+		}
+		go func() { _ = relay.Drop(raw, in.Mutual()) }() // until the process ends
 		return listen(ctx, stage.SIPCopier, relay.Bytes{In: in.Mutual(), Out: out, To: stage.SIPSink, Log: log}.Serve)
 	case "sip-answer":
 		sink := sip.NewSink(sip.NewLedger(), stage.SIPAnswerer)
@@ -62,24 +71,47 @@ func role(ctx context.Context, args []string) error {
 
 // ends are both sides of a relay between the sender and the sink.
 func ends(dir string) (in wire.Acceptor, out wire.Dialer, err error) {
-	ours, err := tls.LoadX509KeyPair(filepath.Join(dir, "edge.crt"), filepath.Join(dir, "edge.key"))
+	ours, err := dialer(dir, "edge", "")
 	if err != nil {
 		return in, out, err
 	}
-	partner, err := tls.LoadX509KeyPair(filepath.Join(dir, "partner.crt"), filepath.Join(dir, "partner.key"))
+	out, err = dialer(dir, "partner", cutDomain)
+	return wire.Acceptor{Domain: stage.Pool, Cert: ours.Cert, Roots: ours.Roots}, out, err
+}
+
+// dialer has a certificate of the run's directory.
+func dialer(dir, base, domain string) (wire.Dialer, error) {
+	cert, err := tls.LoadX509KeyPair(filepath.Join(dir, base+".crt"), filepath.Join(dir, base+".key"))
 	if err != nil {
-		return in, out, err
+		return wire.Dialer{}, err
 	}
 	text, err := os.ReadFile(filepath.Join(dir, "public-ca.crt"))
 	if err != nil {
-		return in, out, err
+		return wire.Dialer{}, err
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(text) {
-		return in, out, errors.New("public-ca.crt: no certificate")
+		return wire.Dialer{}, errors.New("public-ca.crt: no certificate")
 	}
-	in = wire.Acceptor{Domain: stage.Pool, Cert: ours, Roots: roots}
-	return in, wire.Dialer{From: cutDomain, To: stage.Pool, Cert: partner, Roots: roots}, nil
+	return wire.Dialer{From: domain, To: stage.Pool, Cert: cert, Roots: roots}, nil
+}
+
+// gather is the crowd.
+func gather(ctx context.Context, dir, to string) error {
+	stranger, err := dialer(dir, stage.Stranger, stage.Stranger)
+	if err != nil {
+		return err
+	}
+	staller, err := dialer(dir, stage.Staller, stage.Staller)
+	if err != nil {
+		return err
+	}
+	c := sip.Crowd{
+		To: to, Stranger: stranger, Staller: staller, Users: partiesOf(stage.Staller),
+		Idle: crowdIdle, HalfOpen: crowdHalfOpen, Slow: crowdSlow, Stalled: crowdStalled,
+	}
+	c.Run(ctx, func() { err = stage.Gathered(dir) })
+	return err
 }
 
 // listen serves until the context ends.

@@ -17,6 +17,7 @@ func sipTargets() []target {
 		{"memory per idle connection, 5,000 of them, against the bare sink's", "%.2f", 1.1, false, ratio("sip-idle 5000", perConn, dropper)},
 		{"there: KiB (aim)", "%.0f", 28, false, single("sip-idle 5000", perConn)},
 		{"CPU per MESSAGE with 10,000 partners, 1,000 of them connected, against 10 and 1", "%.2f", 1.1, false, growth()},
+		{"p99 beside the hostile crowd against the byte relay's", "%.2f", 1.5, false, ratio(hostilePart, p99, copier)},
 		{"messages lost of 128 onto a cold connection", "%.0f", 0, false, single("sip-burst", lost)},
 	}
 }
@@ -48,7 +49,17 @@ func sipTables() []table {
 		{"1,000 idle connections", "sip-idle 1000", idle, silent},
 		{"5,000 idle connections", "sip-idle 5000", idle, silent},
 	}
-	return append(tables, scaleTable())
+	hostile := table{"500 messages/s beside the hostile crowd and a flood of 5,000/s", hostilePart, []column{
+		{"p50 ms", "%.2f", p50},
+		{"p99 ms", "%.2f", p99},
+		{"MiB before", "%.0f", before},
+		{"highest", "%.0f", during},
+		{"after", "%.0f", after},
+		{"flood served, %", "%.0f", served},
+		{"new connection, ms", "%.1f", newcomer},
+	}, []subject{{edged, "edged"}, {copier, "TLS to TLS byte copy, beside a sink of bytes"}}}
+	alone := table{"the same before the crowd and the flood", alonePart, calm[:2], hostile.rows}
+	return append(tables, scaleTable(), hostile, alone)
 }
 
 func scaleTable() table {

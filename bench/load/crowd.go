@@ -13,11 +13,9 @@ import (
 // Crowd is many hostile connections, each from an address of its own and opened
 // again a second after it was lost.
 type Crowd struct {
-	To    string // host:port
-	First int    // the number of the first Stranger
-	Size  int
-	// Act is what connection i does until the context ends. It closes nothing.
-	Act func(ctx context.Context, i int, c net.Conn)
+	First, Size int // the numbers of the Strangers
+	// Live is the life of one connection, until it is lost or the context ends.
+	Live func(ctx context.Context, stranger int)
 }
 
 const (
@@ -37,7 +35,7 @@ func (c Crowd) Run(ctx context.Context) {
 	for i := range c.Size {
 		all.Go(func() {
 			for ctx.Err() == nil {
-				c.one(ctx, i)
+				c.Live(ctx, c.First+i)
 				wait(ctx, reopen)
 			}
 		})
@@ -45,19 +43,23 @@ func (c Crowd) Run(ctx context.Context) {
 	all.Wait()
 }
 
-// one is the life of one connection.
-func (c Crowd) one(ctx context.Context, i int) {
-	conn, err := (&net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(Stranger(c.First+i), 0))}).DialContext(ctx, "tcp", c.To)
-	if err != nil {
-		return
+// Raw is the life of a connection without TLS: act does something with it until
+// the context ends.
+func Raw(to string, act func(ctx context.Context, i int, c net.Conn)) func(context.Context, int) {
+	return func(ctx context.Context, stranger int) {
+		d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(Stranger(stranger), 0))}
+		c, err := d.DialContext(ctx, "tcp", to)
+		if err != nil {
+			return
+		}
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		context.AfterFunc(ctx, func() { c.Close() })
+		act(ctx, stranger, c)
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	context.AfterFunc(ctx, func() { conn.Close() })
-	c.Act(ctx, i, conn)
 }
 
-// Streams is an Act: one third sends a stream header, a byte a second; one third
+// Streams is for Raw: one third sends a stream header, a byte a second; one third
 // begins a TLS handshake and falls silent; one third sends an attribute without
 // end.
 func Streams(ctx context.Context, i int, c net.Conn) {
@@ -73,7 +75,7 @@ func Streams(ctx context.Context, i int, c net.Conn) {
 	}
 }
 
-// HalfOpen is an Act: it begins a TLS handshake and falls silent.
+// HalfOpen is for Raw: it begins a TLS handshake and falls silent.
 func HalfOpen(ctx context.Context, _ int, c net.Conn) {
 	Drip(WhileOpen(ctx, c), c, helloStart, len(helloStart), time.Hour)
 }

@@ -48,28 +48,31 @@ func (w *World) Start(name string, env []string, argv ...string) (*Process, erro
 	return p, nil
 }
 
-// Await waits until the process listens at every address.
+// Await waits until the process listens at every address, for as long as the
+// context says.
 func (p *Process) Await(ctx context.Context, addrs ...string) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
+	for _, addr := range addrs {
+		if err := p.until(ctx, func() bool { return listening(addr) }); err != nil {
+			return fmt.Errorf("%s does not listen at %s: %w", p.Name, addr, err)
+		}
+	}
+	return nil
+}
+
+// until waits for the process to have done something.
+func (p *Process) until(ctx context.Context, done func() bool) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for {
-		if len(addrs) == 0 {
-			return nil
-		}
-		if listening(addrs[0]) {
-			addrs = addrs[1:]
-			continue
-		}
+	for !done() {
 		select {
 		case <-tick.C:
 		case <-p.done:
-			return fmt.Errorf("%s has ended: %s", p.Name, p.lastWords())
+			return fmt.Errorf("it has ended: %s", p.lastWords())
 		case <-ctx.Done():
-			return fmt.Errorf("%s does not listen at %s: %s", p.Name, addrs[0], p.lastWords())
+			return fmt.Errorf("%w: %s", ctx.Err(), p.lastWords())
 		}
 	}
+	return nil
 }
 
 // Stop ends the process and what it has started: politely, then by force.

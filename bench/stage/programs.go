@@ -97,11 +97,16 @@ func (w *World) Ejabberd(ctx context.Context) (*Process, error) {
 // Role runs another part of this program, such as cut, by way of what stands
 // before it.
 func (w *World) Role(ctx context.Context, role, listen string, by ...string) (*Process, error) {
-	self, err := os.Executable()
+	argv, err := w.ourselves(role, by)
 	if err != nil {
 		return nil, err
 	}
-	return w.started(ctx, role, nil, append(slices.Clone(by), self, role, w.Dir), listen)
+	return w.started(ctx, role, nil, argv, listen)
+}
+
+func (w *World) ourselves(role string, by []string) ([]string, error) {
+	self, err := os.Executable()
+	return append(slices.Clone(by), self, role, w.Dir), err
 }
 
 func (w *World) started(ctx context.Context, name string, env, argv []string, addrs ...string) (*Process, error) {
@@ -109,6 +114,8 @@ func (w *World) started(ctx context.Context, name string, env, argv []string, ad
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	if err := p.Await(ctx, addrs...); err != nil {
 		p.Stop()
 		return nil, err

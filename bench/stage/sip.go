@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 
 	"edged/internal/lab/ca"
 )
@@ -19,7 +21,6 @@ const (
 	SIPDropper  = "127.0.3.8:5061"
 	SIPAnswerer = "127.0.3.11:5061"
 	SIPFar      = "127.0.3.12:5061" // the partner's edge
-	SIPCrowd    = "127.0.3.13:5061" // where nobody listens until the crowd is there
 	Kamailio    = "127.0.3.9:5061"
 	KamailioOut = "127.0.3.10:5061" // where it sends from
 )
@@ -81,6 +82,37 @@ func (w *World) SIPEdged(ctx context.Context, argv []string, o SIPOptions) (*Pro
 		return nil, err
 	}
 	return w.started(ctx, "edged", nil, append(argv, w.file("sip.yaml")), SIPEdge, SIPInside)
+}
+
+// SIPGather runs a part of this program that is a crowd, with less of a right to
+// its CPUs than others, until all of it are there.
+func (w *World) SIPGather(ctx context.Context, role, cpus string) (*Process, error) {
+	argv, err := w.ourselves(role, append([]string{"nice", "-n", "19"}, On(cpus)...))
+	if err != nil {
+		return nil, err
+	}
+	gathered := w.file(gatheredFile)
+	_ = os.Remove(gathered) // of the crowd before
+	p, err := w.Start(role, nil, argv...)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.until(ctx, func() bool { return exists(gathered) }); err != nil {
+		p.Stop()
+		return nil, fmt.Errorf("%s: not all are there: %w", role, err)
+	}
+	return p, nil
+}
+
+// Gathered tells that a crowd is there. A search among its connections for one
+// more that listens would take long.
+func Gathered(dir string) error { return os.WriteFile(filepath.Join(dir, gatheredFile), nil, 0o600) }
+
+const gatheredFile = "gathered"
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
 }
 
 // Kamailio runs Debian's Kamailio as it is fastest, with so many processes for
