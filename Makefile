@@ -32,7 +32,7 @@ fuzz: # every target, FUZZTIME each, PARALLEL at a time
 	@grep -ro --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sed -E 's|/[^/]*:func | |' | sort | \
 	xargs -r -P $(PARALLEL) -L 1 sh -c 'echo "== $$0 $$1"; exec go test -run "^$$" -fuzz "^$$1\$$" -fuzztime $(FUZZTIME) "$$0"'
 
-bench: build # edged beside its peers, into docs/performance.md: about ten minutes
+bench: build # edged beside its peers, into docs/performance.md: about twelve minutes
 	go build -trimpath -o bin/bench ./bench
 	bin/bench run -edged bin/edged -out docs/performance.md
 

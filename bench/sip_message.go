@@ -92,7 +92,7 @@ func (s *suite) sipCalm(ctx context.Context) {
 		perSecond int
 		length    time.Duration
 	}{
-		{"sip-calm 200/s", 200, 4 * time.Second},
+		{"sip-calm 200/s", 200, 3 * time.Second},
 		{"sip-calm 2000/s", 2000, 3 * time.Second},
 	} {
 		for _, of := range s.relays() {
