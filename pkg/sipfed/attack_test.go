@@ -29,31 +29,6 @@ func (b *bed) dialogWith(partner, pool *peer) func(method, uri, seq string, line
 	}
 }
 
-func TestTokenOpensNothingElse(t *testing.T) {
-	world()
-	synctest.Test(t, func(t *testing.T) {
-		b, partner, pool := between(t)
-		later := b.dialogWith(partner, pool)
-		for i, tt := range []struct{ uri, answer string }{
-			{"sip:mallory@contoso.com", "SIP/2.0 404"},
-			{"sip:%6dallory@CONTOSO.com", "SIP/2.0 404"},
-			{"sip:mallory@pool.corp.contoso.com", "SIP/2.0 404"},
-			{"sip:mallory@edge.corp.contoso.com", "SIP/2.0 404"},
-			{"sip:mallory@x.example;maddr=10.0.0.99", "SIP/2.0 403"},
-			{"sip:%00@contoso.com", "SIP/2.0 404"},
-		} {
-			partner.send(later("MESSAGE", tt.uri, fmt.Sprint(10+i)))
-			if answer := partner.expect(tt.answer); answer.one("CSeq") != fmt.Sprintf("%d MESSAGE", 10+i) {
-				t.Errorf("%s: got\n%s", tt.uri, answer)
-			}
-		}
-		// Another user of the pool than the dialog's: what the pool says stays hidden.
-		partner.send(later("MESSAGE", "sip:carol@contoso.com", "30"))
-		pool.send(pool.expect("MESSAGE").reply("410 Gone"))
-		partner.expect("SIP/2.0 404")
-	})
-}
-
 func TestByeOutsideDialogIsJudged(t *testing.T) {
 	world()
 	synctest.Test(t, func(t *testing.T) {
@@ -184,33 +159,6 @@ func TestStrangersDoNotStay(t *testing.T) {
 		}
 		_ = stranger.raw.Close()
 		<-time.After(10 * time.Second)
-	})
-}
-
-// TestRefusalOfUserTakesItsTime: in its answer and in its delay, a user who may
-// not federate is one whom the pool does not know.
-func TestRefusalOfUserTakesItsTime(t *testing.T) {
-	world()
-	synctest.Test(t, func(t *testing.T) {
-		_, partner, pool := between(t)
-		for i := range 20 {
-			partner.send(strings.Replace(request("INVITE", fmt.Sprint("a", i), ""), "alice", "nobody", 1))
-			partner.expect("SIP/2.0 100")
-			invite := pool.expect("INVITE")
-			<-time.After(80 * time.Millisecond)
-			pool.send(invite.reply("404 Not Found"))
-			pool.expect("ACK")
-			partner.expect("SIP/2.0 404")
-		}
-		for i := range 20 {
-			start := time.Now()
-			partner.send(strings.Replace(request("INVITE", fmt.Sprint("b", i), ""), "alice", "mallory", 1))
-			partner.expect("SIP/2.0 100")
-			partner.expect("SIP/2.0 404")
-			if took := time.Since(start); took < 40*time.Millisecond || took > 120*time.Millisecond {
-				t.Errorf("refused after %v, the pool takes 80ms", took)
-			}
-		}
 	})
 }
 

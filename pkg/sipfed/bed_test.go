@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,6 +41,8 @@ type bed struct {
 	changes []change                 // made to every State
 	sent    int                      // messages that were made
 	ours    []domain.Name            // what it speaks for
+	strays  atomic.Int32             // connections dialled to anybody else
+	pipe    func() (net.Conn, net.Conn)
 }
 
 // change adjusts the policy before it is compiled.
@@ -105,8 +108,14 @@ func (w *authorities) side(own ca.Cert, root *ca.Authority, anchor string) *tlsi
 // newBed starts a Server.
 func newBed(t *testing.T, changes ...change) *bed {
 	t.Helper()
-	b := &bed{t: t, world: world(), outside: newPipes(), inside: newPipes(), members: make(map[string]chan net.Conn), changes: changes, ours: []domain.Name{domain.MustParse("contoso.com")}}
-	for _, addr := range []string{"10.0.0.1", "10.0.0.2", partnerAddr} {
+	return newBedOver(t, net.Pipe, changes...)
+}
+
+// newBedOver starts a Server whose connections are made by pipe.
+func newBedOver(t *testing.T, pipe func() (net.Conn, net.Conn), changes ...change) *bed {
+	t.Helper()
+	b := &bed{t: t, world: world(), outside: newPipes(), inside: newPipes(), members: make(map[string]chan net.Conn), changes: changes, ours: []domain.Name{domain.MustParse("contoso.com")}, pipe: pipe}
+	for _, addr := range []string{"10.0.0.1", "10.0.0.2", partnerAddr, secondAddr} {
 		b.members[addr] = make(chan net.Conn, 16)
 	}
 	b.state = b.newState()
@@ -134,16 +143,18 @@ func between(t *testing.T) (b *bed, partner, pool *peer) {
 	return b, b.partner(b.world.partner), b.poolServer()
 }
 
-// partnerAddr is where fabrikam.com can be dialled.
-const partnerAddr = "203.0.113.7"
+// partnerAddr is where fabrikam.com can be dialled, and secondAddr is another place.
+const partnerAddr, secondAddr = "203.0.113.7", "203.0.113.8"
+
+// direct makes fabrikam.com a partner that needs no look-up.
+func direct(src *policy.Source, _ *limit.Bounds) {
+	src.AllowedDomains[0].Proxy = domain.MustParse("fabrikam.com")
+}
 
 // outward starts a bed in which a member of the pool has written to a partner,
 // and returns its connection and the one that the edge has dialled.
 func outward(t *testing.T, changes ...change) (b *bed, member, partner *peer) {
 	t.Helper()
-	direct := func(src *policy.Source, _ *limit.Bounds) { // needs no look-up
-		src.AllowedDomains[0].Proxy = domain.MustParse("fabrikam.com")
-	}
 	b = newBed(t, append(changes, direct)...)
 	member = b.client(b.inside, b.world.member)
 	member.send(outgoing("MESSAGE", "first", ""))
@@ -215,14 +226,23 @@ func pattern(s string) policy.Pattern { return policy.Pattern{Name: domain.MustP
 func (b *bed) dial(ctx context.Context, _ Side, to netip.AddrPort) (net.Conn, error) {
 	member, ok := b.members[to.Addr().String()]
 	if !ok {
+		b.strays.Add(1)
 		return nil, fmt.Errorf("nobody is at %s", to)
 	}
-	ours, theirs := net.Pipe()
+	ours, theirs := b.pipe()
 	select {
 	case member <- theirs:
 		return ours, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
+	}
+}
+
+// wentNowhereElse checks that the edge has tried to reach nobody but its peers.
+func (b *bed) wentNowhereElse() {
+	b.t.Helper()
+	if n := b.strays.Load(); n != 0 {
+		b.t.Errorf("%d connections to others were tried", n)
 	}
 }
 
@@ -234,19 +254,26 @@ func (b *bed) partner(cert ca.Cert) *peer {
 
 func (b *bed) client(to *pipes, cert ca.Cert) *peer {
 	b.t.Helper()
-	ours, theirs := net.Pipe()
+	p, err := b.connect(to, &tls.Config{InsecureSkipVerify: true, GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		return &cert.TLS, nil
+	}})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return p
+}
+
+// connect connects to a listener and shakes hands.
+func (b *bed) connect(to *pipes, config *tls.Config) (*peer, error) {
+	b.t.Helper()
+	ours, theirs := b.pipe()
 	addr := netip.MustParseAddrPort(partnerAddr + ":40000")
 	if to == b.inside {
 		addr = netip.MustParseAddrPort("10.0.0.1:40000")
 	}
 	to.conns <- addressed{theirs, net.TCPAddrFromAddrPort(addr)}
-	sock := tls.Client(ours, &tls.Config{InsecureSkipVerify: true, GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-		return &cert.TLS, nil
-	}})
-	if err := sock.HandshakeContext(b.t.Context()); err != nil {
-		b.t.Fatal(err)
-	}
-	return newPeer(b.t, ours, sock)
+	sock := tls.Client(ours, config)
+	return newPeer(b.t, ours, sock), sock.HandshakeContext(b.t.Context())
 }
 
 // addressed is a pipe from somewhere.

@@ -53,32 +53,6 @@ func TestStrangersAssertNothing(t *testing.T) {
 	})
 }
 
-func TestBenotify(t *testing.T) {
-	world()
-	synctest.Test(t, func(t *testing.T) {
-		b, partner, pool := between(t)
-		partner.send(with(request("SUBSCRIBE", "1", ""), "Proxy-Require: ms-benotify", "Event: presence"))
-		pool.send(strings.TrimSuffix(pool.expect("SUBSCRIBE").reply("200 OK", "Content-Type: application/pidf+xml"), "\n") + "\n<first notification/>")
-		if got := partner.expect("SIP/2.0 200"); got.body != "<first notification/>" {
-			t.Errorf("piggybacked body %q", got.body)
-		}
-		partner.send(request("BENOTIFY", "2", "news"))
-		note := pool.expect("BENOTIFY")
-		synctest.Wait()
-		if n := b.s.table.size.Load(); n != 0 || note.body != "news" {
-			t.Errorf("%d transactions for BENOTIFY, body %q", n, note.body)
-		}
-		pool.send(note.reply("200 OK")) // a peer that answers it all the same
-		partner.send(strings.Replace(request("BENOTIFY", "3", ""), "alice", "mallory", 1))
-		partner.silent(time.Hour - time.Minute)
-		partner2 := b.partner(b.world.partner)
-		partner2.send(with(request("SUBSCRIBE", "4", ""), "Proxy-Require: ms-benotify, x-unknown"))
-		if got := partner2.expect("SIP/2.0 420"); got.one("Unsupported") != "x-unknown" {
-			t.Errorf("Unsupported %q", got.one("Unsupported"))
-		}
-	})
-}
-
 // TestOneBadMessage: it is answered, and the connection goes on; only lost
 // framing ends it.
 func TestOneBadMessage(t *testing.T) {

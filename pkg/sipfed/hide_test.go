@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 )
 
 // asking asks for users in turn, and returns the answers without what differs
@@ -34,36 +33,6 @@ func (a *asking) ask(method, user, want, status string, rows ...string) string {
 	tag := answer[strings.LastIndex(answer, ";tag=")+5:]
 	answer = strings.Replace(answer, tag[:13], "TAG", 1)
 	return strings.NewReplacer(user, "USER", branch, "BRANCH").Replace(answer)
-}
-
-// TestHideUser: a user who does not exist and one who may not federate, by our
-// policy or the pool's, get answers that differ in the To tag only, whatever was
-// asked.
-func TestHideUser(t *testing.T) {
-	world()
-	const wanted = "SIP/2.0 404 Not Found"
-	synctest.Test(t, func(t *testing.T) {
-		_, partner, pool := between(t)
-		a := &asking{partner: partner, pool: pool}
-		for _, method := range []string{"MESSAGE", "INVITE", "SUBSCRIBE", "OPTIONS", "SERVICE", "X-FUTURE"} {
-			want := a.ask(method, "mallory", wanted, "")
-			for _, spelling := range []string{"MALLORY", "%6dallory", "%4DALLORY", "%00"} {
-				if got := a.ask(method, spelling, wanted, ""); got != want {
-					t.Errorf("%s %s: got\n%s\nwant\n%s", method, spelling, got, want)
-				}
-			}
-			for _, status := range []string{
-				"404 Not Found", "410 Gone", "484 Address Incomplete", "485 Ambiguous", "604 Does Not Exist Anywhere",
-				"403 Forbidden|1002", "403 Forbidden|1012", "480 Temporarily Unavailable|4005", "504 Server time-out|1003", "403 No|4003", "603 Decline|4006",
-			} {
-				status, id, _ := strings.Cut(status, "|")
-				if got := a.ask(method, "nobody", wanted, status, "ms-diagnostics: "+id+` ;reason="inner";source="fe1"`); got != want {
-					t.Errorf("%s %s %s: got\n%s\nwant\n%s", method, status, id, got, want)
-				}
-			}
-		}
-		pool.silent(time.Second)
-	})
 }
 
 // TestOtherAnswersAreNotHidden: everything else that a pool answers is its own

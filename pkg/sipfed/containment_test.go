@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// TestContainment: what one server of ours does wrong is not the edge's, and what
+// Test503Containment: what one server of ours does wrong is not the edge's, and what
 // comes too late to be of use is not said.
-func TestContainment(t *testing.T) {
+func Test503Containment(t *testing.T) {
 	world()
 	t.Run("503", func(t *testing.T) { // RFC 3261 §16.7 step 6
 		for _, method := range []string{"MESSAGE", "INVITE"} {
