@@ -86,12 +86,12 @@ func (e *explanation) judge(l *config.Loaded, q policy.Question) {
 		return
 	}
 	e.Help = d.Reason.Help()
-	changes, left := policy.Cure(l.Source, l.Config.Local(), q)
-	for _, c := range changes {
+	cure := policy.Cure(l.Source, l.Config.Local(), q)
+	for _, c := range cure.Changes {
 		e.Changes = append(e.Changes, change(c))
 	}
-	if len(changes) > 0 && !left.Allow() {
-		e.Left = left.Reason.String() + ": " + left.Reason.Help()
+	if left := cure.Decision.Reason; len(cure.Changes) > 0 && !cure.Decision.Allow() {
+		e.Left = left.String() + ": " + left.Help()
 	}
 }
 

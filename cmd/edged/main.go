@@ -23,6 +23,7 @@ type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Run the gateway until SIGTERM. SIGHUP reloads the configuration."`
 	Check   checkCmd   `cmd:"" help:"Read the configuration as serve would, and report every mistake."`
 	Explain explainCmd `cmd:"" help:"Say whether two users may communicate, and which rule decides."`
+	Probe   probeCmd   `cmd:"" help:"Walk to a partner, or into one of our pools, and say where the way ends and what helps."`
 	Reload  reloadCmd  `cmd:"" help:"Let the running gateway read its configuration again."`
 	Consent consentCmd `cmd:"" help:"Look after the consent of the running gateway: which users wrote to which contacts first."`
 	Watch   watchCmd   `cmd:"" help:"Look after the watch list of the running gateway: partners that nothing lists and that misbehave."`

@@ -10,6 +10,7 @@ import (
 
 	"edged/internal/config"
 	"edged/pkg/consent"
+	"edged/pkg/discovery"
 	"edged/pkg/domain"
 	"edged/pkg/policy"
 	"edged/pkg/posh"
@@ -55,7 +56,9 @@ func (d *Daemon) startXMPP(b *build) (err error) {
 		return err
 	}
 	d.metrics.watchConsent(x.consent)
-	x.posh = posh.New(posh.Config{Dial: d.dialWeb})
+	x.posh = posh.New(posh.Config{Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		return dialWeb(ctx, d.current.Load().resolver, network, addr)
+	}})
 	d.watchStrangers(b, policy.XMPP)
 	x.server = xmpp.New(xmpp.Config{
 		Log: d.log, Metrics: xmpp.NewMetrics(d.metrics.registry), Dial: d.dialXMPP, Consent: x.consent, POSH: x.posh,
@@ -175,12 +178,11 @@ func (d *Daemon) dialXMPP(ctx context.Context, side xmpp.Side, to netip.AddrPort
 
 // dialWeb reaches the web server of a domain whose POSH document is wanted: never at
 // a private address.
-func (d *Daemon) dialWeb(ctx context.Context, network, addr string) (net.Conn, error) {
+func dialWeb(ctx context.Context, r *discovery.Resolver, network, addr string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, err
 	}
-	r := d.current.Load().resolver
 	addrs := []netip.Addr{}
 	if ip, err := netip.ParseAddr(host); err == nil {
 		addrs = append(addrs, ip)

@@ -26,6 +26,7 @@ var levels = map[string]int{
 	"pkg/sipfed": 2, "pkg/xmpp": 2,
 	"internal/config": 3, "internal/config/configtest": 3, "internal/admin": 3, "internal/insidedns": 3, "internal/setup": 3,
 	"internal/daemon": 4, "internal/reference": 4,
+	"internal/probe": 3,
 	"internal/lab/ca": 1, "internal/lab/zone": 1, "internal/lab/xmpppeer": 1, "internal/lab/sippeer": 2, "internal/lab": 5,
 	"cmd/edged":         6,
 	"internal/repotest": 7, "test/interop": 7, "test/faults": 7,

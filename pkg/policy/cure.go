@@ -17,21 +17,34 @@ type Change struct {
 // maxChanges bounds the edits that Cure tries one after the other.
 const maxChanges = 8
 
-// Cure looks for the edits of src under which q would be allowed: one for each
-// refusal that the checks meet, in their order, and each as narrow as it can be. The
-// Decision is what they lead to. If it still refuses, the rest is not for policy.yaml
-// to change, or should not be: who proves what, consent, budgets. src is not changed.
-func Cure(src Source, local []Local, q Question) ([]Change, Decision) {
+// Remedy is what would have to change for a question to be allowed.
+type Remedy struct {
+	Changes []Change // one for each refusal, in the order in which the checks meet them
+	Set     *Set     // the policy with all of them
+	// Decision is what they lead to. If it still refuses, the rest is not for
+	// policy.yaml to change, or should not be: who proves what, consent, budgets.
+	Decision Decision
+}
+
+// Cure looks for the edits of src under which q would be allowed, each as narrow as
+// it can be. src has to compile; it is not changed.
+func Cure(src Source, local []Local, q Question) Remedy { return cure(src, local, q, (*Set).Decide) }
+
+// CureDomain is the same for the question of DecideDomain.
+func CureDomain(src Source, local []Local, q Question) Remedy {
+	return cure(src, local, q, (*Set).DecideDomain)
+}
+
+func cure(src Source, local []Local, q Question, decide func(*Set, Question) Decision) (r Remedy) {
 	c := curer{src: src.copied(), q: q}
-	var last Decision
 	for {
 		set, problems := Compile(c.src, local)
 		if len(problems) > 0 { // the last edit contradicts something
-			return c.changes[:max(0, len(c.changes)-1)], last
+			return r
 		}
-		last = set.Decide(q)
-		if last.Allow() || len(c.changes) == maxChanges || !c.edit(set, last) {
-			return c.changes, last
+		r = Remedy{Changes: slices.Clone(c.changes), Set: set, Decision: decide(set, q)}
+		if r.Decision.Allow() || len(c.changes) == maxChanges || !c.edit(set, r.Decision) {
+			return r
 		}
 	}
 }

@@ -15,12 +15,12 @@ import (
 func TestCure(t *testing.T) {
 	for _, w := range readWorlds(t, "cure.txt") {
 		for _, r := range w.rows {
-			changes, left := policy.Cure(w.src, w.local, question(t, r))
+			cure := policy.Cure(w.src, w.local, question(t, r))
 			var texts []string
-			for _, c := range changes {
+			for _, c := range cure.Changes {
 				texts = append(texts, c.Path+": "+c.Text)
 			}
-			got := strings.TrimSpace(strings.Join(texts, "; ") + " | " + left.Reason.String())
+			got := strings.TrimSpace(strings.Join(texts, "; ") + " | " + cure.Decision.Reason.String())
 			if got != r.want {
 				t.Errorf("line %d: %s\n got %s", r.line, r.text, got)
 			}
@@ -37,13 +37,22 @@ func TestCureOfEveryRefusal(t *testing.T) {
 			set := w.compile(t)
 			for _, r := range w.rows {
 				q := question(t, r)
-				changes, left := policy.Cure(w.src, w.local, q)
-				if set.Decide(q).Allow() && len(changes) > 0 {
-					t.Errorf("%s:%d: allowed, and yet %v", file, r.line, changes)
+				cure := policy.Cure(w.src, w.local, q)
+				if set.Decide(q).Allow() && len(cure.Changes) > 0 {
+					t.Errorf("%s:%d: allowed, and yet %v", file, r.line, cure.Changes)
+				}
+				if got := cure.Set.Decide(q); got.Verdict != cure.Decision.Verdict {
+					t.Errorf("%s:%d: decided %v, its own policy says %v", file, r.line, cure.Decision.Verdict, got.Verdict)
 				}
 				identity := q.Protocol == policy.SIP && set.Decide(q).Reason == verdict.IdentityMismatch
-				if identity && (left.Allow() || len(changes) > 0) {
-					t.Errorf("%s:%d: %v lets an impostor in", file, r.line, changes)
+				if identity && (cure.Decision.Allow() || len(cure.Changes) > 0) {
+					t.Errorf("%s:%d: %v lets an impostor in", file, r.line, cure.Changes)
+				}
+				domain := policy.CureDomain(w.src, w.local, q)
+				for _, c := range domain.Changes {
+					if strings.HasPrefix(c.Path, "access_policies") {
+						t.Errorf("%s:%d: the domain alone needs %v", file, r.line, c)
+					}
 				}
 			}
 		}

@@ -131,8 +131,8 @@ func (st *State) prepare() error {
 	return err
 }
 
-// proves reports whether an identity is one of the pool's members.
-func (p *Pool) proves(id tlsid.Identity) bool {
+// Proves reports whether an identity is one of the pool's members.
+func (p *Pool) Proves(id tlsid.Identity) bool {
 	return slices.Contains(id.Anchors, p.Anchor) && coversAny(id, p.Names)
 }
 

@@ -88,7 +88,7 @@ func stillProven(st *State, c *conn) bool {
 	}
 	old := c.identity.Swap(&id)
 	if c.side == Internal {
-		return slices.ContainsFunc(st.Pools, func(p *Pool) bool { return p.proves(id) })
+		return slices.ContainsFunc(st.Pools, func(p *Pool) bool { return p.Proves(id) })
 	}
 	return !slices.ContainsFunc(old.Anchors, func(a string) bool { return !slices.Contains(id.Anchors, a) })
 }

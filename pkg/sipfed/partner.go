@@ -24,7 +24,7 @@ func (s *Server) planPartner(st *State, adm *admission, m *sipmsg.Message) (*lin
 	h := partnerHop(st, adm)
 	h.key.lane = lane(m, adm.decision.Partner.Connections)
 	l := s.links.get(h)
-	targets := l.inOrder(partnerTargets(adm))
+	targets := l.inOrder(Targets(adm.decision.Partner, adm.remote(), adm.answer))
 	if explicit, ok := explicitTarget(adm); ok {
 		targets = []string{explicit}
 	}
@@ -51,13 +51,13 @@ func partnerHop(st *State, adm *admission) hop {
 	p, remote, facts := adm.decision.Partner, adm.remote(), adm.question.Facts
 	face := st.Faces[External].TLS
 	ours := adm.local().Domain
-	h := hop{tls: face, state: st, ours: ours, serverName: remote, ping: p.Ping}
+	h := hop{tls: face, state: st, ours: ours, serverName: ServerName(p, remote), ping: p.Ping}
 	h.key = linkKey{side: External, ours: st.keyFingerprint(External, ours), hop: "domain:" + remote.String() + "/" + p.Anchor}
 	switch p.Kind {
 	case policy.Direct:
-		h.key.hop, h.serverName = "proxy:"+p.Proxy.String()+"/"+p.Anchor, p.Proxy
+		h.key.hop = "proxy:" + p.Proxy.String() + "/" + p.Anchor
 	case policy.HostingProvider, policy.PublicProvider:
-		h.key.hop, h.serverName = "provider:"+p.Name+"/"+p.Proxy.String()+"/"+p.Anchor, p.Proxy
+		h.key.hop = "provider:" + p.Name + "/" + p.Proxy.String() + "/" + p.Anchor
 	default:
 	}
 	h.proven = func(id tlsid.Identity) bool {
@@ -68,16 +68,25 @@ func partnerHop(st *State, adm *admission) hop {
 	return h
 }
 
-// partnerTargets lists where the partner may be reached, best first.
-func partnerTargets(adm *admission) []string {
-	p := adm.decision.Partner
+// ServerName is what a partner's server is asked for by SNI: its pinned name, or else
+// the domain.
+func ServerName(p *policy.Partner, remote domain.Name) domain.Name {
+	if !p.Proxy.IsZero() {
+		return p.Proxy
+	}
+	return remote
+}
+
+// Targets lists where a partner may be reached, host:port, best first: at its proxy, or
+// where those targets of its SRV answer lead that count.
+func Targets(p *policy.Partner, remote domain.Name, answer discovery.Answer) []string {
 	switch p.Kind {
 	case policy.Direct:
 		return []string{targetName(p.Proxy, orDefault(p.Port))}
 	case policy.HostingProvider, policy.PublicProvider:
-		return srvTargets(adm.answer.Only(p.Proxy))
+		return srvTargets(answer.Only(p.Proxy))
 	default:
-		return srvTargets(adm.answer.DirectlyIn(adm.remote()))
+		return srvTargets(answer.DirectlyIn(remote))
 	}
 }
 

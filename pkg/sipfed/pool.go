@@ -42,7 +42,7 @@ func (p *Pool) hop(st *State) hop {
 		key:    linkKey{side: Internal, hop: "pool:" + p.Name},
 		tls:    st.Faces[Internal].TLS,
 		state:  st,
-		proven: p.proves,
+		proven: p.Proves,
 		report: p.Members.Report,
 		ping:   p.Ping,
 	}
@@ -84,7 +84,7 @@ func memberOf(st *State, c *conn) string {
 	}
 	found := ""
 	for _, p := range st.Pools {
-		if !p.proves(*c.identity.Load()) {
+		if !p.Proves(*c.identity.Load()) {
 			continue
 		}
 		for host, member := range st.hosts[p] {

@@ -230,7 +230,7 @@ func outwardTarget(st *State, c *conn, uri sipmsg.URI, adm *admission) (domain.N
 // the domain.
 func poolOf(st *State, c *conn, d domain.Name) *Pool {
 	p := st.pools[d]
-	if p == nil || !p.proves(*c.identity.Load()) {
+	if p == nil || !p.Proves(*c.identity.Load()) {
 		return nil
 	}
 	return p

@@ -13,8 +13,9 @@ import (
 
 // offer is what a receiving entity's features hold that we know.
 type offer struct {
-	starttls, external, bidi, acks bool
-	most                           int // bytes of a stanza; 0: it does not say
+	starttls, external, dialback, bidi, acks bool
+
+	most int // bytes of a stanza; 0: it does not say
 }
 
 func readOffer(e *xmlstream.Element) offer {
@@ -23,7 +24,7 @@ func readOffer(e *xmlstream.Element) offer {
 		return ok
 	}
 	o := offer{
-		starttls: has(nsTLS, "starttls"), external: offersExternal(e),
+		starttls: has(nsTLS, "starttls"), external: offersExternal(e), dialback: has(nsDialbackFeature, "dialback"),
 		bidi: has(nsBidiFeature, "bidi"), acks: has(nsAck, "sm"),
 	}
 	start, end, ok := e.Child(nsLimits, "limits")

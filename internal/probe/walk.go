@@ -1,0 +1,252 @@
+package probe
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"edged/pkg/discovery"
+	"edged/pkg/domain"
+	"edged/pkg/limit"
+	"edged/pkg/policy"
+	"edged/pkg/tlsid"
+	"edged/pkg/verdict"
+)
+
+// walk is one way to one domain.
+type walk struct {
+	*Prober
+	*Report
+	protocol policy.Protocol
+	inside   bool
+	fallback bool // the domain has no SRV record, and its own address is tried
+}
+
+// bounds and resolver are those of the protocol's state.
+func (w *walk) bounds() limit.Bounds {
+	if w.protocol == policy.XMPP {
+		return w.XMPP.Bounds
+	}
+	return w.SIP.Bounds
+}
+
+func (w *walk) resolver() *discovery.Resolver {
+	if w.protocol == policy.XMPP {
+		return w.XMPP.Resolver
+	}
+	return w.SIP.Resolver
+}
+
+// step notes one step; began is zero where nothing was waited for.
+func (w *walk) step(began time.Time, name string, outcome Outcome, format string, args ...any) {
+	s := Step{Step: name, Outcome: outcome, Text: fmt.Sprintf(format, args...)}
+	if !began.IsZero() {
+		s.Took = max(time.Since(began), time.Microsecond)
+	}
+	w.Steps = append(w.Steps, s)
+}
+
+// judge asks policy whether the domains may talk, and returns the policy under which
+// the walk goes on: the one in force, or what it would have to become; nil if no edit
+// of it would do.
+func (w *walk) judge(q policy.Question) *policy.Set {
+	d := w.Policy.DecideDomain(q)
+	if d.Allow() {
+		w.step(time.Time{}, "policy", OK, "allowed by %s", d.Rule)
+		return w.Policy
+	}
+	w.Allowed = false
+	w.step(time.Time{}, "policy", Failed, "%s by %s", d.Reason, d.Rule)
+	w.find(d.Reason, fmt.Sprintf("policy lets nobody at %s talk with %s: %s", q.Local.Domain, q.Remote, d.Rule))
+	cure := policy.CureDomain(w.Source, w.Local, q)
+	w.needs(cure.Changes)
+	if len(cure.Changes) == 0 || !cure.Decision.Allow() {
+		return nil
+	}
+	w.step(time.Time{}, "policy", Note, "what follows is measured as if it were allowed")
+	return cure.Set
+}
+
+// each tries the addresses of a target, host:port, until one is good.
+func (w *walk) each(ctx context.Context, target string, try func(ctx context.Context, raw net.Conn) bool) bool {
+	for _, addr := range w.addresses(ctx, target) {
+		raw := w.connect(ctx, target, addr)
+		if raw == nil {
+			continue
+		}
+		good := try(ctx, raw)
+		_ = raw.Close()
+		if good {
+			w.Reached = true
+			return true
+		}
+	}
+	return false
+}
+
+// addresses looks a target up and drops what may not be dialled.
+func (w *walk) addresses(ctx context.Context, target string) []netip.AddrPort {
+	host, portText, err := net.SplitHostPort(target)
+	port, portErr := strconv.ParseUint(portText, 10, 16)
+	if err = errors.Join(err, portErr); err != nil {
+		w.step(time.Time{}, "address", Failed, "%v", err)
+		return nil
+	}
+	began := time.Now()
+	ips, err := w.lookUp(ctx, host)
+	if err != nil {
+		w.step(began, "address", Failed, "%v", err)
+		w.noAddress(host, err)
+		return nil
+	}
+	var all []netip.AddrPort
+	for _, ip := range ips[:min(len(ips), maxAddresses)] {
+		if err := w.mayDial(ip); err != nil {
+			w.step(began, "address", Failed, "%s is %s, which may not be dialled: %s", host, ip, why(err))
+			w.find(verdict.TargetPrivate, fmt.Sprintf("%s has the address %s, which partners must not have", host, ip),
+				"the partner has to publish a public address", fmt.Sprintf("if the partner really is in your network, add %s to dns.allow_private", prefixOf(ip)))
+			continue
+		}
+		w.step(began, "address", OK, "%s is %s", host, ip)
+		all = append(all, netip.AddrPortFrom(ip, uint16(port)))
+	}
+	return all
+}
+
+func (w *walk) lookUp(ctx context.Context, host string) ([]netip.Addr, error) {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{ip}, nil
+	}
+	name, err := domain.ParseWire(host)
+	if err != nil {
+		return nil, err
+	}
+	return w.resolver().Addresses(ctx, name)
+}
+
+// mayDial holds an address of a partner against dns.allow_private.
+func (w *walk) mayDial(ip netip.Addr) error {
+	if w.inside {
+		return nil
+	}
+	return w.resolver().CheckAddr(ip)
+}
+
+// why is what CheckAddr has against an address.
+func why(err error) string {
+	if e, ok := errors.AsType[*discovery.Error](err); ok && e.Err != nil {
+		err = e.Err
+	}
+	text, _, _ := strings.Cut(err.Error(), ";")
+	return text
+}
+
+func prefixOf(ip netip.Addr) netip.Prefix { return netip.PrefixFrom(ip, ip.BitLen()) }
+
+func (w *walk) noAddress(host string, err error) {
+	if e, ok := errors.AsType[*discovery.Error](err); ok && e.Temporary() {
+		w.dnsFailed(err)
+		return
+	}
+	if w.fallback {
+		w.find(verdict.DNSNoRecord, host+" publishes neither an SRV record for XMPP between servers nor an address of its own", publishXMPP(host))
+		return
+	}
+	w.find(verdict.DNSNoAddress, host+" has neither an A nor an AAAA record", w.must("publish one of the two for %s", host))
+}
+
+func (w *walk) dnsFailed(err error) {
+	w.find(verdict.DNSFailed, err.Error(), "see whether this host reaches its name servers (dns.servers; port 53 by UDP and TCP)",
+		"if others resolve it neither, the name servers of the domain have a fault: "+w.must("look at them"))
+}
+
+// must says who has to mend what is wrong over there.
+func (w *walk) must(format string, args ...any) string {
+	text := fmt.Sprintf(format, args...)
+	if w.inside {
+		return text
+	}
+	return "the partner has to " + text
+}
+
+// connect opens a TCP connection.
+func (w *walk) connect(ctx context.Context, target string, addr netip.AddrPort) net.Conn {
+	ctx, cancel := context.WithTimeout(ctx, w.bounds().ConnectTimeout)
+	defer cancel()
+	began := time.Now()
+	raw, err := w.Dial(ctx, w.protocol, w.inside, addr)
+	if err != nil {
+		w.step(began, "tcp", Failed, "%v", err)
+		w.unconnected(target, addr, err)
+		return nil
+	}
+	w.step(began, "tcp", OK, "connected to %s", addr)
+	return raw
+}
+
+// unconnected says what a failure to connect usually means.
+func (w *walk) unconnected(target string, addr netip.AddrPort, err error) {
+	reason := verdict.ConnectFailed
+	if w.inside {
+		reason = verdict.PoolDown
+	}
+	timeout := errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded)
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		w.find(reason, fmt.Sprintf("nothing listens on %s (%s), or a firewall rejects us", addr, target),
+			w.must("start the server, or correct its port"), "look at the firewalls between here and "+addr.String())
+	case timeout:
+		w.find(reason, fmt.Sprintf("%s (%s) does not answer", addr, target),
+			"look at the firewalls, ours outward first: something drops the packets", w.must("see whether the server runs"))
+	default:
+		w.find(reason, fmt.Sprintf("no way to %s (%s): %v", addr, target, err), "look at this host's routes and addresses")
+	}
+}
+
+// secure makes the handshake and tells what was shown.
+func (w *walk) secure(ctx context.Context, raw net.Conn, target string, config *tls.Config, side *tlsid.Side) *tls.Conn {
+	ctx, cancel := context.WithTimeout(ctx, w.bounds().HandshakeTimeout)
+	defer cancel()
+	var seen tls.ConnectionState
+	verify := config.VerifyConnection
+	config.VerifyConnection = func(cs tls.ConnectionState) error {
+		seen = cs
+		return verify(cs)
+	}
+	began := time.Now()
+	sock := tls.Client(raw, config)
+	err := sock.HandshakeContext(ctx)
+	refused, ours := tlsid.Refusal(err)
+	switch {
+	case err == nil:
+		id, _ := side.Trust.Identify(seen.PeerCertificates)
+		w.step(began, "tls", OK, "%s", w.shown(seen, id.Anchors))
+		return sock
+	case ours:
+		w.step(began, "tls", Failed, "%s", w.shown(seen, nil))
+		w.badCertificate(refused, seen.PeerCertificates, target)
+	default:
+		w.step(began, "tls", Failed, "%v", err)
+		w.noTLS(target, err)
+	}
+	return nil
+}
+
+// noTLS says what a handshake that the other end has ended usually means.
+func (w *walk) noTLS(target string, err error) {
+	if tlsid.IsAlert(err) {
+		w.find(verdict.TLSFailed, fmt.Sprintf("%s ends the handshake: %v", target, err),
+			w.must("look into its log: it may not trust who signed our certificate, or demand a version of TLS that we do not speak"))
+		return
+	}
+	w.find(verdict.TLSFailed, fmt.Sprintf("%s ends the handshake without a word: %v", target, err),
+		"see whether something inspects TLS on the way, and whether TLS is spoken on that port at all", w.must("look into its log"))
+}
