@@ -24,6 +24,7 @@ func unreachable() []scenario {
 		fails("rogue.example", verdict.CertificateRefused, 1010),
 		fails("expired.example", verdict.CertificateRefused, 1010),
 		fails("revoked.example", verdict.CertificateRefused, 1010),
+		fails("early.example", verdict.CertificateRefused, 1010),
 		fails("wrong-name.example", verdict.CertificateRefused, 1010),
 		fails("wild.example", verdict.CertificateRefused, 1010),
 		message(alice, nina, "hangs up").answered(sippeer.Answer{Hangup: true}).
@@ -88,6 +89,8 @@ func handshakes() []scenario {
 			notLetIn("certificate-unknown-authority", "bad certificate"),
 		message("x@expired.example", alice, "expired").by(alone).
 			notLetIn("certificate-expired", "bad certificate"),
+		message("x@early.example", alice, "not yet valid").by(alone).
+			notLetIn("certificate-not-yet-valid", "bad certificate"),
 		message("x@revoked.example", alice, "revoked").by(alone).
 			notLetIn("certificate-revoked", "bad certificate"),
 		message("x@wild.example", alice, "wildcard").by(alone).

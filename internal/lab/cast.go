@@ -33,6 +33,7 @@ const (
 	good certState = iota
 	expired
 	revoked // by the list of its authority
+	early   // valid tomorrow, or so a clock that is behind would say
 )
 
 // cast returns everybody who takes part.
@@ -63,6 +64,7 @@ func partners() []player {
 		{name: "wild.example", host: "sip.wild.example", signer: public, shows: "*.wild.example"},
 		{name: "expired.example", host: "sip.expired.example", signer: public, state: expired},
 		{name: "revoked.example", host: "sip.revoked.example", signer: public, state: revoked},
+		{name: "early.example", host: "sip.early.example", signer: public, state: early},
 		{name: "rogue.example", host: "sip.rogue.example", signer: rogue},
 		{name: "strict.example", host: "sip.strict.example", signer: public, trusts: rogue},
 		{name: "hangup.example", host: "sip.hangup.example", signer: public, hangup: true},
@@ -94,6 +96,7 @@ func services() []service {
 		{domain: "wild.example", player: "wild.example"},
 		{domain: "expired.example", player: "expired.example"},
 		{domain: "revoked.example", player: "revoked.example"},
+		{domain: "early.example", player: "early.example"},
 		{domain: "rogue.example", player: "rogue.example"},
 		{domain: "strict.example", player: "strict.example"},
 		{domain: "hangup.example", player: "hangup.example"},

@@ -62,9 +62,13 @@ func (p player) leaf() ca.Leaf {
 		name = p.host
 	}
 	l := ca.Leaf{CN: name, DNS: []string{name}}
-	if p.state == expired {
+	switch p.state {
+	case expired:
 		l.NotBefore = time.Now().AddDate(-1, 0, 0)
 		l.NotAfter = time.Now().AddDate(0, 0, -1)
+	case early:
+		l.NotBefore = time.Now().AddDate(0, 0, 1)
+	case good, revoked:
 	}
 	return l
 }

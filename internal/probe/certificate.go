@@ -74,6 +74,14 @@ func (w *walk) lives(c *x509.Certificate) string {
 	return fmt.Sprintf("valid until %s, %d days left", day(c.NotAfter), days(c.NotAfter.Sub(now)))
 }
 
+// soon warns of a certificate that will not last.
+func (w *walk) soon(c *x509.Certificate) {
+	const enough = 14 // days
+	if left := days(c.NotAfter.Sub(w.Now())); left < enough {
+		w.step(time.Time{}, "tls", Note, "only %d days left: %s", left, w.must("renew the certificate"))
+	}
+}
+
 func day(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
 func days(d time.Duration) int { return int(math.Floor(d.Hours() / 24)) }

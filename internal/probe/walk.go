@@ -229,6 +229,7 @@ func (w *walk) secure(ctx context.Context, raw net.Conn, target string, config *
 	case err == nil:
 		id, _ := side.Trust.Identify(seen.PeerCertificates)
 		w.step(began, "tls", OK, "%s", w.shown(seen, id.Anchors))
+		w.soon(seen.PeerCertificates[0])
 		return sock
 	case ours:
 		w.step(began, "tls", Failed, "%s", w.shown(seen, nil))

@@ -106,6 +106,9 @@ func (w *walk) stage(began time.Time, at xmpp.Place, st *xmpp.State, s xmpp.Stag
 	}
 	if s.Reason == verdict.Allowed {
 		w.step(began, s.Name, OK, "%s", text)
+		if s.TLS != nil && s.Err == nil {
+			w.soon(s.TLS.PeerCertificates[0])
+		}
 		return
 	}
 	w.step(began, s.Name, Failed, "%s", text)
