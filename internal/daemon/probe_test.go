@@ -63,7 +63,9 @@ func TestProberSpeaksForUs(t *testing.T) {
 
 // TestProberSeesWhatFails goes through what the lab does not play.
 func TestProberSeesWhatFails(t *testing.T) {
-	b := start(t, func(s *setup) { s.Allowed = append(s.Allowed, "roots.example, proxy: sip.fabrikam.com, roots: [tls/private.crt], port: 1") })
+	b := start(t, func(s *setup) {
+		s.Allowed = append(s.Allowed, "roots.example, proxy: sip.fabrikam.com, roots: [tls/private.crt], port: 1")
+	})
 	at := b.peers[fabrikam].Port()
 	b.write(func(s *setup) {
 		s.Allowed[2] = strings.Replace(s.Allowed[2], "port: 1", fmt.Sprintf("port: %d", at), 1)

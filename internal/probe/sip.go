@@ -90,16 +90,14 @@ func (w *walk) passedOver(p *policy.Partner, remote domain.Name, answer discover
 // pinned is where a proxy listens that policy would have to name, if it would: the SRV
 // record says on which port.
 func (w *walk) pinned(p *policy.Partner, answer discovery.Answer) []string {
-	if p.Kind != policy.Direct {
+	named := answer.Only(p.Proxy).Targets
+	if p.Kind != policy.Direct || len(named) == 0 {
 		return nil
 	}
-	for _, t := range answer.Only(p.Proxy).Targets {
-		if t.Port != p.Port {
-			w.step(time.Time{}, "policy", Note, "the entry needs port: %d too", t.Port)
-		}
-		return []string{fmt.Sprintf("%s:%d", t.Host, t.Port)}
+	if t := named[0]; t.Port != p.Port {
+		w.step(time.Time{}, "policy", Note, "the entry needs port: %d too", t.Port)
 	}
-	return nil
+	return []string{fmt.Sprintf("%s:%d", named[0].Host, named[0].Port)}
 }
 
 // sipServer makes TLS, asks who answers, and sends an OPTIONS.

@@ -76,7 +76,7 @@ func (w *walk) judge(q policy.Question) *policy.Set {
 }
 
 // each tries the addresses of a target, host:port, until one is good.
-func (w *walk) each(ctx context.Context, target string, try func(ctx context.Context, raw net.Conn) bool) bool {
+func (w *walk) each(ctx context.Context, target string, try func(ctx context.Context, raw net.Conn) bool) {
 	for _, addr := range w.addresses(ctx, target) {
 		raw := w.connect(ctx, target, addr)
 		if raw == nil {
@@ -86,10 +86,9 @@ func (w *walk) each(ctx context.Context, target string, try func(ctx context.Con
 		_ = raw.Close()
 		if good {
 			w.Reached = true
-			return true
+			return
 		}
 	}
-	return false
 }
 
 // addresses looks a target up and drops what may not be dialled.

@@ -12,7 +12,7 @@ import (
 func (c *curer) permit(set *Set, p *Partner) bool {
 	u := c.q.Local
 	now := set.accessOf(u, set.homes[u.Domain])
-	wanted := now.AccessPolicy.with(needs(c.q, p))
+	wanted := now.with(needs(c.q, p))
 	if u.Local == "" {
 		return c.widen(string(now.rule), wanted)
 	}

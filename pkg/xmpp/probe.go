@@ -163,7 +163,10 @@ func (o offer) text() string {
 		has  bool
 		name string
 	}{
-		{o.starttls, "STARTTLS"}, {o.external, "SASL EXTERNAL"}, {o.dialback, "dialback"}, {o.bidi, "bidirectional streams"},
+		{o.starttls, "STARTTLS"},
+		{o.external, "SASL EXTERNAL"},
+		{o.dialback, "dialback"},
+		{o.bidi, "bidirectional streams"},
 		{o.acks, "acknowledgements"},
 	} {
 		if f.has {
