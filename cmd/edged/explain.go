@@ -32,6 +32,13 @@ type explainCmd struct {
 	JSON      bool          `help:"Print a JSON object."`
 }
 
+// Help says what is not in a line (kong.HelpProvider).
+func (explainCmd) Help() string {
+	return "The question is put to the policy that the gateway asks, with what would have been measured before given by " +
+		"flags. Every rule that was considered is a line; for a refusal, the lines of policy.yaml follow that would have to " +
+		"change. The exit status is 0 if the message may cross, 1 if it may not or if that hangs on what was not given."
+}
+
 // Validate refuses flags of the other protocol: no rule would read them.
 func (c *explainCmd) Validate() error {
 	xmpp := c.Protocol == "xmpp"

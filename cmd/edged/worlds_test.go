@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"flag"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -15,8 +14,6 @@ import (
 
 	"edged/internal/lab"
 )
-
-var update = flag.Bool("update", false, "write what the commands of testdata/worlds print into the scripts")
 
 // TestWorlds runs testdata/worlds: what people are told about ways that work and ways
 // that do not, in the world of the lab, whose configuration is $LAB/edged.yaml. A
