@@ -47,22 +47,30 @@ func TestAccept(t *testing.T) {
 		answers []error
 		served  int
 		failed  int
+		told    int
 		took    time.Duration // ms
 	}{
-		{"closed", []error{nil, nil, net.ErrClosed}, 2, 0, 0},
-		{"begins small again", []error{broken, broken, nil, broken, net.ErrClosed}, 1, 3, 5 + 10 + 5},
-		{"no longer than a second", append(fails, net.ErrClosed), 0, 10, 5 + 10 + 20 + 40 + 80 + 160 + 320 + 640 + 1000 + 1000},
+		{"closed", []error{nil, nil, net.ErrClosed}, 2, 0, 0, 0},
+		{"begins small again", []error{broken, broken, nil, broken, net.ErrClosed}, 1, 3, 1, 5 + 10 + 5},
+		{"no longer than a second", append(fails, net.ErrClosed), 0, 10, 1, 5 + 10 + 20 + 40 + 80 + 160 + 320 + 640 + 1000 + 1000},
+		{"told once a minute", append(slices.Repeat(fails, 13), net.ErrClosed), 0, 130, 3, 1275 + 122*1000},
 	}
 	for _, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {
-			g, served, failed, start := New[int](), make(chan struct{}, 9), 0, time.Now()
+			g, served, failed, told, start := New[int](), make(chan struct{}, 9), 0, 0, time.Now()
 			l := &scripted{answers: tt.answers, closed: make(chan struct{})}
-			err := g.Accept(l, func(_ context.Context, c net.Conn) { _ = c.Close(); served <- struct{}{} }, func(error) { failed++ })
+			err := g.Accept(l, func(_ context.Context, c net.Conn) { _ = c.Close(); served <- struct{}{} }, func(_ error, tell bool) {
+				failed++
+				if tell {
+					told++
+				}
+			})
 			took := time.Since(start) / time.Millisecond
 			g.End()
 			g.Wait()
-			if err != nil || len(served) != tt.served || failed != tt.failed || took != tt.took {
-				t.Errorf("%s: %v, served %d, failed %d, took %d ms; want %d, %d, %d", tt.name, err, len(served), failed, took, tt.served, tt.failed, tt.took)
+			if err != nil || len(served) != tt.served || failed != tt.failed || told != tt.told || took != tt.took {
+				t.Errorf("%s: %v, served %d, failed %d, told %d, took %d ms; want %d, %d, %d, %d",
+					tt.name, err, len(served), failed, told, took, tt.served, tt.failed, tt.told, tt.took)
 			}
 			g.Cancel()
 		})
@@ -79,7 +87,7 @@ func TestStop(t *testing.T) {
 		failing := &scripted{answers: slices.Repeat([]error{errors.New("no")}, 1000), closed: make(chan struct{})}
 		for _, l := range []*scripted{quiet, failing} {
 			go func() {
-				done <- g.Accept(l, func(_ context.Context, c net.Conn) { _ = c.Close() }, func(error) {})
+				done <- g.Accept(l, func(_ context.Context, c net.Conn) { _ = c.Close() }, func(error, bool) {})
 			}()
 		}
 		synctest.Wait()

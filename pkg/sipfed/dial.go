@@ -3,9 +3,11 @@ package sipfed
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/netip"
 	"strconv"
+	"syscall"
 	"time"
 
 	"edged/pkg/domain"
@@ -63,13 +65,22 @@ func resolveTarget(ctx context.Context, st *State, target string) ([]netip.AddrP
 	}
 	ips, err := st.Resolver.Addresses(ctx, name)
 	if err != nil {
-		return nil, name, refuse(verdict.DNSNoAddress, "%v", err)
+		return nil, name, undialled(verdict.DNSNoAddress, target, err)
 	}
 	addrs := make([]netip.AddrPort, len(ips))
 	for i, ip := range ips {
 		addrs[i] = netip.AddrPortFrom(ip, uint16(port))
 	}
 	return addrs, name, nil
+}
+
+// undialled is why a target cannot be reached: it is not to blame if this process
+// has no descriptors left.
+func undialled(reason verdict.Reason, target string, err error) *refusal {
+	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+		reason = verdict.Overloaded
+	}
+	return refuse(reason, "%s: %v", target, err)
 }
 
 // dialAddress connects to one address and judges who answers, in its share of
@@ -82,7 +93,7 @@ func (s *Server) dialAddress(ctx context.Context, l *link, h hop, name domain.Na
 	}
 	raw, err := s.dial(ctx, h.key.side, addr)
 	if err != nil {
-		return nil, refuse(verdict.ConnectFailed, "%s: %v", target, err)
+		return nil, undialled(verdict.ConnectFailed, target, err)
 	}
 	var id tlsid.Identity
 	sock := tls.Client(&socket{Conn: raw}, tlsid.ClientConfig(h.tls, name, h.ours, &id))

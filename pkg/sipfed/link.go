@@ -189,17 +189,20 @@ func (l *link) answered(target string) {
 func (l *link) failed(target string, why *refusal) {
 	l.mu.Lock()
 	o := l.down[target]
-	o.failures++
+	ours := why.reason == verdict.Overloaded // says nothing against the target
+	if !ours {
+		o.failures++
+	}
 	o.why = why
 	pause := downAtMost
 	if o.failures < 6 {
-		pause = min(downAtFirst<<(o.failures-1), downAtMost)
+		pause = min(downAtFirst<<max(o.failures-1, 0), downAtMost)
 	}
 	o.until = time.Now().Add(pause)
 	l.down[target] = o
 	report := l.hop.report
 	l.mu.Unlock()
-	if report != nil {
+	if report != nil && !ours {
 		report(target, false)
 	}
 }

@@ -77,9 +77,11 @@ func (s *Server) setRates(b limit.Bounds) {
 // Serve accepts streams of one side until the listener is closed, which Shutdown
 // does too. It returns nil in that case.
 func (s *Server) Serve(side Side, kind Listener, l net.Listener) error {
-	return s.group.Accept(l, func(ctx context.Context, raw net.Conn) { s.serveConn(ctx, side, kind, raw) }, func(err error) {
+	return s.group.Accept(l, func(ctx context.Context, raw net.Conn) { s.serveConn(ctx, side, kind, raw) }, func(err error, tell bool) {
 		s.metrics.acceptFailed(side)
-		s.log.Warn("accept failed", slog.String("side", side.String()), slog.Any("err", err))
+		if tell {
+			s.log.Warn("accept failed", slog.String("side", side.String()), slog.Any("err", err))
+		}
 	})
 }
 
