@@ -1,4 +1,12 @@
 package daemon
 
+import (
+	"edged/internal/config"
+	"edged/pkg/limit"
+)
+
+// Bounds are the limits of a process that may open so many files.
+func Bounds(c *config.Config, files int) (limit.Bounds, string) { return bounds(c, files) }
+
 // Refresh does what happens every hour. It must not run beside a reload.
 func (d *Daemon) Refresh() { d.refresh() }

@@ -148,7 +148,7 @@ func (d *Daemon) inForce(b *build) {
 	for _, w := range b.loaded.Warnings {
 		d.log.Warn("configuration", slog.String("warning", w.String()))
 	}
-	for _, w := range b.material.warnings {
+	for _, w := range b.warnings {
 		d.log.Warn("configuration", slog.String("warning", w))
 	}
 	for _, file := range b.material.external.Trust.StaleCRLs(time.Now()) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"edged/internal/config"
 	"edged/internal/config/configtest"
 	"edged/internal/daemon"
 	"edged/internal/lab/ca"
@@ -157,5 +158,30 @@ func TestCheckWarnsOfDANE(t *testing.T) {
 				t.Errorf("warnings %q; of DANE: %v, want %v", warnings, got, tt.warned)
 			}
 		})
+	}
+}
+
+// TestFewDescriptors: no side accepts more than the process can hold beside what
+// it opens itself.
+func TestFewDescriptors(t *testing.T) {
+	for _, tt := range []struct {
+		configuration string
+		files, want   int
+	}{
+		{"minimal", 65536, 4096}, // SIP: two sides
+		{"minimal", 5464, 2049},
+		{"minimal", 3, 1},
+		{"full", 65536, 8192}, // XMPP too
+		{"full", 1024, 192},
+	} {
+		l, err := config.Load(filepath.Join(configtest.Lay(t, "../config/testdata/good/"+tt.configuration), "edged.yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, warning := daemon.Bounds(&l.Config, tt.files)
+		few := tt.want < l.Config.Limits.Connections
+		if b.Connections != tt.want || b.ConnectionsPerAddress > tt.want || few != strings.Contains(warning, fmt.Sprintf("on each side %d connections", tt.want)) {
+			t.Errorf("%s with %d files: %d connections, %d for one address; %s", tt.configuration, tt.files, b.Connections, b.ConnectionsPerAddress, warning)
+		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"edged/internal/config"
 	"edged/pkg/discovery"
 	"edged/pkg/domain"
+	"edged/pkg/limit"
 	"edged/pkg/nexthop"
 	"edged/pkg/policy"
 	"edged/pkg/sipfed"
@@ -28,13 +29,19 @@ type build struct {
 	pools     []*sipfed.Pool // in the order of sip.pools
 	kept      []int          // those of them that were there before
 	xmppPools []*xmpp.Pool   // in the order of xmpp.pools
+	bounds    limit.Bounds
+	warnings  []string
 	loadedAt  time.Time
 }
 
 // assemble turns a loaded configuration into a build. It reuses the resolver of
 // the running one, with its cache, where the DNS settings are the same.
 func (d *Daemon) assemble(l *config.Loaded, m *material) (*build, error) {
-	b := &build{loaded: l, material: m, loadedAt: time.Now()}
+	b := &build{loaded: l, material: m, loadedAt: time.Now(), warnings: m.warnings}
+	var few string
+	if b.bounds, few = bounds(&l.Config, mayOpen()); few != "" {
+		b.warnings = append(b.warnings, few)
+	}
 	if old := d.current.Load(); old != nil && sameDNS(old.loaded, l) {
 		b.resolver = old.resolver
 	} else {
@@ -100,7 +107,7 @@ func (d *Daemon) state(b *build) *sipfed.State {
 		Resolver: b.resolver,
 		Faces:    [2]sipfed.Face{sipfed.External: outside, sipfed.Internal: inside},
 		Pools:    b.pools,
-		Bounds:   c.Limits,
+		Bounds:   b.bounds,
 		Secret:   b.material.secret,
 		Realms:   c.SIP.Internal.Realms,
 		Hygiene:  c.SIP.External.Hygiene,

@@ -118,7 +118,7 @@ func (d *Daemon) acceptXMPP(side xmpp.Side, kind xmpp.Listener, l net.Listener) 
 func (d *Daemon) xmppState(b *build) *xmpp.State {
 	c := &b.loaded.Config
 	st := &xmpp.State{
-		Policy: b.loaded.Policy, Resolver: b.resolver, Bounds: c.Limits,
+		Policy: b.loaded.Policy, Resolver: b.resolver, Bounds: b.bounds,
 		Secret: xmpp.Secret{Current: b.material.secret.Current, Previous: b.material.secret.Previous},
 		Host:   c.FQDN, Outside: b.material.external, Inside: b.material.pools, Authority: b.material.authority,
 		Pools: b.xmppPools, Own: d.ownPlaces(c), Discovered: d.watch[policy.XMPP.String()],
