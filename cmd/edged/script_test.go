@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -41,8 +42,9 @@ func TestScripts(t *testing.T) {
 	laid := configtest.Lay(t, minimal)
 	dns, err := zone.Serve(zone.Zone{TTL: 60, NegativeTTL: 60, SRV: map[string][]zone.SRV{
 		"_sipfederationtls._tcp.fabrikam.com": {{Port: 5061, Target: "sip.fabrikam.com"}},
+		"_sipfederationtls._tcp.contoso.com":  {{Port: 5061, Target: "sip.contoso.com"}},
 		"_sips._tcp.relecloud.example":        {{Port: 5061, Target: "sip.relecloud.example"}},
-	}, Failing: map[string]bool{"_sipfederationtls._tcp.failing.example": true}})
+	}, A: map[string][]netip.Addr{"sip.contoso.com": {netip.MustParseAddr("127.0.0.1")}}, Failing: map[string]bool{"_sipfederationtls._tcp.failing.example": true}})
 	if err != nil {
 		t.Fatal(err)
 	}

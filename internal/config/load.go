@@ -49,9 +49,22 @@ func Load(path string, checks ...Check) (*Loaded, error) {
 	return l.out, nil
 }
 
+// Draft reads edged.yaml alone, at path, and does not mind that the files it names
+// are not there yet: what the DNS has to say is known before there are certificates.
+// The error is an *Errors.
+func Draft(path string) (*Config, error) {
+	l := loading{out: &Loaded{Config: Default(), Dir: filepath.Dir(path), File: path}, draft: true}
+	l.loadConfig()
+	if err := l.report.err(); err != nil {
+		return nil, err
+	}
+	return &l.out.Config, nil
+}
+
 // loading is one run of Load.
 type loading struct {
 	report report
+	draft  bool // files that edged.yaml names need not be there
 	out    *Loaded
 	edged  *document // nil if it could not be read
 	policy *document // the same
@@ -84,7 +97,7 @@ func (l *loading) loadConfig() {
 	if l.edged.root == nil {
 		return
 	}
-	v := validator{config: c, document: l.edged, report: &l.report}
+	v := validator{config: c, document: l.edged, report: &l.report, draft: l.draft}
 	v.all()
 	c.complete()
 	l.domains = !v.unsure && len(c.Domains) > 0

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -154,5 +155,28 @@ func TestLoadNoFile(t *testing.T) {
 	t.Chdir(t.TempDir())
 	if _, err := Load("edged.yaml"); err == nil || err.Error() != "edged.yaml: edged.yaml does not exist" {
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestDraft reads what has no files yet, and finds all other mistakes.
+func TestDraft(t *testing.T) {
+	in(t, minimal)
+	for _, f := range []string{"tls/edge.crt", "tls/edge.key", "tls/edge.secret", "tls/internal-ca.crt", "policy.yaml"} {
+		if err := os.Remove(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := Draft("edged.yaml")
+	if err != nil || c.Domains[0].SIP.String() != "sip.contoso.com" || c.Policy != "policy.yaml" {
+		t.Fatalf("%v, %+v", err, c)
+	}
+	if err := os.WriteFile("bad.yaml", []byte("fqdn: sip.contoso.com\ndomains: [contoso.com]\nsecret_file: none\ntls: {certificates: [{cert: none, key: none}]}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Draft("bad.yaml"); err == nil || !strings.Contains(err.Error(), "sip.external.listen: missing") || strings.Contains(err.Error(), "none") {
+		t.Errorf("a bad file: %v", err)
+	}
+	if _, err := Draft("none.yaml"); err == nil || err.Error() != "none.yaml: none.yaml does not exist" {
+		t.Errorf("no file: %v", err)
 	}
 }

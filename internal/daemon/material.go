@@ -62,6 +62,7 @@ func (m *material) read(l *config.Loaded) []config.Problem {
 		r.Close()
 	}
 	problems = append(problems, m.readKeys(m.external, c.FQDN, outsidePairs(c))...)
+	leadDomains(m.external.Keys, c)
 	problems = append(problems, readTrust(m.external, tlsid.TrustConfig{
 		Roots: c.TLS.Roots, Anchors: l.Policy.Anchors(),
 		CRLs: c.TLS.CRLs, CRLRequired: c.TLS.CRL == config.CRLRequired,
@@ -118,6 +119,16 @@ func (m *material) readKeys(side *tlsid.Side, dflt domain.Name, from []keyFiles)
 		}
 	}
 	return problems
+}
+
+// leadDomains lets the certificate for the host of each of our domains stand for the
+// domain. ring may be nil.
+func leadDomains(ring *tlsid.KeyRing, c *config.Config) {
+	for i := range c.Domains {
+		if d := &c.Domains[i]; ring != nil && d.Speaks(config.SIPProtocol) {
+			ring.Lead(d.Name, d.SIP)
+		}
+	}
 }
 
 // readTrust loads whom one side trusts. Where that fails, every file is looked at

@@ -36,6 +36,13 @@ func (id Identity) Covers(n domain.Name) bool {
 	return !n.IsZero() && slices.Contains(id.Names, n)
 }
 
+// SIPNames are the domains that a certificate of ours names for SIP, whoever signed
+// it: what a peer that trusts its authority takes it for.
+func SIPNames(leaf *x509.Certificate) []domain.Name {
+	names, _ := sipNames(leaf)
+	return names
+}
+
 // sipNames finds the SIP domain identities of a certificate, RFC 5922 §7.1. What
 // is no domain name (wildcards, addresses, junk) proves nothing and is skipped.
 func sipNames(leaf *x509.Certificate) (names []domain.Name, how string) {

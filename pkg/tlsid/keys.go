@@ -15,8 +15,8 @@ import (
 // intermediate authorities, and the leaf's private key. Both may be one file.
 type Pair struct{ Cert, Key string }
 
-// KeyRing holds our certificates by the names they carry. It is immutable; after
-// the files have changed, load another.
+// KeyRing holds our certificates by the names they carry. It is immutable once it is
+// in use; after the files have changed, load another.
 type KeyRing struct {
 	byName map[domain.Name]*tls.Certificate
 	xmpp   []xmppKey // in the order of the pairs
@@ -124,6 +124,15 @@ func (k *KeyRing) For(name domain.Name) *tls.Certificate {
 		return c
 	}
 	return k.dflt
+}
+
+// Lead lets the certificate for host stand for d too, unless one carries d itself:
+// d's records lead to host, and who follows them asks for d (RFC 5922 §7.8) and is
+// content with either name. It is for a KeyRing that is not in use yet.
+func (k *KeyRing) Lead(d, host domain.Name) {
+	if c := k.byName[host]; c != nil && k.byName[d] == nil {
+		k.byName[d] = c
+	}
 }
 
 // ForXMPP is For among XMPP servers, which also read wildcards, SRV-IDs and

@@ -51,6 +51,27 @@ func TestKeyRingFor(t *testing.T) {
 	}
 }
 
+// TestKeyRingLead: the host that a domain's records lead to stands for the domain.
+func TestKeyRingLead(t *testing.T) {
+	root := ca.New("Root")
+	ring := keys(t,
+		root.Issue(ca.Leaf{Serial: 1, DNS: []string{"sip.main.test"}}),
+		root.Issue(ca.Leaf{Serial: 2, DNS: []string{"sip.branch.test", "sip.own.test"}}),
+		root.Issue(ca.Leaf{Serial: 3, DNS: []string{"own.test"}}))
+	for _, name := range []string{"branch.test", "own.test", "lost.test"} {
+		ring.Lead(domain.MustParse(name), domain.MustParse("sip."+name))
+	}
+	for name, want := range map[string]int64{
+		"branch.test": 2,
+		"own.test":    3, // it carries the domain itself
+		"lost.test":   1, // nobody carries either: the default
+	} {
+		if got := ring.For(domain.MustParse(name)).Leaf.SerialNumber.Int64(); got != want {
+			t.Errorf("For(%s) = certificate %d, want %d", name, got, want)
+		}
+	}
+}
+
 // TestKeyRingForXMPP: wildcards and otherNames choose for XMPP, and only there.
 func TestKeyRingForXMPP(t *testing.T) {
 	root := ca.New("Root")

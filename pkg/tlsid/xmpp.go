@@ -76,6 +76,9 @@ func (id XMPPIdentity) Names() []string {
 	return texts
 }
 
+// NamesXMPP tells whether a certificate of ours names d for XMPP, whoever signed it.
+func NamesXMPP(leaf *x509.Certificate, d domain.Name) bool { return covered(xmppNames(leaf), d) }
+
 // xmppChain demands a server's leaf and authorities that may sign servers.
 //
 // serverAuth alone is enough also where the peer is the TLS client: public

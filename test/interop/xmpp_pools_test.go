@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"edged/internal/doctest"
 )
 
 // The tests run what docs/pools.md tells operators: its fenced blocks have names
@@ -16,39 +18,13 @@ import (
 // one of them must be there: a page that has changed must not pass unnoticed.
 func poolBlock(t *testing.T, name string, oldnew ...string) string {
 	t.Helper()
-	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "pools.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	block, found := fenced(string(page), name)
-	if !found {
-		t.Fatalf("docs/pools.md has no block %q", name)
-	}
+	block := doctest.Block(t, filepath.Join("..", "..", "docs", "pools.md"), name)
 	for i := 0; i < len(oldnew); i += 2 {
 		if !strings.Contains(block, oldnew[i]) {
 			t.Fatalf("the block %q of docs/pools.md says nothing about %q:\n%s", name, oldnew[i], block)
 		}
 	}
 	return strings.NewReplacer(oldnew...).Replace(block)
-}
-
-// fenced returns the lines of the block that begins with ```LANGUAGE NAME.
-func fenced(page, name string) (string, bool) {
-	var block strings.Builder
-	inside := false
-	for line := range strings.Lines(page) {
-		text := strings.TrimSpace(line)
-		switch {
-		case inside && text == "```":
-			return block.String(), true
-		case inside:
-			block.WriteString(line)
-		case strings.HasPrefix(text, "```"):
-			_, title, _ := strings.Cut(text, " ")
-			inside = title == name
-		}
-	}
-	return "", false
 }
 
 // mintAuthority makes the authority of mint by the command on the page, which
