@@ -210,17 +210,12 @@ func below(dir string, paths []string) []string {
 func TestModes(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "edged")
 	o := &Options{Dir: dir, Domains: names("contoso.com"), Authority: true}
-	r, err := Write(o, dmz())
-	if err != nil {
+	if _, err := Write(o, dmz()); err != nil {
 		t.Fatal(err)
-	}
-	secret := fs.FileMode(0o600)
-	if r.Grouped {
-		secret = 0o640
 	}
 	for name, want := range map[string]fs.FileMode{
 		".": fs.ModeDir | 0o750, "tls": fs.ModeDir | 0o750, "edged.yaml": 0o640, "policy.yaml": 0o640,
-		"tls/edge.secret": secret, "tls/authority.key": secret, "tls/authority.crt": 0o644,
+		"tls/edge.secret": 0o600, "tls/authority.key": 0o600, "tls/authority.crt": 0o644,
 	} {
 		info, err := os.Stat(filepath.Join(dir, name))
 		if err != nil {

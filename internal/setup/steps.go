@@ -63,7 +63,7 @@ func (p *printer) steps() {
 	p.line("\nNext:")
 	if os.Geteuid() == 0 && v.System && !p.Grouped {
 		step("There is no group %s yet. Once the package or you have made it:", Group)
-		p.line("     chgrp -R %s %s && chmod 640 %s", Group, p.Dir, filepath.Join(p.Dir, "tls", "edge.secret"))
+		p.line("     cd %s && chgrp %s . tls edged.yaml policy.yaml", p.Dir, Group)
 	}
 	step("Publish the DNS records, and get certificates for the names, that this shows:")
 	p.line("     edged dns%s", p.flag())

@@ -23,7 +23,7 @@ type Result struct {
 	Dir     string
 	Written []string // paths of files
 	Kept    []string // paths of files that were there
-	Grouped bool     // the files belong to Group
+	Grouped bool     // Group may read the files, apart from the secret and the authority's key
 	values  *values
 	with    Options
 }
@@ -46,6 +46,10 @@ func Write(o *Options, h *Host) (*Result, error) {
 	}
 	return w.result, w.all(o, v)
 }
+
+// private is the mode of what its owner alone may read: root, from whom the unit
+// takes it as a credential, or whoever tries edged out.
+const private fs.FileMode = 0o600
 
 // writer creates files in dir, and never anything else.
 type writer struct {
@@ -72,21 +76,13 @@ func (w *writer) all(o *Options, v *values) error {
 	}
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret) // never fails
-	if err := w.file("tls/edge.secret", []byte(hex.EncodeToString(secret)+"\n"), w.secretMode()); err != nil {
+	if err := w.file("tls/edge.secret", []byte(hex.EncodeToString(secret)+"\n"), private); err != nil {
 		return err
 	}
 	if o.Authority {
 		return w.authority(v)
 	}
 	return nil
-}
-
-// secretMode lets the daemon read what nobody else may.
-func (w *writer) secretMode() fs.FileMode {
-	if w.result.Grouped {
-		return 0o640
-	}
-	return 0o600
 }
 
 // authority writes the certificate and the key, which belong together: neither if
@@ -105,7 +101,7 @@ func (w *writer) authority(v *values) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(w.file(key, keyPEM, w.secretMode()), w.file(cert, certPEM, 0o644))
+	return errors.Join(w.file(key, keyPEM, private), w.file(cert, certPEM, 0o644))
 }
 
 func (w *writer) has(name string) bool {
@@ -151,7 +147,7 @@ func (w *writer) file(name string, content []byte, mode fs.FileMode) error {
 
 // own gives a new file or folder its group and mode, whatever the umask is.
 func (w *writer) own(path string, mode fs.FileMode) error {
-	if w.group >= 0 {
+	if w.group >= 0 && mode != private {
 		if err := os.Lchown(path, -1, w.group); err != nil {
 			return err
 		}
