@@ -24,6 +24,7 @@ type explainCmd struct {
 	Live      bool          `xor:"srv" help:"SIP: ask the DNS for the partner's SRV record."`
 	Media     bool          `help:"SIP: audio or video is offered."`
 	Carried   string        `enum:",discovered,allowed,direct,hosting-provider,public-provider" default:"" placeholder:"KIND" help:"SIP: what kind of partner the connection has carried before: discovered, allowed, direct, hosting-provider or public-provider."`
+	Passed    bool          `help:"SIP, outward: the request has come in by this edge before (users hosted at a provider)."`
 	Anonymous bool          `help:"SIP: From hides the sender (anonymous.invalid)."`
 	Proven    string        `enum:",certificate,dane,posh,tls-dialback,tcp-dialback,none" default:"" placeholder:"HOW" help:"XMPP: how the partner proved its domain: certificate, dane, posh, tls-dialback, tcp-dialback, or none (default: certificate)."`
 	Consent   bool          `help:"XMPP: the local user wrote to the partner's user first."`
@@ -45,8 +46,8 @@ func (c *explainCmd) Validate() error {
 	switch {
 	case xmpp && (c.Live || c.NoSRV || len(c.SRV) > 0):
 		return errors.New("--srv, --no-srv and --live are about the SIP record of the partner; leave them out with --protocol xmpp")
-	case xmpp && (len(c.Proves) > 0 || c.Media || c.Anonymous || c.Carried != ""):
-		return errors.New("--proves, --media, --anonymous and --carried are for SIP; with --protocol xmpp, say by --proven how the partner's domain was proven")
+	case xmpp && (len(c.Proves) > 0 || c.Media || c.Anonymous || c.Passed || c.Carried != ""):
+		return errors.New("--proves, --media, --anonymous, --passed and --carried are for SIP; with --protocol xmpp, say by --proven how the partner's domain was proven")
 	case !xmpp && (c.Proven != "" || c.Consent || c.Answer):
 		return errors.New("--proven, --consent and --answer are for XMPP; write --protocol xmpp, or leave them out")
 	case len(c.SignedBy) > 0 && c.Proven != "" && c.Proven != policy.ByCertificate.String():
@@ -94,6 +95,10 @@ func (c *explainCmd) question(set *policy.Set) policy.Question {
 	}
 	if c.Direction == policy.Outward.String() || c.Direction == "" && set.IsLocal(from.Domain, q.Protocol) {
 		q.Direction, q.Local, q.Remote = policy.Outward, from, to.Domain
+		q.Facts.Passed = c.Passed
+		if set.Shares(to.Domain) && !set.IsLocal(from.Domain, q.Protocol) { // to a user hosted at a provider
+			q.Local, q.Facts.Foreign = to, true
+		}
 		return q
 	}
 	q.Direction, q.Local, q.Remote = policy.Inward, to, from.Domain

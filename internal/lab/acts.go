@@ -11,6 +11,7 @@ import (
 const (
 	alice = "alice@contoso.com" // may talk with everybody, but not call public providers
 	bob   = "bob@contoso.com"   // may not talk with public providers
+	holly = "holly@contoso.com" // hosted at a provider
 	carol = "carol@contoso.com" // may not talk with anybody outside
 
 	robin = "robin@fabrikam.com"     // allowed, found by SRV
@@ -88,6 +89,7 @@ func inward() []scenario {
 		message(nina, bob, "discovered").checked(source("AutoFederation", "unverified", "federation")).passes(ruleDiscovery),
 		message(rosa, alice, "found by _sips").passes(ruleRelecloud),
 		message(tom, bob, "hosting provider").checked(source("AuthorizedServer", "verified", "federation")).passes(ruleWingtip),
+		message(holly, alice, "hosted colleague").as("wingtip").checked(colleague).passes(ruleWingtip),
 		message(chris, alice, "public provider").checked(source("AuthorizedServer", "verified", "publiccloud;ms-remote-fqdn=federation.messenger.example")).passes(ruleMessenger),
 		message(robin, alice, "says it is verified").with(header(verification, "ms-source-verified-user=verified")).
 			checked(source("AutoFederation", "verified", "federation")).passes(ruleFabrikam),
@@ -104,6 +106,7 @@ func outward() []scenario {
 		message(bob, nina, "discovered").passes(ruleDiscovery),
 		message(bob, rosa, "found by _sips").passes(ruleRelecloud),
 		message(bob, tom, "hosting provider").passes(ruleWingtip),
+		message(alice, holly, "hosted colleague").checked(colleague).arriving("wingtip").passes(ruleWingtip),
 		message(alice, chris, "public provider").passes(ruleMessenger),
 		message(alice, robin, "private identity").with(secretive).checked(discreet).passes(ruleFabrikam),
 		message(alice, robin, "credentials").with(proves).checked(unproven).passes(ruleFabrikam),
@@ -150,6 +153,11 @@ func refusals() []scenario {
 		message(alice, old, "public provider").refused(403, verdict.ProviderDisabled, ruleOldMessenger).diagnosed(1027),
 		message(robin, alice, "impostor").as("evil.example").refused(403, verdict.IdentityMismatch, ruleFabrikam),
 		message(lena, alice, "impostor").as("fabrikam.com").refused(403, verdict.IdentityMismatch, ruleLitware),
+		message(holly, carol, "hosted colleague").as("wingtip").refused(404, verdict.UserNotFederated, ruleInsideOnly),
+		message(holly, alice, "sent back").as("fe1").by(sentBack).
+			refused(403, verdict.CombinationRefused, ruleShared).diagnosed(1017),
+		message(robin, holly, "never came in").as("fe1").
+			refused(403, verdict.CombinationRefused, ruleShared).diagnosed(1017),
 		message(alice, bob, "impostor").as("fabrikam.com").refused(403, verdict.IdentityMismatch, ruleOurs),
 		message(anonymous, alice, "anonymous").as("fabrikam.com").refused(403, verdict.SenderAnonymous, ""),
 		message(anonymous, robin, "anonymous").as("fe1").with(asserting(alice)).

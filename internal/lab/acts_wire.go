@@ -46,6 +46,8 @@ func answers() []scenario {
 	return []scenario{
 		message(alice, robin, "allowed").answered(sippeer.Answer{Status: 486}).
 			relayed(486, ruleFabrikam).diagnosed(1034),
+		message(alice, holly, "hosted colleague").answered(sippeer.Answer{Status: 486}).arriving("wingtip").
+			relayed(486, ruleWingtip).diagnosed(1036),
 		message(alice, chris, "public provider").answered(sippeer.Answer{Status: 486}).
 			relayed(486, ruleMessenger).diagnosed(1035),
 		message(robin, alice, "allowed").answered(sippeer.Answer{Status: 486, Headers: fields("ms-diagnostics", detail)}).

@@ -50,6 +50,17 @@ func notice(m *sippeer.Message) {
 // verification is the field by which edges tell each other who is verified.
 const verification = "ms-asserted-verification-level"
 
+// colleague checks that what goes between users of ours, here and at a provider, is
+// marked as that.
+func colleague(_, got *sippeer.Message) string {
+	if all := got.All(splitDomain); len(all) != 1 || all[0] != "ms-traffic-type=SplitIntra" {
+		return fmt.Sprintf("%s is %q", splitDomain, all)
+	}
+	return ""
+}
+
+const splitDomain = "ms-split-domain-info"
+
 // boasts adds headers by which the inside would take a stranger's word.
 func boasts(m *sippeer.Message) {
 	header("ms-edge-proxy-message-trust", "ms-source-type=InternetUser;ms-ep-fqdn=sip.fabrikam.com;ms-source-verified-user=verified")(m)

@@ -30,11 +30,12 @@ type Settings struct {
 // blanks are what the templates are filled in with.
 type blanks struct {
 	Settings
-	DNS    string   // host:port
-	Front  []string // members of the pool that works
-	Seoul  string   // the one member of the pool that is down
-	Direct uint16   // port of the direct partner
-	Chat   string   // the member of the XMPP pool
+	DNS     string   // host:port
+	Front   []string // members of the pool that works
+	Seoul   string   // the one member of the pool that is down
+	Direct  uint16   // port of the direct partner
+	Hosting uint16   // port of the provider that hosts users of ours
+	Chat    string   // the member of the XMPP pool
 }
 
 // render fills in one of the templates.
@@ -90,7 +91,7 @@ func (w *World) writeSettings(s Settings) error {
 // blanks are what the players' ports and the settings make of the templates.
 func (w *World) blanks(s Settings) blanks {
 	b := blanks{
-		Settings: s, DNS: w.Zone.Addr(), Direct: w.peers["litware.com"].Port(),
+		Settings: s, DNS: w.Zone.Addr(), Direct: w.peers["litware.com"].Port(), Hosting: w.peers["wingtip"].Port(),
 		Seoul: fmt.Sprintf("fe1.kr.contoso.com:%d", closedPort),
 		Chat:  fmt.Sprintf("%s:%d", chatPool().host(), w.ports["contoso.com"]),
 	}

@@ -193,6 +193,31 @@ func loops(ctx context.Context, s *stage) {
 	s.outcome = conn.Do(ctx, s.sent)
 }
 
+// sentBack plays a pool that sends on, to the provider, what has come from there.
+func sentBack(ctx context.Context, s *stage) {
+	const provider = "wingtip"
+	conn, err := s.w.Dial(ctx, provider)
+	if err != nil {
+		s.fault("the provider cannot connect: %v", err)
+		return
+	}
+	defer conn.Close()
+	first := s.w.Peer(provider).Compose(sippeer.Request{
+		Method: "OPTIONS", URI: "sip:" + s.to, CallID: s.id, From: "<sip:" + s.from + ">", To: "<sip:" + s.to + ">",
+	})
+	conn.Do(ctx, first)
+	passed, err := s.w.desks["front"].Await(ctx, s.id, "OPTIONS")
+	if err != nil {
+		s.fault("what the provider sent did not arrive")
+		return
+	}
+	m := s.compose()
+	for _, via := range passed.All("Via") {
+		header("Via", via)(m)
+	}
+	s.exchange(ctx, m)
+}
+
 // stolen plays a request that carries the route token of somebody else's dialog.
 func stolen(name string) func(context.Context, *stage) {
 	return func(ctx context.Context, s *stage) {

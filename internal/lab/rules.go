@@ -7,6 +7,7 @@ const (
 	ruleRelecloud    = "allowed_domains: relecloud.example"
 	ruleDiscovery    = "federation.partner_discovery: true"
 	ruleWingtip      = "providers: Wingtip"
+	ruleShared       = "providers: Wingtip: shared_address_space: true"
 	ruleMessenger    = "providers: Messenger"
 	ruleOldMessenger = "providers: OldMessenger: enabled: false"
 	ruleSpam         = "blocked_domains: spam.example"

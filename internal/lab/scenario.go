@@ -20,6 +20,8 @@ type scenario struct {
 	play   func(context.Context, *stage)           // how it is played
 	check  func(sent, got *sippeer.Message) string // what is wrong with the request as it arrived; may be nil
 
+	goal string // the desk where it should arrive, where the addresses do not say so
+
 	want want
 }
 
@@ -104,6 +106,12 @@ func (sc scenario) checked(check func(sent, got *sippeer.Message) string) scenar
 	return sc
 }
 
+// arriving says where the request should arrive.
+func (sc scenario) arriving(desk string) scenario {
+	sc.goal = desk
+	return sc
+}
+
 // passes expects the request to be allowed and answered 200.
 func (sc scenario) passes(rule string) scenario {
 	sc.want = want{rule: rule, status: 200}
@@ -152,6 +160,9 @@ func (sc *scenario) outward() bool { return isPool(sc.sender) }
 
 // desk is where the request should arrive.
 func (sc *scenario) desk() string {
+	if sc.goal != "" {
+		return sc.goal
+	}
 	if !sc.outward() {
 		return "front"
 	}

@@ -167,6 +167,10 @@ func (c *compiler) providerKind(p *Provider, at func(string) string) {
 		c.problem(at("kind"), "the kind is missing; write hosting (organisations, whose domains are listed) or public (anybody)")
 	case p.Kind == Public && p.SharedAddressSpace:
 		c.problem(at("shared_address_space"), "a public provider cannot share our address space; write kind: hosting, or remove this line")
+	case p.SharedAddressSpace && p.Enabled && c.set.sharing != nil:
+		c.problem(at("shared_address_space"), "provider %q shares our address space already, and no address says at which of two a user is; keep one", c.set.sharing.Name)
+	case p.Port != 0 && !p.SharedAddressSpace:
+		c.problem(at("port"), "a port has no effect without shared_address_space, because the SRV records of the provider's customers say it; remove this line")
 	}
 }
 
@@ -196,9 +200,16 @@ func (c *compiler) provider(p *Provider, index int) *provider {
 			Anchor: c.anchor("provider:"+p.Name, p.Roots), Rule: rule,
 			TrustAsserted: p.TrustAsserted,
 		},
-		index: index, enabled: p.Enabled, shared: p.SharedAddressSpace,
+		index: index, enabled: p.Enabled,
 		disabled: rule + ": enabled: false",
-		sharing:  rule + ": shared_address_space: true",
+		shared:   rule + ": shared_address_space: true",
+	}
+	if p.SharedAddressSpace {
+		compiled.Port = p.Port
+		orElse(&compiled.Port, sipPort)
+	}
+	if p.SharedAddressSpace && p.Enabled {
+		c.set.sharing = compiled
 	}
 	orElse(&compiled.Verification, AlwaysVerifiable)
 	compiled.Connections = max(p.Connections, 1)

@@ -39,6 +39,7 @@ type judge struct {
 	home     *home
 	remote   finding
 	partner  *Partner // who may be speaking, once known
+	hosted   bool     // partner is a provider that speaks for users of ours
 	decision Decision // the refusal, once there is one
 }
 
@@ -104,25 +105,27 @@ func (j *judge) remoteMayExist() bool {
 	case j.q.Remote.IsZero():
 		return j.refuse(verdict.DomainUnlisted, "", "the remote side names no domain")
 	case j.remote.ours():
-		return j.refuseOurs(j.remote.exact.home.rule)
+		return j.colleagues(j.remote.exact.home)
 	}
 	return j.pass("blocked_domains", "neither {remote} nor a domain above it is blocked, and it is not ours")
 }
 
-// refuseOurs words the refusal of a remote domain that is ours. Nobody outside
-// speaks for it. A provider that hosts some of its users by configuration is at
-// least no impostor; carrying its traffic is not supported.
-func (j *judge) refuseOurs(rule verdict.Rule) bool {
-	if j.q.Direction == Outward {
-		return j.refuse(verdict.NotOurs, rule, "{remote} is one of our own domains and no partner")
+// colleagues ends step 3 for a remote domain that is ours. Nobody outside speaks
+// for it, except the provider that hosts some of its users.
+func (j *judge) colleagues(home *home) bool {
+	p, f := j.set.sharing, &j.q.Facts
+	inward := j.q.Direction == Inward
+	switch {
+	case !inward && (p == nil || !home.sip || j.q.Protocol != SIP):
+		return j.refuse(verdict.NotOurs, home.rule, "{remote} is one of our own domains and no partner")
+	case p == nil || !home.sip || j.q.Protocol != SIP || inward && !p.proxyProven(f):
+		return j.refuse(verdict.IdentityMismatch, home.rule, "{remote} is one of our own domains: nobody outside speaks for it")
+	case !inward && f.Foreign != f.Passed:
+		return j.refuse(verdict.CombinationRefused, p.shared, "a user of ours who has come in is not sent out again, and nobody else who has not")
 	}
-	for _, n := range j.q.Facts.Names {
-		p := j.set.providers[n]
-		if p != nil && p.enabled && p.shared && p.provenBy(&j.q.Facts) {
-			return j.refuse(verdict.NotOurs, p.sharing, "{remote} is ours, and traffic of its users hosted at a provider is not supported")
-		}
-	}
-	return j.refuse(verdict.IdentityMismatch, rule, "{remote} is one of our own domains: nobody outside speaks for it")
+	j.hosted = true
+	j.partner = &p.Partner
+	return j.pass(p.shared, "{remote} is ours, and some of its users are hosted at {proxy}")
 }
 
 // 4. Some entry lists the domain: exactly, by the nearest wildcard, or by
@@ -130,6 +133,9 @@ func (j *judge) refuseOurs(rule verdict.Rule) bool {
 func (j *judge) partnerKnown() bool {
 	if j.q.Protocol == XMPP {
 		return j.xmppKnown()
+	}
+	if j.hosted {
+		return j.pass(j.partner.Rule, "the provider carries users of {remote}")
 	}
 	j.partner = j.remote.partner()
 	switch {
@@ -182,6 +188,8 @@ func (j *judge) identityFits() bool {
 		return j.xmppProven()
 	case j.q.Facts.Anonymous && (j.partner == nil || !j.partner.Anonymous):
 		return j.refuseAnonymous()
+	case j.hosted:
+		return j.speaks(j.partner.Rule, "the provider is proven by its proxy {proxy}, and reached there")
 	case j.q.Direction == Outward:
 		return j.routed()
 	}

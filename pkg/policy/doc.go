@@ -14,7 +14,8 @@
 //
 //  1. the organisation's switch (federation.enabled)
 //  2. the local domain is ours, and federated for the protocol
-//  3. the remote domain is not blocked, not below a blocked one, and not ours
+//  3. the remote domain is not blocked, not below a blocked one, and not ours,
+//     unless a provider hosts users of ours
 //  4. an entry covers it: exact, else the nearest wildcard, else discovery, else
 //     perhaps a provider
 //  5. inward, the peer proves it; outward, its SRV record leads to somebody who
@@ -71,8 +72,9 @@
 // but neither a.b.fabrikam.com nor sip.other.example.
 //
 // A provider is proven by its proxy's name, and speaks for a domain only while
-// that domain's SRV record holds exactly that name, never for a direct partner
-// or for us. A hosting provider's customer has to be listed (without a proxy) or
+// that domain's SRV record holds exactly that name, never for a direct partner.
+// For us speaks only the one that shares our address space, whatever our record
+// says: some of our users are hosted there. A hosting provider's customer has to be listed (without a proxy) or
 // discovered as well; a public provider's has not, but users need `public`.
 //
 //	SRV target of fabrikam.com    certificate             verdict for fabrikam.com, listed

@@ -24,9 +24,9 @@ func (p *Partner) covers(remote domain.Name, f *Facts) coverage {
 		unsigned := f.Anchors == nil && f.Proof != ByCertificate
 		return yes(f.Proven && p.XMPP.Accepts(f.Proof) && (unsigned || p.provenBy(f)))
 	case Direct:
-		return yes(p.provenBy(f) && slices.Contains(f.Names, p.Proxy))
+		return yes(p.proxyProven(f))
 	case HostingProvider, PublicProvider:
-		if !p.provenBy(f) || !slices.Contains(f.Names, p.Proxy) {
+		if !p.proxyProven(f) {
 			return uncovered
 		}
 		return f.targets(p.Proxy)
@@ -37,6 +37,11 @@ func (p *Partner) covers(remote domain.Name, f *Facts) coverage {
 		return f.coversBySRV(remote)
 	}
 	return uncovered
+}
+
+// proxyProven tells whether the peer is p's proxy.
+func (p *Partner) proxyProven(f *Facts) bool {
+	return p.provenBy(f) && slices.Contains(f.Names, p.Proxy)
 }
 
 // provenBy tells whether the chain was verified against p's root set.
@@ -92,15 +97,15 @@ func yes(b bool) coverage {
 // inward for who sends, outward for who answered the connection. Without SRV
 // facts only what needs none is covered.
 func (s *Set) Covers(p *Partner, remote domain.Name, f Facts) bool {
-	if p.covers(remote, &f) != covered {
-		return false
-	}
 	if p.Kind != HostingProvider && p.Kind != PublicProvider {
-		return true
+		return p.covers(remote, &f) == covered
+	}
+	if s.Shares(remote) {
+		return p == &s.sharing.Partner && p.proxyProven(&f)
 	}
 	found := s.find(remote)
 	listed := found.partner()
-	return !found.ours() && (listed == nil || listed.Kind != Direct)
+	return p.covers(remote, &f) == covered && !found.ours() && (listed == nil || listed.Kind != Direct)
 }
 
 // CouldProve tells whether anything in the policy could accept a peer with such

@@ -74,6 +74,11 @@ type Facts struct {
 	// Carried is the entry that allowed the connection's first message; nil before
 	// (SIP, inward).
 	Carried *Partner
+	// Passed says that the request has crossed this edge on its way in before, and
+	// Foreign that its sender is no user of ours (SIP, outward). Both matter where a
+	// provider shares our address space: what a partner writes to a user hosted there
+	// comes in, goes to a pool, and leaves for the provider.
+	Passed, Foreign bool
 	// Anonymous says that From hides the sender as anonymous.invalid (SIP).
 	Anonymous bool
 	// Media says that the request offers audio or video.
@@ -121,8 +126,8 @@ type Partner struct {
 	// Proxy is the pinned host name: always set for direct partners and
 	// providers, sometimes for listed XMPP partners, else zero.
 	Proxy domain.Name
-	// Port is where Proxy listens; 0 for providers, whose SRV records say it,
-	// and where there is no Proxy.
+	// Port is where Proxy listens; 0 for providers, whose SRV records say it, except
+	// one that shares our address space, and where there is no Proxy.
 	Port uint16
 	// Service is the name of the SRV record that finds a partner without Proxy, such
 	// as _sipfederationtls._tcp; "" for kinds that no SIP record finds.

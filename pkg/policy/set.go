@@ -32,6 +32,8 @@ type Set struct {
 	// among them.
 	providers     map[domain.Name]*provider
 	publicEnabled bool
+	// sharing is the enabled provider that hosts users of our own domains, or nil.
+	sharing *provider
 	// proxies holds the root sets that prove each direct partner's proxy.
 	proxies map[domain.Name][]string
 	// anonymous tells whether any entry lets senders hide in From, and
@@ -81,9 +83,8 @@ type provider struct {
 	Partner
 	index    int // its place in the file, which decides among several
 	enabled  bool
-	shared   bool // users of our own domains live there
 	disabled verdict.Rule
-	sharing  verdict.Rule
+	shared   verdict.Rule // of one that shares our address space
 }
 
 // access is an AccessPolicy with the rule that each of its refusals names.
@@ -170,6 +171,10 @@ func (s *Set) Lists(d domain.Name, p Protocol) bool {
 	}
 	return f.blocked != "" || f.partner() != nil
 }
+
+// Shares tells whether some users of d, one of our own domains, may be hosted at a
+// provider (SIP).
+func (s *Set) Shares(d domain.Name) bool { return s.sharing != nil && s.IsLocal(d, SIP) }
 
 // MarksVerifiable tells whether our users' messages are marked as verified (SIP).
 func (s *Set) MarksVerifiable() bool { return s.marks }

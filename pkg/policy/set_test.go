@@ -108,7 +108,9 @@ func TestCovers(t *testing.T) {
 		{"providers: Online", "fabrikam.com", policy.Facts{Names: online}, false},
 		{"providers: Online", "fabrikam.com", policy.Facts{Names: online, SRVKnown: true}, false},
 		{"providers: Online", "litware.com", policy.Facts{Names: online, SRV: online, SRVKnown: true}, false},
-		{"providers: Online", "contoso.com", policy.Facts{Names: online, SRV: online, SRVKnown: true}, false},
+		{"providers: Online", "contoso.com", policy.Facts{Names: online}, true}, // it hosts users of ours
+		{"providers: Online", "contoso.com", policy.Facts{Names: names("contoso.com")}, false},
+		{"providers: Live", "contoso.com", policy.Facts{Names: names("sip.live.example"), SRV: names("sip.live.example"), SRVKnown: true}, false},
 	}
 	for _, tt := range tests {
 		tt.facts.Anchors = []string{""}
@@ -129,7 +131,7 @@ func TestPartners(t *testing.T) {
 		got = append(got, fmt.Sprintf("%s %s %s:%d %s %q %s", p.Kind, p.Name, p.Proxy, p.Port, p.Service, p.Anchor, p.Verification))
 	}
 	want := []string{
-		`hosting-provider Online sipfed.online.example:0  "" always_verifiable`,
+		`hosting-provider Online sipfed.online.example:5061  "" always_verifiable`,
 		`hosting-provider Retired sipfed.retired.example:0  "" always_verifiable`,
 		`public-provider Live sip.live.example:0  "" always_verifiable`,
 		`public-provider Private sip.private.example:0  "provider:Private" always_verifiable`,

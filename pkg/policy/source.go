@@ -144,9 +144,13 @@ type Provider struct {
 	Proxy domain.Name `yaml:"proxy"`
 	// Enabled lets messages through. Default false.
 	Enabled bool `yaml:"enabled"`
-	// SharedAddressSpace says that some users of our own domains are hosted
-	// there. Only a hosting provider may have it. Default false.
+	// SharedAddressSpace says that some users of our own domains are hosted there:
+	// the provider speaks for our domains, and our pools reach them through it. Only
+	// one enabled hosting provider may have it. Default false.
 	SharedAddressSpace bool `yaml:"shared_address_space"`
+	// Port is where Proxy listens for that traffic, which no SRV record leads to.
+	// Default 5061.
+	Port uint16 `yaml:"port"`
 	// Verification is as in allowed_domains. Default always_verifiable.
 	Verification Verification `yaml:"verification"`
 	// TrustAsserted is as in allowed_domains.

@@ -211,6 +211,9 @@ func (w *world) addProvider(f *fields) {
 		f.parse(f.words[2], &p.Kind)
 	}
 	p.Proxy = f.name(3)
+	for _, port := range f.list("port") {
+		_, f.err = fmt.Sscan(port, &p.Port)
+	}
 	w.src.Providers = append(w.src.Providers, p)
 }
 
@@ -272,7 +275,8 @@ func question(t testing.TB, r row) policy.Question {
 func facts(f *fields) policy.Facts {
 	facts := policy.Facts{
 		Names: f.names("names"), Anchors: f.list("anchors"),
-		Proven:  f.has("proven") || f.list("proven") != nil,
+		Proven: f.has("proven") || f.list("proven") != nil,
+		Passed: f.has("passed"), Foreign: f.has("foreign"),
 		Consent: f.has("consent"), Answer: f.has("answer"), Media: f.has("media"), Anonymous: f.has("anonymous"), Exhausted: f.has("exhausted"),
 	}
 	f.text("proven", &facts.Proof)

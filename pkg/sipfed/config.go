@@ -67,12 +67,13 @@ type State struct {
 	// nobody.
 	Discovered *limit.Discovered
 
-	seq    uint64 // grows with each Apply
-	pools  map[domain.Name]*Pool
-	hops   map[*Pool]hop
-	hosts  map[*Pool]map[domain.Name]string // of the members, and which
-	prints [2]map[domain.Name]string        // of the certificate we show, by side and our domain
-	tokens *tokenBox
+	seq     uint64 // grows with each Apply
+	pools   map[domain.Name]*Pool
+	hops    map[*Pool]hop
+	hosts   map[*Pool]map[domain.Name]string // of the members, and which
+	prints  [2]map[domain.Name]string        // of the certificate we show, by side and our domain
+	tokens  *tokenBox
+	spirals bool // a request may cross this edge twice
 }
 
 // Face is how the edge appears on one side.
@@ -109,6 +110,7 @@ func (st *State) prepare() error {
 		st.hops[p] = p.hop(st)
 		for _, d := range p.Domains {
 			st.pools[d] = p
+			st.spirals = st.spirals || st.Policy.Shares(d)
 		}
 		st.hosts[p] = make(map[domain.Name]string)
 		for _, status := range p.Members.Status() {

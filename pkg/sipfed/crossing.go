@@ -27,6 +27,9 @@ func (x *crossing) screen() {
 			x.inward(f)
 		}
 		x.trust()
+		if x.adm.colleagues() {
+			x.splice.AppendHeader(splitDomain)
+		}
 		return
 	}
 	for _, f := range x.m.Fields() {
@@ -55,8 +58,12 @@ func (x *crossing) inward(f sipmsg.Field) {
 func (x *crossing) outward(f sipmsg.Field) {
 	switch f.Header {
 	case sipmsg.PPreferredIdentity, sipmsg.RemotePartyID, sipmsg.MSEdgeTrust,
-		sipmsg.MSAssertedVerification, sipmsg.MSSplitDomain, sipmsg.MSDiagnostics:
+		sipmsg.MSAssertedVerification, sipmsg.MSDiagnostics:
 		x.splice.DropRow(f)
+	case sipmsg.MSSplitDomain:
+		if !x.adm.hosted || x.adm.colleagues() { // what is said of others is for the provider
+			x.splice.DropRow(f)
+		}
 	case sipmsg.PAssertedIdentity:
 		x.tellAsserted(f)
 	case sipmsg.Authorization, sipmsg.ProxyAuthorization, sipmsg.AuthenticationInfo, sipmsg.ProxyAuthenticationInfo:

@@ -67,9 +67,11 @@ const (
 	textNoTrust     = "Certificate trust with another server could not be established"
 	textNoAddress   = "Unable to resolve DNS A record"
 	textWrongType   = "Cannot route this type of SIP request to or from federated partners"
+	textCombination = "Cannot route From and To domains in this combination"
 	textNotListed   = "Domain resolved by DNS SRV to a configured hosting service but the domain is not in the allow list"
 	textPeerSilent  = "Previous hop federated peer did not report diagnostic information"
 	textCloudSilent = "Previous hop public IM provider did not report diagnostic information"
+	textSplitSilent = "Previous hop shared address space peer did not report diagnostic information"
 	textNoConnect   = "Failed to connect to a federated peer server"
 	textNoTLS       = "Failed to complete TLS negotiation with a federated peer server"
 )
@@ -84,6 +86,7 @@ var answers = [verdict.Count]answer{
 	verdict.ProviderUnlisted:    {403, forbidden, 1028, textNotListed, 0},
 	verdict.NotOurs:             {403, forbidden, 1005, textNoRoute, 0},
 	verdict.IdentityMismatch:    {403, forbidden, 1005, textNoRoute, 0},
+	verdict.CombinationRefused:  {403, forbidden, 1017, textCombination, 0},
 	verdict.TypeMixed:           {403, forbidden, 1005, textNoRoute, 0},
 	verdict.SenderAnonymous:     {403, forbidden, 1005, textNoRoute, 0},
 	verdict.UserNotFederated:    {403, forbidden, 1002, textNotPartner, 0},
@@ -140,9 +143,12 @@ func answerTo(reason verdict.Reason, side Side) answer {
 }
 
 // silentPeer is what the inside is told of a refusal that the peer does not explain.
-func silentPeer(p *policy.Partner) answer {
+func silentPeer(adm *admission) answer {
 	a := answers[verdict.PeerRefused]
-	if p.Kind == policy.PublicProvider {
+	switch {
+	case adm.hosted:
+		a.id, a.text = 1036, textSplitSilent
+	case adm.decision.Partner.Kind == policy.PublicProvider:
 		a.id, a.text = 1035, textCloudSilent
 	}
 	return a

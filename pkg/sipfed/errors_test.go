@@ -22,6 +22,7 @@ func TestAnswers(t *testing.T) {
 		{verdict.ProviderUnlisted, 403, 403, 1028},
 		{verdict.ProviderDisabled, 403, 403, 1027},
 		{verdict.IdentityMismatch, 403, 403, 1005},
+		{verdict.CombinationRefused, 403, 403, 1017},
 		{verdict.TypeMixed, 403, 403, 1005},
 		{verdict.TargetOutsideDomain, 504, 504, 1009},
 		{verdict.UserNotFederated, 403, 404, 1002},

@@ -85,7 +85,11 @@ func word(verified bool) string {
 // tell says of our messages what partners want to know: whether their users are
 // verified, and, where people write to each other, that it is archived.
 func (x *crossing) tell() {
-	x.splice.AppendHeader("ms-asserted-verification-level: ", verifiedUser, word(x.st.Policy.MarksVerifiable()), "\r\n")
+	verified := x.st.Policy.MarksVerifiable() && !x.adm.guest
+	x.splice.AppendHeader("ms-asserted-verification-level: ", verifiedUser, word(verified), "\r\n")
+	if x.adm.colleagues() {
+		x.splice.AppendHeader(splitDomain)
+	}
 	notice := x.st.Policy.ArchivingNotice()
 	if notice == "" || x.m.Status >= 300 {
 		return
@@ -101,6 +105,6 @@ func (x *crossing) diagnose(a *attempt) {
 		return
 	}
 	host, _, _ := net.SplitHostPort(a.target)
-	x.splice.AppendHeader(silentPeer(x.adm.decision.Partner).diagnostics(x.st.Faces[Internal].Host.String(), ""),
+	x.splice.AppendHeader(silentPeer(x.adm).diagnostics(x.st.Faces[Internal].Host.String(), ""),
 		`;Domain="`, x.adm.remote().String(), `";PeerServer="`, verdict.Quotable(host), "\"\r\n")
 }

@@ -84,6 +84,9 @@ func Targets(p *policy.Partner, remote domain.Name, answer discovery.Answer) []s
 	case policy.Direct:
 		return []string{targetName(p.Proxy, orDefault(p.Port))}
 	case policy.HostingProvider, policy.PublicProvider:
+		if p.Port != 0 && len(answer.Targets) == 0 { // for users of ours: no record leads there
+			return []string{targetName(p.Proxy, p.Port)}
+		}
 		return srvTargets(answer.Only(p.Proxy))
 	default:
 		return srvTargets(answer.DirectlyIn(remote))

@@ -41,7 +41,14 @@ func routeTarget(v sipmsg.Value) (destination, error) {
 
 // takeOwnRoutes finds our own values on top of Route (RFC 3261 §16.4, RFC 5658
 // §5: two of them where a request crosses), the token in them, and what follows.
+//
+// A third token is that of another crossing: where users of ours are hosted at a
+// provider, what partners write to them crosses twice.
 func takeOwnRoutes(st *State, m *sipmsg.Message, adm *admission) *refusal {
+	tokens := 0
+	if adm.sealed != nil {
+		tokens++ // it came as the Request-URI
+	}
 	for v := range m.Each(sipmsg.Route) {
 		if len(adm.own) > 0 && v.Start == adm.own[0].Start {
 			return nil // preprocess has made a Request-URI of it
@@ -50,11 +57,15 @@ func takeOwnRoutes(st *State, m *sipmsg.Message, adm *admission) *refusal {
 		if err != nil {
 			return refuseField(sipmsg.Route, "%v", err)
 		}
-		if !st.ownRoute(d.uri) {
+		token, sealed := d.uri.Param(tokenParam)
+		if !st.ownRoute(d.uri) || sealed && tokens == 2 {
 			adm.next, adm.nextValue = d, v
 			return nil
 		}
-		if token, ok := d.uri.Param(tokenParam); ok && adm.sealed == nil {
+		if sealed {
+			tokens++
+		}
+		if sealed && adm.sealed == nil {
 			adm.sealed = token
 		}
 		adm.own = append(adm.own, v)
@@ -98,7 +109,8 @@ func (st *State) ownRoute(uri sipmsg.URI) bool {
 }
 
 // loopHash covers what decides where a request goes (RFC 5393 §4.2.1), and not
-// the method, so that an ACK and a CANCEL hash like their INVITE.
+// the method, so that an ACK and a CANCEL hash like their INVITE. Where a request
+// may cross twice, in and out, each way has its own hash.
 func loopHash(m *sipmsg.Message, adm *admission) [loopHashLen]byte {
 	h := fnv.New64a()
 	number, _ := m.CSeq()
@@ -111,6 +123,9 @@ func loopHash(m *sipmsg.Message, adm *admission) [loopHashLen]byte {
 		_, _ = h.Write(v)
 	}
 	var sum [12]byte
+	if adm.spirals && adm.inward {
+		_, _ = h.Write([]byte{1})
+	}
 	binary.BigEndian.PutUint32(sum[8:], number)
 	_, _ = h.Write(sum[8:])
 	var text [loopHashLen]byte

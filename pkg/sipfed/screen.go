@@ -27,6 +27,9 @@ type admission struct {
 	nextValue sipmsg.Value
 	service   string           // outward: the SRV record that was asked for, if one was
 	answer    discovery.Answer // ... and its targets
+	spirals   bool             // requests may cross twice: users of ours are hosted at a provider
+	hosted    bool             // the partner is that provider, and speaks for one of them
+	guest     bool             // ... with somebody who is no user of ours
 	stranger  bool             // inward: of a partner that nothing lists, whose outcome counts
 	undecided bool             // outward: the decision waits for the domain's SRV record
 	sealed    []byte           // the token of our own Route, still unopened
@@ -73,7 +76,7 @@ func (s *Server) handleRequest(ctx context.Context, c *conn, m *sipmsg.Message) 
 // without an admission the request is for the edge itself.
 func (s *Server) screenRequest(ctx context.Context, st *State, c *conn, m *sipmsg.Message) (*admission, *refusal) {
 	// §16.3 step 1, reasonable syntax: sipmsg has seen to what routing needs.
-	adm := &admission{inward: c.side == External}
+	adm := &admission{inward: c.side == External, spirals: st.spirals}
 	// §16.4, route information, of which the other steps are to speak.
 	if refused := st.preprocess(c, m, adm); refused != nil {
 		return nil, refused
@@ -156,6 +159,9 @@ func (s *Server) screenInward(ctx context.Context, st *State, c *conn, m *sipmsg
 		return refuse(verdict.UserUnreadable, "the user of the Request-URI has no canonical form")
 	}
 	c.accepted(sender, adm.decision.Partner)
+	if adm.hosted = st.Policy.Shares(sender); adm.hosted {
+		adm.guest = hasGuest(m, adm)
+	}
 	c.firstBy = time.Time{} // no stranger any more
 	if adm.dialog {
 		return nil
@@ -193,14 +199,19 @@ func screenOutward(st *State, c *conn, m *sipmsg.Message, uri sipmsg.URI, adm *a
 	if refused != nil {
 		return refused
 	}
-	pool := poolOf(st, c, user.Domain)
-	if pool == nil {
-		return refuse(verdict.IdentityMismatch, "%s does not speak for %s", c.subject, user.Domain)
-	}
 	q := policy.Question{Protocol: policy.SIP, Direction: policy.Outward, Local: user}
 	q.Facts.Anonymous = anonymous
 	if q.Remote, refused = outwardTarget(st, c, uri, adm); refused != nil {
 		return refused
+	}
+	if adm.hosted = st.Policy.Shares(q.Remote); adm.hosted {
+		if refused := sharedSender(st, m, uri, adm, &q); refused != nil {
+			return refused
+		}
+	}
+	pool := poolOf(st, c, q.Local.Domain)
+	if pool == nil {
+		return refuse(verdict.IdentityMismatch, "%s does not speak for %s", c.subject, q.Local.Domain)
 	}
 	adm.question = q
 	if !adm.dialog {

@@ -21,6 +21,7 @@ const (
 	ProviderUnlisted    // a hosting provider speaks for the domain, but the domain is not listed
 	ProviderDisabled    // the provider that serves the domain is switched off
 	IdentityMismatch    // the certificate does not prove the domain
+	CombinationRefused  // From and To cannot be routed in this combination, in a shared address space
 	TypeMixed           // the connection has carried another kind of partner before
 	TargetOutsideDomain // SRV answers, but no target lies directly in the domain
 	UserNotFederated    // the local user's access policy says no to federation

@@ -15,6 +15,7 @@ var texts = [Count]text{
 	ProviderUnlisted:    {"provider-unlisted", "A hosting provider serves the domain, but the domain is not listed: add it to allowed_domains without a proxy."},
 	ProviderDisabled:    {"provider-disabled", "The provider that serves the domain is switched off: set enabled in its entry of providers."},
 	IdentityMismatch:    {"identity-mismatch", "The peer's certificate does not prove the domain it speaks for: compare its names with the domain, its SRV targets and the configured proxy and roots."},
+	CombinationRefused:  {"combination-refused", "From and To cannot be routed in this combination: the pool sent back to the provider that shares our address space what had come from there, or sent a partner's request that had not come in here."},
 	TypeMixed:           {"type-mixed", "The connection has carried another kind of partner before, and federation.one_type_per_connection is on: the peer has to open another connection."},
 	TargetOutsideDomain: {"target-outside-domain", "No SRV target lies directly in the domain: the partner has to correct its record, or name its proxy in allowed_domains."},
 	UserNotFederated:    {"user-not-federated", "The local user's access policy has federation: false; grant another policy if the user should federate."},
