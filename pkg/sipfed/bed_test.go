@@ -42,6 +42,7 @@ type bed struct {
 	sent    int                      // messages that were made
 	ours    []domain.Name            // what it speaks for
 	strays  atomic.Int32             // connections dialled to anybody else
+	port    atomic.Uint32            // that was dialled last
 	pipe    func() (net.Conn, net.Conn)
 }
 
@@ -229,6 +230,7 @@ func (b *bed) dial(ctx context.Context, _ Side, to netip.AddrPort) (net.Conn, er
 		b.strays.Add(1)
 		return nil, fmt.Errorf("nobody is at %s", to)
 	}
+	b.port.Store(uint32(to.Port()))
 	ours, theirs := b.pipe()
 	select {
 	case member <- theirs:

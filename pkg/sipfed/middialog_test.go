@@ -86,12 +86,12 @@ func comeBacks(t *testing.T) {
 		ok()
 		other.expect("SIP/2.0 200")
 	})
-	for _, via := range []string{"edge.fabrikam.com:5061", "192.0.2.99"} { // the address is the real one
+	for via, port := range map[string]uint32{"edge.fabrikam.com:5062": 5062, "192.0.2.99": 5061} { // the address is the real one
 		run("a new one to "+via, via, func(_ *testing.T, b *bed, ok func()) {
 			ok()
 			dialled := b.serverAt(partnerAddr, b.world.partner)
-			if got := dialled.expect("SIP/2.0 200"); got.one("Call-ID") != "call-1" {
-				t.Errorf("got\n%s", got)
+			if got := dialled.expect("SIP/2.0 200"); got.one("Call-ID") != "call-1" || b.port.Load() != port {
+				t.Errorf("at port %d came\n%s", b.port.Load(), got)
 			}
 			dialled.send(request("MESSAGE", "2", "")) // it is a connection like others
 		})

@@ -34,8 +34,9 @@ func TestMessageCrossesAndComesBack(t *testing.T) {
 	world()
 	synctest.Test(t, func(t *testing.T) {
 		b, partner, pool := between(t)
-		partner.send(request("MESSAGE", "1", "hello"))
+		partner.send(strings.Replace(request("MESSAGE", "1", "hello"), ";branch", ";rport;branch", 1))
 		got := pool.expect("MESSAGE sip:alice@contoso.com SIP/2.0")
+		got.same(t, "where it came from", "Via", got.one("Via"), "SIP/2.0/TLS edge.fabrikam.com:5061;rport=40000;branch=z9hG4bK1;received="+partnerAddr)
 		if got.body != "hello" || got.one("Max-Forwards") != "69" || len(got.all("Via")) != 2 || len(got.all("Record-Route")) != 0 {
 			t.Fatalf("pool got\n%s", got)
 		}
