@@ -133,6 +133,14 @@ func TestInviteTimers(t *testing.T) {
 			t.Errorf("timer C after %v, want more than 3 minutes", took)
 		}
 	})
+	inCall(t, func(c call) { // each provisional response sets timer C anew (RFC 3261 §16.7 step 2)
+		for range 5 {
+			c.says("183 Session Progress")
+			<-time.After(3 * time.Minute)
+		}
+		c.says("200 OK")
+		c.pool.silent(time.Minute)
+	})
 }
 
 func TestRepeatedMessagesOfInvite(t *testing.T) {

@@ -106,6 +106,8 @@ func TestCancelAckRaces(t *testing.T) {
 			c.pool.expect("CANCEL")
 			c.partner.send(request("CANCEL", "2", ""))
 			c.partner.expect("SIP/2.0 481")
+			c.partner.send(with(request("CANCEL", "1", ""), "Proxy-Require: telepathy")) // which none may have (RFC 3261 §16.3 step 5)
+			c.partner.expect("SIP/2.0 200")
 			c.pool.silent(time.Second)
 		})
 	})

@@ -52,6 +52,56 @@ func TestMessageCrossesAndComesBack(t *testing.T) {
 	})
 }
 
+// TestRecordRoute: what starts a dialog or refreshes its target comes back this way,
+// and so does what nobody knows (RFC 3261 §16.6 step 4).
+func TestRecordRoute(t *testing.T) {
+	world()
+	methods := map[string]bool{
+		"INVITE": true, "SUBSCRIBE": true, "NOTIFY": true, "REFER": true, "UPDATE": true, "SERVICE": true, "X-FUTURE": true,
+		"MESSAGE": false, "OPTIONS": false, "PUBLISH": false, "INFO": false, "PRACK": false, "BYE": false,
+	}
+	synctest.Test(t, func(t *testing.T) {
+		_, partner, pool := between(t)
+		for method, routes := range methods {
+			partner.send(with(request(method, method, ""), "Record-Route: <sip:p1.fabrikam.com;lr>"))
+			if method == "INVITE" {
+				partner.expect("SIP/2.0 100")
+			}
+			got := pool.expect(method + " ")
+			rr := got.all("Record-Route")
+			if !routes {
+				if len(rr) != 1 {
+					t.Errorf("%s arrived with Record-Route %q", method, rr)
+				}
+			} else if len(rr) != 3 || !strings.Contains(rr[0], "edge.corp.contoso.com:5061;transport=tls;lr") || !strings.Contains(rr[1], "sip.contoso.com:5061;transport=tls;lr") {
+				t.Errorf("%s arrived with Record-Route %q", method, rr)
+			}
+			pool.send(got.reply("200 OK"))
+			partner.expect("SIP/2.0 200")
+		}
+	})
+}
+
+// TestMergedRequests: one request by two ways is a matter of the endpoint (RFC 3261
+// §8.2.2.2), not of a proxy.
+func TestMergedRequests(t *testing.T) {
+	world()
+	synctest.Test(t, func(t *testing.T) {
+		_, partner, pool := between(t)
+		for _, branch := range []string{"a", "b"} {
+			partner.send(strings.Replace(request("MESSAGE", "1", ""), "z9hG4bK1", "z9hG4bK"+branch, 1))
+		}
+		one, two := pool.expect("MESSAGE"), pool.expect("MESSAGE")
+		if one.one("Via") == two.one("Via") || one.one("Call-ID") != two.one("Call-ID") {
+			t.Errorf("got\n%s\n%s", one, two)
+		}
+		pool.send(one.reply("200 OK"))
+		partner.expect("SIP/2.0 200")
+		pool.send(two.reply("482 Loop Detected"))
+		partner.expect("SIP/2.0 482")
+	})
+}
+
 func TestInviteDialogBothWays(t *testing.T) {
 	world()
 	synctest.Test(t, func(t *testing.T) {

@@ -122,6 +122,17 @@ func TestSRVVectors(t *testing.T) {
 			}
 		})
 	}
+	t.Run("the first proves nothing", func(t *testing.T) {
+		b := zoned(t, federation("fabrikam.com", map[string]string{"sip.fabrikam.com": first, "b.fabrikam.com": second}, "sip.fabrikam.com", "b.fabrikam.com"))
+		member := b.client(b.inside, w.member)
+		member.send(writes("1"))
+		if b.serverAt(first, w.other).receives() {
+			t.Error("SIP went to somebody else")
+		}
+		partner := b.serverAt(second, host)
+		partner.send(partner.expect("MESSAGE").reply("200 OK"))
+		member.expect("SIP/2.0 200")
+	})
 	t.Run("back to the edge", srvToOurselves)
 }
 
