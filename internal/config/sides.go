@@ -79,10 +79,16 @@ func (v *validator) insideDNS(d *InsideDNS) {
 	}
 }
 
-// listens checks that the mapping form of a listener says where.
+// listens checks that the mapping form of a listener says where, and that not everybody
+// is a balancer.
 func (v *validator) listens(path string, all []Listen) {
 	for i := range all {
 		v.required(item(path, i)+".listen", !all[i].Address.IsZero(), "write address:port or fd:NAME")
+		for k, n := range all[i].ProxyProtocol {
+			if n.Bits() == 0 {
+				v.bad(item(item(path, i)+".proxy_protocol", k), "%s is everybody, who could then announce whom he likes; write the networks of your load balancers", n)
+			}
+		}
 	}
 }
 

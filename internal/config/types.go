@@ -208,9 +208,9 @@ func covers(w, x netip.Addr) bool {
 type Listen struct {
 	// Address is where. Required.
 	Address Address `yaml:"listen"`
-	// ProxyProtocol are the networks of load balancers that begin each connection
-	// with a PROXY header; nobody else is believed. The daemon of this version
-	// refuses any.
+	// ProxyProtocol are the networks of load balancers. A connection from there has
+	// to begin with a PROXY header, of version 1 or 2, and counts and is logged as one
+	// from the address that it announces. Nobody else is believed. Default: none.
 	ProxyProtocol []Network `yaml:"proxy_protocol"`
 }
 

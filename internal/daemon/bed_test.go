@@ -58,6 +58,7 @@ type setup struct {
 	Zone       *zone.Server
 	XMPP       xmppSetup
 	Federation string // further switches
+	Balancers  string // a YAML list
 }
 
 type poolSetup struct {
@@ -76,9 +77,9 @@ secret_file: tls/edge.secret
 state_dir: {{.StateDir}}
 dns: {servers: ["{{.DNS}}"], timeout: {{.DNSTimeout}}, allow_private: [127.0.0.0/8]}
 sip:
-  external: {listen: ["127.0.0.1:0"]}
+  external: {listen: [{listen: "127.0.0.1:0", proxy_protocol: {{.Balancers}}}]}
   internal:
-    listen: ["127.0.0.1:0"]
+    listen: [{listen: "127.0.0.1:0", proxy_protocol: {{.Balancers}}}]
     fqdn: edge.corp.contoso.com
     certificate: {cert: tls/inside.crt, key: tls/inside.key}
   pools:
@@ -132,7 +133,7 @@ func start(t *testing.T, changes ...func(*setup)) *bed {
 	b.startPeers()
 	b.setup = setup{
 		Pools: []poolSetup{{Name: "front", Members: []string{b.member("fe1"), b.member("fe2")}}}, Allowed: []string{fabrikam, northwind},
-		CRLs: "[]", Limits: "{}", DNS: b.dns.Addr(), DNSTimeout: "1s", StateDir: "state", Dir: b.dir, Zone: b.dns,
+		CRLs: "[]", Balancers: "[]", Limits: "{}", DNS: b.dns.Addr(), DNSTimeout: "1s", StateDir: "state", Dir: b.dir, Zone: b.dns,
 	}
 	b.secret(newSecret())
 	b.issue("edge", b.public, outside, "contoso.com")

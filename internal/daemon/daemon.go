@@ -265,7 +265,7 @@ func (d *Daemon) serve() {
 }
 
 func (d *Daemon) accept(side sipfed.Side, l net.Listener) {
-	if err := d.server.Serve(side, l); err != nil && !d.stopping.Load() {
+	if err := d.server.Serve(side, l, balancersOf(l)...); err != nil && !d.stopping.Load() {
 		d.log.Error("listener failed", slog.String("side", side.String()), slog.Any("err", err))
 	}
 }

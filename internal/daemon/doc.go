@@ -5,7 +5,6 @@
 //
 //	daemon.go    Start, Stop: build everything, listen, serve; and the reverse
 //	material.go  what the configuration names in files: keys, roots, secret
-//	later.go     what the configuration can say and this version does not do
 //	state.go     configuration and material -> sipfed.State
 //	listen.go    sockets, our own or handed over by systemd
 //	reload.go    the one goroutine that rebuilds: SIGHUP, admin socket, hourly

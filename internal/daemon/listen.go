@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 
 	"github.com/coreos/go-systemd/v22/activation"
@@ -114,13 +115,30 @@ func (s *sockets) open(ctx context.Context, field string, a config.Address) ([]n
 	return []net.Listener{l}, nil
 }
 
+// listener is a place where peers connect, some of them by way of load balancers in
+// these networks.
+type listener struct {
+	net.Listener
+	balancers []netip.Prefix
+}
+
+// balancersOf are those of a listener that openAll has opened.
+func balancersOf(l net.Listener) []netip.Prefix {
+	if l, ok := l.(*listener); ok {
+		return l.balancers
+	}
+	return nil
+}
+
 // openAll opens a list of listeners, all or none.
 func (s *sockets) openAll(ctx context.Context, field string, list []config.Listen) ([]net.Listener, error) {
 	var all []net.Listener
 	var errs []error
 	for i := range list {
 		opened, err := s.open(ctx, item(field, i), list[i].Address)
-		all = append(all, opened...)
+		for _, l := range opened {
+			all = append(all, &listener{l, config.Prefixes(list[i].ProxyProtocol)})
+		}
 		errs = append(errs, err)
 	}
 	if err := errors.Join(errs...); err != nil {

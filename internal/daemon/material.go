@@ -51,7 +51,7 @@ func Check(path string) (l *config.Loaded, warnings []string, err error) {
 func (m *material) read(l *config.Loaded) []config.Problem {
 	*m = material{external: &tlsid.Side{}}
 	c := &l.Config
-	problems := unsupported(c)
+	var problems []config.Problem
 	if err := m.readSecret(c); err != nil {
 		problems = append(problems, config.Problem{Path: "secret_file", Text: err.Error()})
 	}

@@ -109,7 +109,7 @@ func (d *Daemon) serveXMPP() {
 }
 
 func (d *Daemon) acceptXMPP(side xmpp.Side, kind xmpp.Listener, l net.Listener) {
-	if err := d.xmpp.server.Serve(side, kind, l); err != nil && !d.stopping.Load() {
+	if err := d.xmpp.server.Serve(side, kind, l, balancersOf(l)...); err != nil && !d.stopping.Load() {
 		d.log.Error("listener failed", slog.String("side", side.String()), slog.Any("err", err))
 	}
 }

@@ -42,6 +42,7 @@ type xmppSetup struct {
 	Jabber     string   // further settings of its entry
 	Blocked    bool     // jabber.example, instead of the entry
 	Default    string   // a YAML mapping, xmpp_default
+	Balancers  string   // a YAML list
 }
 
 // Edged is the section xmpp of edged.yaml.
@@ -53,17 +54,21 @@ func (x xmppSetup) Edged() string {
 	if x.SRV != "" {
 		members = "srv: " + x.SRV
 	}
+	listen := `"127.0.0.1:0"`
+	if x.Balancers != "" {
+		listen = fmt.Sprintf(`{listen: "127.0.0.1:0", proxy_protocol: %s}`, x.Balancers)
+	}
 	answerer := ""
 	if x.DNS != "" {
 		answerer = "dns: " + x.DNS
 	}
 	return fmt.Sprintf(`xmpp:
-  external: {listen: ["127.0.0.1:0"], direct_tls: ["127.0.0.1:0"]}
+  external: {listen: [%[1]s], direct_tls: [%[1]s]}
   internal:
-    listen: ["127.0.0.1:0"]
+    listen: [%[1]s]
     authority: {mode: mint, ca_cert: tls/mint.crt, ca_key: tls/mint.key, sources: [127.0.0.0/8]}
-    %s
-  pools: [{name: chat, domains: [contoso.com], roots: [tls/chat.crt], %s}]`, answerer, members)
+    %[2]s
+  pools: [{name: chat, domains: [contoso.com], roots: [tls/chat.crt], %[3]s}]`, listen, answerer, members)
 }
 
 // Policy are the sections about XMPP of policy.yaml.

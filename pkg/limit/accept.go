@@ -1,10 +1,14 @@
 package limit
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
 	"sync"
+	"time"
+
+	"edged/pkg/proxyproto"
 )
 
 // Error says which bound was reached.
@@ -74,15 +78,48 @@ func (a *Accept) Admit(addr netip.Addr) (release func(), err error) {
 	}
 	a.total++
 	a.addresses[addr]++
-	released := false
+	return a.once(func() { a.forget(addr) }), nil
+}
+
+// once returns what calls f with mu held, the first time.
+func (a *Accept) once(f func()) func() {
+	called := false
 	return func() {
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		if !released {
-			released = true
-			a.forget(addr)
+		if !called {
+			called = true
+			f()
 		}
-	}, nil
+	}
+}
+
+// Peer returns who is at the other end of a new connection, for Admit: where it comes
+// from one of the balancers, whom its PROXY header announces within that time. While
+// it waits for that the connection counts, in all only. The error is an *Error, or
+// says what is wrong with the header; the address is the balancer's then.
+func (a *Accept) Peer(ctx context.Context, conn net.Conn, balancers []netip.Prefix, within time.Duration) (netip.AddrPort, error) {
+	peer := AddrPort(conn.RemoteAddr())
+	if !proxyproto.Balanced(peer.Addr(), balancers) {
+		return peer, nil
+	}
+	release, err := a.wait()
+	if err != nil {
+		return peer, err
+	}
+	defer release()
+	return proxyproto.Announced(ctx, conn, peer, within)
+}
+
+// wait counts a connection whose address is not known yet.
+func (a *Accept) wait() (release func(), err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.total >= a.limits.Connections {
+		return nil, &Error{Bound: "connections", Limit: a.limits.Connections}
+	}
+	a.total++
+	return a.once(func() { a.total-- }), nil
 }
 
 // forget takes back what Admit counted. The caller holds mu.

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"edged/pkg/domain"
-	"edged/pkg/limit"
 	"edged/pkg/policy"
 	"edged/pkg/sipfed/sipmsg"
 	"edged/pkg/tlsid"
@@ -80,13 +79,13 @@ type conn struct {
 	used    time.Time
 }
 
-func newConn(s *Server, side Side, sock *tls.Conn, id tlsid.Identity) *conn {
+func newConn(s *Server, side Side, sock *tls.Conn, peer netip.AddrPort, id tlsid.Identity) *conn {
 	c := &conn{
 		id:      s.nextConn.Add(1),
 		srv:     s,
 		side:    side,
 		sock:    sock,
-		peer:    limit.AddrPort(sock.RemoteAddr()),
+		peer:    peer,
 		key:     fingerprint(id),
 		waiting: make(map[*attempt]struct{}),
 		domains: make(map[domain.Name]struct{}),

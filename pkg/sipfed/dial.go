@@ -101,7 +101,7 @@ func (s *Server) dialAddress(ctx context.Context, l *link, h hop, name domain.Na
 		_ = raw.Close()
 		return nil, refused
 	}
-	c := newConn(s, h.key.side, sock, id)
+	c := newConn(s, h.key.side, sock, addr, id)
 	c.dialled, c.link, c.target, c.shown, c.shownFor = true, l, target, h.key, h.ours
 	if !s.register(c) {
 		_ = raw.Close()

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/base64"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -89,9 +90,10 @@ func ownLimits(b *limit.Bounds) sipmsg.Limits {
 }
 
 // Serve accepts connections of one side until the listener is closed, which
-// Shutdown does too. It returns nil in that case.
-func (s *Server) Serve(side Side, l net.Listener) error {
-	return s.group.Accept(l, func(ctx context.Context, raw net.Conn) { s.serveConn(ctx, side, raw) }, func(err error, tell bool) {
+// Shutdown does too. It returns nil in that case. Connections from the balancers'
+// networks have to begin with a PROXY header, whose word about the address counts.
+func (s *Server) Serve(side Side, l net.Listener, balancers ...netip.Prefix) error {
+	return s.group.Accept(l, func(ctx context.Context, raw net.Conn) { s.serveConn(ctx, side, raw, balancers) }, func(err error, tell bool) {
 		s.metrics.acceptFailed(side)
 		if tell {
 			s.log.Warn("accept failed", slog.String("side", side.String()), slog.Any("err", err))
@@ -101,15 +103,18 @@ func (s *Server) Serve(side Side, l net.Listener) error {
 
 // serveConn is an accepted connection's whole life: limits, handshake,
 // identity, messages.
-func (s *Server) serveConn(ctx context.Context, side Side, raw net.Conn) {
-	peer := limit.AddrPort(raw.RemoteAddr())
-	release, err := s.accept[side].Admit(peer.Addr())
+func (s *Server) serveConn(ctx context.Context, side Side, raw net.Conn, balancers []netip.Prefix) {
+	var release func()
+	peer, err := s.accept[side].Peer(ctx, raw, balancers, s.state.Load().Bounds.HandshakeTimeout)
+	if err == nil {
+		release, err = s.accept[side].Admit(peer.Addr())
+	}
 	if err != nil {
-		s.crowdedOut(side, raw, err)
+		s.turnedAway(side, peer, err)
 		_ = raw.Close()
 		return
 	}
-	c := s.admit(ctx, side, raw, release)
+	c := s.admit(ctx, side, raw, peer, release)
 	if c == nil {
 		release()
 		_ = raw.Close()
@@ -127,15 +132,20 @@ func (c *conn) serve(ctx context.Context) {
 	c.release()
 }
 
-// crowdedOut notes a connection that there is no room for.
-func (s *Server) crowdedOut(side Side, raw net.Conn, err error) {
-	s.metrics.handshake(side, "accepted", "refused-limit")
-	s.log.Info("connection refused", slog.String("side", side.String()), slog.String("peer_addr", raw.RemoteAddr().String()),
-		slog.String("reason", verdict.Overloaded.String()), slog.Any("err", err))
+// turnedAway notes a connection that there is no room for, or whose balancer did not
+// say whose it is.
+func (s *Server) turnedAway(side Side, peer netip.AddrPort, err error) {
+	result, reason := "refused-limit", verdict.Overloaded
+	if full := (*limit.Error)(nil); !errors.As(err, &full) {
+		result, reason = "refused-header", verdict.Malformed
+	}
+	s.metrics.handshake(side, "accepted", result)
+	s.log.Info("connection refused", slog.String("side", side.String()), slog.String("peer_addr", peer.String()),
+		slog.String("reason", reason.String()), slog.Any("err", err))
 }
 
 // admit makes the handshake under its deadline and learns who is there.
-func (s *Server) admit(ctx context.Context, side Side, raw net.Conn, release func()) *conn {
+func (s *Server) admit(ctx context.Context, side Side, raw net.Conn, peer netip.AddrPort, release func()) *conn {
 	ctx, cancel := context.WithTimeout(ctx, s.state.Load().Bounds.HandshakeTimeout)
 	defer cancel()
 	turn := s.accept[side].Handshake(ctx, raw)
@@ -145,9 +155,8 @@ func (s *Server) admit(ctx context.Context, side Side, raw net.Conn, release fun
 	below := &socket{Conn: turn}
 	sock := tls.Server(below, tlsid.ServerConfig(face, &id))
 	err := sock.HandshakeContext(ctx)
-	below.Conn = raw
 	if full := turn.Done(); full != nil {
-		s.crowdedOut(side, raw, full)
+		s.turnedAway(side, peer, full)
 		return nil
 	}
 	s.metrics.handshake(side, "accepted", tlsid.HandshakeResult(err))
@@ -156,12 +165,13 @@ func (s *Server) admit(ctx context.Context, side Side, raw net.Conn, release fun
 		if _, refused := tlsid.Refusal(err); refused {
 			reason = verdict.CertificateRefused
 		}
-		s.log.Info("handshake failed", slog.String("side", side.String()), slog.String("peer_addr", raw.RemoteAddr().String()),
+		s.log.Info("handshake failed", slog.String("side", side.String()), slog.String("peer_addr", peer.String()),
 			slog.String("reason", reason.String()), slog.String("result", tlsid.HandshakeResult(err)), slog.String("err", verdict.Quotable(err.Error())))
 		linger(raw)
 		return nil
 	}
-	c := newConn(s, side, sock, id)
+	below.Conn = raw // who has failed may still be being closed
+	c := newConn(s, side, sock, peer, id)
 	c.member, c.release = memberOf(s.state.Load(), c), release
 	if !s.register(c) {
 		return nil

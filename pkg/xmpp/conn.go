@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"edged/pkg/domain"
-	"edged/pkg/limit"
 	"edged/pkg/tlsid"
 	"edged/pkg/verdict"
 	"edged/pkg/xmpp/xmlstream"
@@ -112,10 +111,10 @@ type known struct {
 	ping       bool
 }
 
-func newConn(s *Server, side Side, dialled bool, raw net.Conn) *conn {
+func newConn(s *Server, side Side, dialled bool, raw net.Conn, peer netip.AddrPort) *conn {
 	now := time.Now()
 	c := &conn{
-		id: s.nextConn.Add(1), srv: s, side: side, dialled: dialled, raw: raw, sock: raw, addr: limit.AddrPort(raw.RemoteAddr()),
+		id: s.nextConn.Add(1), srv: s, side: side, dialled: dialled, raw: raw, sock: raw, addr: peer,
 		born: now, heard: now, busy: now, sent: now,
 	}
 	c.log = s.log.With(slog.Uint64("conn", c.id), slog.String("side", side.String()), slog.String("peer_addr", c.addr.String()))

@@ -136,7 +136,7 @@ func (s *Server) connectTo(ctx context.Context, st *State, side Side, p pair, wh
 			last = refuse(verdict.ConnectFailed, "%s: %v", at.name, err)
 			continue
 		}
-		c, refused := s.initiate(ctx, st, newConn(s, side, true, raw), p, why, at)
+		c, refused := s.initiate(ctx, st, newConn(s, side, true, raw, addr), p, why, at)
 		if refused == nil {
 			return c, nil
 		}

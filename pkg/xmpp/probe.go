@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"edged/pkg/domain"
+	"edged/pkg/limit"
 	"edged/pkg/policy"
 	"edged/pkg/verdict"
 )
@@ -74,7 +75,7 @@ func (p *Probe) Stream(ctx context.Context, at Place, raw net.Conn, tell func(St
 	st := p.srv.state.Load()
 	ctx, cancel := context.WithTimeout(ctx, st.Bounds.StreamTimeout)
 	defer cancel()
-	c := newConn(p.srv, p.side, true, raw)
+	c := newConn(p.srv, p.side, true, raw, limit.AddrPort(raw.RemoteAddr()))
 	c.self, c.peer, c.target, c.tlsa, c.host = p.pair.self(p.side), p.pair.peer(p.side), at.Name, at.tlsa, at.host
 	c.shown = st.shown(c.side, c.self)
 	stop := context.AfterFunc(ctx, func() { c.abort(ctx.Err()) })

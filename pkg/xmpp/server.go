@@ -75,9 +75,10 @@ func (s *Server) setRates(b limit.Bounds) {
 }
 
 // Serve accepts streams of one side until the listener is closed, which Shutdown
-// does too. It returns nil in that case.
-func (s *Server) Serve(side Side, kind Listener, l net.Listener) error {
-	return s.group.Accept(l, func(ctx context.Context, raw net.Conn) { s.serveConn(ctx, side, kind, raw) }, func(err error, tell bool) {
+// does too. It returns nil in that case. Connections from the balancers' networks have
+// to begin with a PROXY header, whose word about the address counts.
+func (s *Server) Serve(side Side, kind Listener, l net.Listener, balancers ...netip.Prefix) error {
+	return s.group.Accept(l, func(ctx context.Context, raw net.Conn) { s.serveConn(ctx, side, kind, raw, balancers) }, func(err error, tell bool) {
 		s.metrics.acceptFailed(side)
 		if tell {
 			s.log.Warn("accept failed", slog.String("side", side.String()), slog.Any("err", err))
@@ -87,20 +88,24 @@ func (s *Server) Serve(side Side, kind Listener, l net.Listener) error {
 
 // serveConn is an accepted stream's whole life: limits, TLS where it comes first,
 // then elements. What is negotiated, negotiate.go tells.
-func (s *Server) serveConn(ctx context.Context, side Side, kind Listener, raw net.Conn) {
+func (s *Server) serveConn(ctx context.Context, side Side, kind Listener, raw net.Conn, balancers []netip.Prefix) {
 	defer raw.Close()
-	addr := limit.AddrPort(raw.RemoteAddr())
-	if !s.state.Load().mayConnect(side, addr.Addr()) {
-		s.turnedAway(side, raw, verdict.NotOurs, errors.New("not in xmpp.internal.authority.sources"))
+	peer, err := s.accept[side].Peer(ctx, raw, balancers, s.state.Load().Bounds.HandshakeTimeout)
+	if err != nil {
+		s.turnedAway(side, peer, err)
 		return
 	}
-	release, err := s.accept[side].Admit(addr.Addr())
+	if !s.state.Load().mayConnect(side, peer.Addr()) {
+		s.turnedAway(side, peer, refuse(verdict.NotOurs, "not in xmpp.internal.authority.sources"))
+		return
+	}
+	release, err := s.accept[side].Admit(peer.Addr())
 	if err != nil {
-		s.turnedAway(side, raw, verdict.Overloaded, err)
+		s.turnedAway(side, peer, err)
 		return
 	}
 	defer release()
-	c := newConn(s, side, false, raw)
+	c := newConn(s, side, false, raw, peer)
 	c.release = release
 	if !s.register(c) {
 		return
@@ -120,9 +125,15 @@ func (st *State) mayConnect(side Side, addr netip.Addr) bool {
 }
 
 // turnedAway notes a connection that is closed without a word.
-func (s *Server) turnedAway(side Side, raw net.Conn, reason verdict.Reason, err error) {
+func (s *Server) turnedAway(side Side, peer netip.AddrPort, err error) {
+	reason := verdict.Malformed // a PROXY header that is none
+	if full := (*limit.Error)(nil); errors.As(err, &full) {
+		reason = verdict.Overloaded
+	} else if r := (*refusal)(nil); errors.As(err, &r) {
+		reason = r.reason
+	}
 	s.metrics.opened(side, false, reason.String())
-	s.log.Info("connection refused", slog.String("side", side.String()), slog.String("peer_addr", raw.RemoteAddr().String()),
+	s.log.Info("connection refused", slog.String("side", side.String()), slog.String("peer_addr", peer.String()),
 		slog.String("reason", reason.String()), slog.Any("err", err))
 }
 
