@@ -50,6 +50,7 @@ func (tx *transaction) accept() {
 	}
 	tx.due = time.Now().Add(tx.st.Bounds.TransactionTimeout)
 	tx.last = nil
+	tx.letGo()
 	tx.leave()
 	tx.srv.accepted.push(tx)
 }

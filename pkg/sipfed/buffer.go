@@ -11,8 +11,8 @@ type buffers struct{ pool sync.Pool }
 type buffer struct{ b []byte }
 
 const (
-	newBuffer  = 4 << 10  // bytes a buffer starts with
-	keptBuffer = 64 << 10 // bytes of the largest one that is used again
+	newBuffer  = 4 << 10   // bytes a buffer starts with
+	keptBuffer = 512 << 10 // bytes of the largest one that is used again
 )
 
 func (p *buffers) get() *buffer {

@@ -22,10 +22,9 @@ func (tx *transaction) comeBack(response []byte) {
 		tx.undelivered()
 		return
 	}
-	_, port := tx.req.Via().SentBy()
 	back := &attempt{
 		tx: tx, response: bytes.Clone(response),
-		target: netip.AddrPortFrom(tx.from.peer.Addr().Unmap(), orDefault(port)).String(),
+		target: netip.AddrPortFrom(tx.from.peer.Addr().Unmap(), orDefault(tx.echo.port)).String(),
 	}
 	switch c, refused := tx.srv.links.get(h).obtain(back); {
 	case refused != nil:

@@ -10,12 +10,13 @@ import (
 // crossing is one message on its way to a side: it takes off what may not cross
 // by the rules listed in headers.go.
 type crossing struct {
-	st      *State
-	adm     *admission
-	to      Side
-	m       *sipmsg.Message
-	request *sipmsg.Message // what m answers; m itself for a request
-	splice  *sipmsg.Splice
+	st     *State
+	adm    *admission
+	to     Side
+	m      *sipmsg.Message
+	method string // of the request
+	inside bool   // m answers credentials for our own servers
+	splice *sipmsg.Splice
 
 	asserted, warned bool // all rows of P-Asserted-Identity, of Warning, have been seen to
 }
@@ -115,9 +116,17 @@ func (x *crossing) provesInside(f sipmsg.Field) bool {
 	if named || f.Header == sipmsg.Authorization || f.Header == sipmsg.ProxyAuthorization {
 		return inside || !named
 	}
-	for _, f := range x.request.Fields() {
+	return x.inside
+}
+
+// carriesCredentials reports whether a request proves somebody to our own servers.
+func (st *State) carriesCredentials(m *sipmsg.Message) bool {
+	if m.Count(sipmsg.Authorization)+m.Count(sipmsg.ProxyAuthorization) == 0 {
+		return false
+	}
+	for _, f := range m.Fields() {
 		if f.Header == sipmsg.Authorization || f.Header == sipmsg.ProxyAuthorization {
-			if inside, _ := x.st.realmsOf(x.request.Value(f)); inside {
+			if inside, _ := st.realmsOf(m.Value(f)); inside {
 				return true
 			}
 		}

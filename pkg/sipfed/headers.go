@@ -78,7 +78,7 @@ func (s *Server) appendRequest(dst []byte, tx *transaction, to Side, a *attempt)
 	m.NoteSource(splice)
 	// Step 6, the Request-URI and Route.
 	noteTarget(splice, m, adm)
-	x := crossing{st: st, adm: adm, to: to, m: m, request: m, splice: splice}
+	x := crossing{st: st, adm: adm, to: to, m: m, method: m.Method, splice: splice}
 	x.screen()
 	return splice.AppendTo(dst)
 }
@@ -92,7 +92,7 @@ func (s *Server) appendForwarded(dst []byte, tx *transaction, a *attempt, m *sip
 		splice.DropValue(v)
 		break
 	}
-	x := crossing{st: tx.st, adm: tx.adm, to: tx.from.side, m: m, request: tx.req, splice: splice}
+	x := crossing{st: tx.st, adm: tx.adm, to: tx.from.side, m: m, method: tx.method, inside: tx.echo.inside, splice: splice}
 	x.screen()
 	if x.to == Internal {
 		x.diagnose(a)

@@ -94,7 +94,7 @@ func (x *crossing) tell() {
 	if notice == "" || x.m.Status >= 300 {
 		return
 	}
-	if method := x.request.Method; method == "INVITE" || method == "MESSAGE" {
+	if x.method == "INVITE" || x.method == "MESSAGE" {
 		x.splice.AppendHeader(notice, "\r\n")
 	}
 }

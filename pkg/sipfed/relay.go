@@ -24,7 +24,8 @@ type transaction struct {
 	born time.Time
 
 	method string
-	req    *sipmsg.Message // retained; nil once the transaction is dropped
+	echo   echo
+	req    *sipmsg.Message // retained; nil once a 2xx has answered an INVITE, or the transaction is dropped
 
 	mu        sync.Mutex
 	by        *conn // whose reader is at work on it; nil if none is
@@ -92,7 +93,7 @@ func (s *Server) forwardRequest(st *State, c *conn, m *sipmsg.Message, adm *admi
 // newTransaction holds the request until the transaction is dropped.
 func newTransaction(s *Server, st *State, c *conn, m *sipmsg.Message, adm *admission) *transaction {
 	m.Retain()
-	tx := &transaction{srv: s, st: st, from: c, req: m, method: m.Method, adm: adm, born: time.Now()}
+	tx := &transaction{srv: s, st: st, from: c, req: m, method: m.Method, echo: newEcho(st, s.table.seed, m), adm: adm, born: time.Now()}
 	tx.connectBy = tx.born.Add(st.Bounds.ConnectTotal)
 	return tx
 }

@@ -89,8 +89,7 @@ func (tx *transaction) finish(r *refusal, status int) {
 // drop forgets a terminated transaction.
 func (tx *transaction) drop() {
 	tx.phase = terminated
-	tx.req.Release()
-	tx.req = nil
+	tx.letGo()
 	if tx.timer != nil {
 		tx.timer.Stop()
 	}
@@ -103,6 +102,13 @@ func (tx *transaction) drop() {
 			a.conn.settle(a)
 		}
 	}
+}
+
+// letGo gives up what was needed to send the request.
+func (tx *transaction) letGo() {
+	tx.req.Release()
+	tx.req = nil
+	tx.srv.waypoints.put(tx.adm)
 }
 
 // owes reports whether the sender still waits for a final response.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"edged/pkg/discovery"
@@ -19,20 +20,43 @@ type admission struct {
 	question  policy.Question
 	decision  policy.Decision
 	inward    bool
-	token     routeToken     // of the dialog it belongs to or may start
-	dialog    bool           // it belongs to a dialog that this edge has routed before
+	token     routeToken // of the dialog it belongs to or may start
+	dialog    bool       // it belongs to a dialog that this edge has routed before
+	service   string     // outward: the SRV record that was asked for, if one was
+	stranger  bool       // inward: of a partner that nothing lists, whose outcome counts
+	undecided bool       // outward: the decision waits for the domain's SRV record
+	spirals   bool       // requests may cross twice: users of ours are hosted at a provider
+	hosted    bool       // the partner is that provider, and speaks for one of them
+	guest     bool       // ... with somebody who is no user of ours
+	*waypoints
+}
+
+// waypoints are where a request is to go. They are recycled with it.
+type waypoints struct {
 	to        destination    // the Request-URI, as it is to go on
 	own       []sipmsg.Value // our values on top of Route, to be removed (RFC 3261 §16.4)
 	next      destination    // of the Route value that follows them, if any
 	nextValue sipmsg.Value
-	service   string           // outward: the SRV record that was asked for, if one was
-	answer    discovery.Answer // ... and its targets
-	spirals   bool             // requests may cross twice: users of ours are hosted at a provider
-	hosted    bool             // the partner is that provider, and speaks for one of them
-	guest     bool             // ... with somebody who is no user of ours
-	stranger  bool             // inward: of a partner that nothing lists, whose outcome counts
-	undecided bool             // outward: the decision waits for the domain's SRV record
 	sealed    []byte           // the token of our own Route, still unopened
+	answer    discovery.Answer // outward: the targets of the SRV record that was asked for
+}
+
+// waypointPool recycles waypoints: the hot path allocates none.
+type waypointPool struct{ pool sync.Pool }
+
+func (p *waypointPool) get() *waypoints {
+	if w, ok := p.pool.Get().(*waypoints); ok {
+		return w
+	}
+	return new(waypoints)
+}
+
+// put takes those of an admission; nobody may go by them any more.
+func (p *waypointPool) put(adm *admission) {
+	if w := adm.waypoints; w != nil {
+		*w, adm.waypoints = waypoints{own: w.own[:0]}, nil
+		p.pool.Put(w)
+	}
 }
 
 func (a *admission) local() policy.User  { return a.question.Local }
@@ -76,7 +100,7 @@ func (s *Server) handleRequest(ctx context.Context, c *conn, m *sipmsg.Message) 
 // without an admission the request is for the edge itself.
 func (s *Server) screenRequest(ctx context.Context, st *State, c *conn, m *sipmsg.Message) (*admission, *refusal) {
 	// §16.3 step 1, reasonable syntax: sipmsg has seen to what routing needs.
-	adm := &admission{inward: c.side == External, spirals: st.spirals}
+	adm := &admission{inward: c.side == External, waypoints: s.waypoints.get(), spirals: st.spirals}
 	// §16.4, route information, of which the other steps are to speak.
 	if refused := st.preprocess(c, m, adm); refused != nil {
 		return nil, refused

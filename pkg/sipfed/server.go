@@ -40,6 +40,7 @@ type Server struct {
 	lookups   lookups
 	splices   splices
 	buffers   buffers
+	waypoints waypointPool
 	messages  sipmsg.Pool
 
 	nextConn atomic.Uint64
