@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"edged/internal/admin"
 	"edged/internal/setup"
 )
 
@@ -19,17 +21,18 @@ var version string
 
 // cli is the command line.
 type cli struct {
-	Init    initCmd    `cmd:"" help:"Write a first configuration: edged.yaml, policy.yaml, the secret. Nothing that exists is changed."`
-	Serve   serveCmd   `cmd:"" help:"Run the gateway until SIGTERM. SIGHUP reloads the configuration."`
-	Check   checkCmd   `cmd:"" help:"Read the configuration as serve would, and report every mistake."`
-	DNS     dnsCmd     `cmd:"" name:"dns" help:"Print the DNS records to publish, or compare them with the world."`
-	Explain explainCmd `cmd:"" help:"Say whether two users may communicate, and which rule decides."`
-	Probe   probeCmd   `cmd:"" help:"Walk to a partner, or into one of our pools, and say where the way ends and what helps."`
-	Reload  reloadCmd  `cmd:"" help:"Let the running gateway read its configuration again."`
-	Consent consentCmd `cmd:"" help:"Look after the consent of the running gateway: which users wrote to which contacts first."`
-	Watch   watchCmd   `cmd:"" help:"Look after the watch list of the running gateway: partners that nothing lists and that misbehave."`
-	Lab     labCmd     `cmd:"" help:"Run a complete federation on this machine and play every kind of verdict."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Init        initCmd        `cmd:"" help:"Write a first configuration: edged.yaml, policy.yaml, the secret. Nothing that exists is changed."`
+	Serve       serveCmd       `cmd:"" help:"Run the gateway until SIGTERM. SIGHUP reloads the configuration."`
+	Check       checkCmd       `cmd:"" help:"Read the configuration as serve would, and report every mistake."`
+	DNS         dnsCmd         `cmd:"" name:"dns" help:"Print the DNS records to publish, or compare them with the world."`
+	Explain     explainCmd     `cmd:"" help:"Say whether two users may communicate, and which rule decides."`
+	Probe       probeCmd       `cmd:"" help:"Walk to a partner, or into one of our pools, and say where the way ends and what helps."`
+	Connections connectionsCmd `cmd:"" help:"List what the running gateway has open: with whom, proven how, for whom."`
+	Reload      reloadCmd      `cmd:"" help:"Let the running gateway read its configuration again."`
+	Consent     consentCmd     `cmd:"" help:"Look after the consent of the running gateway: which users wrote to which contacts first."`
+	Watch       watchCmd       `cmd:"" help:"Look after the watch list of the running gateway: partners that nothing lists and that misbehave."`
+	Lab         labCmd         `cmd:"" help:"Run a complete federation on this machine and play every kind of verdict."`
+	Version     versionCmd     `cmd:"" help:"Print the version."`
 }
 
 // configFlag is shared by the commands that read the configuration.
@@ -47,9 +50,9 @@ func newParser() (*kong.Kong, error) {
 }
 
 // run executes one command line and returns the exit status: 0 done, 1 the
-// answer is no or the command failed, 2 the command line cannot be used.
+// answer is no or the command failed, 2 the command line cannot be used, 3 no running
+// gateway answers.
 func run(args []string) int {
-	status := 0
 	parser, err := newParser()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "edged:", err)
@@ -69,9 +72,17 @@ func run(args []string) int {
 	parsed.BindTo(context.Background(), (*context.Context)(nil))
 	if err := parsed.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		status = 1
+		return statusOf(err)
 	}
-	return status
+	return 0
+}
+
+// statusOf is the exit status of a command that failed.
+func statusOf(err error) int {
+	if _, ok := errors.AsType[*admin.UnreachableError](err); ok {
+		return 3
+	}
+	return 1
 }
 
 type versionCmd struct{}

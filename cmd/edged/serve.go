@@ -43,12 +43,7 @@ type reloadCmd struct {
 
 // Run asks the running gateway, through its admin socket.
 func (c *reloadCmd) Run(ctx context.Context) error {
-	answer, err := c.ask(ctx, "POST", "/-/reload")
-	if err != nil {
-		return err
-	}
-	fmt.Print(string(answer))
-	return nil
+	return c.do(ctx, "POST", "/-/reload")
 }
 
 type labCmd struct {

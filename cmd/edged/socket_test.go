@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -29,12 +30,45 @@ func TestAdminSocket(t *testing.T) {
 			}
 			s := admin.ServeAdmin(ln, keeping(), slog.New(slog.DiscardHandler))
 			e.Defer(func() { _ = s.Close(context.Background()) })
+			if err := leaveSocket(filepath.Join(e.WorkDir, "left.sock")); err != nil {
+				return err
+			}
 			return complete(e.WorkDir, laid)
 		},
 		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 	})
+}
+
+// leaveSocket leaves a socket on which nobody listens any more.
+func leaveSocket(path string) error {
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		return err
+	}
+	ln.SetUnlinkOnClose(false)
+	return ln.Close()
+}
+
+// open is what the gateway of the scripts has open.
+func open() []admin.Connection {
+	used, expires := time.Now().Add(-150*time.Minute), time.Now().Add(10*24*time.Hour+time.Hour)
+	return []admin.Connection{
+		{
+			Proto: "sip", ID: 7, Side: "external", Peer: "192.0.2.7:5061", TLS: "TLS 1.3", LastUsed: used, NotAfter: expires,
+			Names: []string{"sip.fabrikam.com", "fabrikam.com", "x.fabrikam.com"}, Roots: []string{"tls.roots"},
+			Talks: []admin.Talk{{Theirs: "fabrikam.com", Proof: "certificate"}},
+		},
+		{
+			Proto: "sip", ID: 8, Side: "internal", Dialled: true, Peer: "10.0.0.5:5061", Member: "fe1.corp.contoso.com:5061", TLS: "TLS 1.3",
+			LastUsed: used, NotAfter: expires, Names: []string{"fe1.corp.contoso.com"}, Roots: []string{"pool:front"},
+		},
+		{
+			Proto: "xmpp", ID: 7, Side: "external", Dialled: true, Peer: "192.0.2.9:5269", TLS: "none", LastUsed: used,
+			Talks: []admin.Talk{{Ours: "contoso.com", Theirs: "jabber.example", Proof: "dialback"}},
+		},
+	}
 }
 
 func keeping() admin.Funcs {
@@ -46,6 +80,7 @@ func keeping() admin.Funcs {
 		}
 	}
 	return admin.Funcs{
+		Connections: open,
 		ListConsent: func(filter string, limit int) (found []admin.Consent) {
 			for _, p := range pairs {
 				if strings.Contains(p.Local+" "+p.Remote, filter) && len(found) < limit {

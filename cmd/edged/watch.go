@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"edged/internal/admin"
@@ -17,36 +15,19 @@ type watchCmd struct {
 	Release watchReleaseCmd `cmd:"" help:"Take a partner off the list: its budgets are full again. Listing or blocking its domain in policy.yaml does so too."`
 }
 
-type watchListCmd struct {
-	runningFlags
-	JSON bool `help:"Print what the gateway answers: a JSON array."`
-}
+type watchListCmd struct{ listFlags }
 
 // Run prints a line for each partner.
 func (c *watchListCmd) Run(ctx context.Context) error {
-	answer, err := c.ask(ctx, "GET", admin.WatchPath)
-	if err != nil {
-		return err
-	}
-	if c.JSON {
-		fmt.Print(string(answer))
-		return nil
-	}
-	all, err := readList[admin.Watched](answer)
-	if err != nil {
-		return err
-	}
-	if len(all) == 0 {
-		fmt.Println("nobody is watched")
-		return nil
-	}
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "PROTO\tPARTNER\tSINCE\tMODE\tFAILED\tUSERS\tREFUSED\tCERTIFICATE\tDOMAINS")
-	for _, p := range all {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d of %d\t%d\t%d\t%s\t%s\n", p.Proto, p.Partner, p.Since.UTC().Format(time.RFC3339),
-			watchMode(&p), p.Failed, p.Requests, p.Contacts, p.Refused, watchCertificate(&p), watchDomains(&p))
-	}
-	return w.Flush()
+	_, err := list(ctx, &c.listFlags, admin.WatchPath, table[admin.Watched]{
+		header: "PROTO\tPARTNER\tSINCE\tMODE\tFAILED\tUSERS\tREFUSED\tCERTIFICATE\tDOMAINS",
+		empty:  "nobody is watched",
+		row: func(p admin.Watched) string {
+			return fmt.Sprintf("%s\t%s\t%s\t%s\t%d of %d\t%d\t%d\t%s\t%s", p.Proto, p.Partner, p.Since.UTC().Format(time.RFC3339),
+				watchMode(&p), p.Failed, p.Requests, p.Contacts, p.Refused, watchCertificate(&p), watchDomains(&p))
+		},
+	})
+	return err
 }
 
 // watchMode is what a watched partner is held to.
@@ -85,10 +66,5 @@ type watchReleaseCmd struct {
 
 // Run prints what the gateway answers. A partner that is not there is exit status 1.
 func (c *watchReleaseCmd) Run(ctx context.Context) error {
-	answer, err := c.ask(ctx, "DELETE", admin.ReleasePath(c.Proto, c.Partner))
-	if err != nil {
-		return err
-	}
-	fmt.Print(string(answer))
-	return nil
+	return c.do(ctx, "DELETE", admin.ReleasePath(c.Proto, c.Partner))
 }

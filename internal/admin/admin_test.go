@@ -27,18 +27,70 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // funcs are a daemon to whom nothing happens; tests replace what they need.
 func funcs() admin.Funcs {
+	then := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	return admin.Funcs{
 		Ready:  func() error { return nil },
 		Reload: func(context.Context) error { return nil },
 		Running: func() admin.Running {
 			return admin.Running{
 				Version: "v1", Config: "0123456789ab", Policy: "ba9876543210",
-				LoadedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+				LoadedAt: then,
 			}
 		},
-		Connections: func() any { return []string{"fabrikam.com"} },
+		Connections: func() []admin.Connection {
+			return []admin.Connection{{
+				Proto: "sip", ID: 1, Side: "external", Peer: "192.0.2.7:5061", TLS: "TLS 1.3", Names: []string{"fabrikam.com"},
+				Roots: []string{"tls.roots"}, Talks: []admin.Talk{}, LastUsed: then,
+			}}
+		},
+		Pools: func() []admin.Pool {
+			return []admin.Pool{{
+				Proto: "sip", Name: "front", Domains: []string{"contoso.com"},
+				Members: []admin.Member{{Name: "fe1.corp.contoso.com:5061", Up: true, Since: then}},
+			}}
+		},
 	}
 }
+
+// What the admin socket says of the daemon of funcs.
+const (
+	openJSON = `[
+  {
+    "proto": "sip",
+    "id": 1,
+    "side": "external",
+    "dialled": false,
+    "peer_addr": "192.0.2.7:5061",
+    "tls": "TLS 1.3",
+    "certificate_names": [
+      "fabrikam.com"
+    ],
+    "roots": [
+      "tls.roots"
+    ],
+    "talks": [],
+    "last_used": "2026-01-02T03:04:05Z"
+  }
+]
+`
+	poolsJSON = `[
+  {
+    "proto": "sip",
+    "name": "front",
+    "domains": [
+      "contoso.com"
+    ],
+    "members": [
+      {
+        "name": "fe1.corp.contoso.com:5061",
+        "up": true,
+        "since": "2026-01-02T03:04:05Z"
+      }
+    ]
+  }
+]
+`
+)
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
@@ -110,7 +162,9 @@ func TestAdminSocket(t *testing.T) {
 	broken.Reload = func(context.Context) error {
 		return errors.New("edged.yaml:12:7: one mistake\npolicy.yaml:3:1: another")
 	}
-	broken.Connections = func() any { return make(chan int) }
+	broken.Connections = func() []admin.Connection { // a moment that JSON cannot write
+		return []admin.Connection{{LastUsed: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)}}
+	}
 	tests := []call{
 		{"reload", funcs(), "POST", "/-/reload", 200, "reloaded: config 0123456789ab, policy ba9876543210\n"},
 		{"reload of bad files", broken, "POST", "/-/reload", 422, "edged.yaml:12:7: one mistake\npolicy.yaml:3:1: another"},
@@ -122,8 +176,9 @@ func TestAdminSocket(t *testing.T) {
   "loaded_at": "2026-01-02T03:04:05Z"
 }
 `},
-		{"connections", funcs(), "GET", "/connections", 200, "[\n  \"fabrikam.com\"\n]\n"},
-		{"connections that are no JSON", broken, "GET", "/connections", 500, "json: unsupported type: chan int"},
+		{"connections", funcs(), "GET", "/connections", 200, openJSON},
+		{"connections that are no JSON", broken, "GET", "/connections", 500, "json: error calling MarshalJSON for type time.Time: Time.MarshalJSON: year outside of range [0,9999]"},
+		{"pools", funcs(), "GET", "/-/pools", 200, poolsJSON},
 		{"healthy", broken, "GET", "/-/healthy", 200, "healthy\n"},
 		{"ready", funcs(), "GET", "/-/ready", 200, "ready\n"},
 		{"not ready", broken, "GET", "/-/ready", 503, "not ready: the policy is not loaded"},

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"strings"
+	"syscall"
 )
 
 // StatusError is an answer other than success.
@@ -24,8 +26,34 @@ func (e *StatusError) Error() string {
 	return e.Text
 }
 
+// UnreachableError says that no daemon answers on a socket.
+type UnreachableError struct {
+	Socket string
+	Err    error
+}
+
+// Error says why, as far as the system tells, and what to do.
+func (e *UnreachableError) Error() string {
+	why := "see whether it runs"
+	switch {
+	case errors.Is(e.Err, fs.ErrNotExist):
+		why = "it does not run, or its admin.socket is elsewhere; start it (systemctl start edged), or name its configuration with --config"
+	case errors.Is(e.Err, syscall.ECONNREFUSED):
+		why = "it has ended and left the socket behind; start it (systemctl start edged)"
+	case errors.Is(e.Err, fs.ErrPermission):
+		why = "you may not use the socket; do this as root, or as a member of the group that edged runs as"
+	case errors.Is(e.Err, context.DeadlineExceeded):
+		why = "it was not ready in time; look into its log, or allow more by --timeout"
+	}
+	return fmt.Sprintf("edged does not answer on %s: %s (%v)", e.Socket, why, e.Err)
+}
+
+// Unwrap returns what the system said.
+func (e *UnreachableError) Unwrap() error { return e.Err }
+
 // Call asks the daemon that listens on the socket, and returns the body of its
-// answer. An answer other than 2xx is a *StatusError.
+// answer. An answer other than 2xx is a *StatusError, and no answer an
+// *UnreachableError.
 func Call(ctx context.Context, socket, method, path string) ([]byte, error) {
 	transport := &http.Transport{
 		DisableKeepAlives: true,
@@ -41,7 +69,7 @@ func Call(ctx context.Context, socket, method, path string) ([]byte, error) {
 	}
 	answer, err := transport.RoundTrip(r)
 	if err != nil {
-		return nil, fmt.Errorf("edged does not answer on %s; is it running, and may you use the socket? %w", socket, err)
+		return nil, &UnreachableError{Socket: socket, Err: err}
 	}
 	return readAnswer(answer)
 }

@@ -25,8 +25,9 @@ type Funcs struct {
 	Reload func(ctx context.Context) error
 	// Running tells what is in force.
 	Running func() Running
-	// Connections tells what is open, as a value that encodes to JSON.
-	Connections func() any
+	// Connections tells what is open, and Pools where it leads inside.
+	Connections func() []Connection
+	Pools       func() []Pool
 	// ListConsent and RemoveConsent are set if the daemon keeps consent, both or
 	// none of them.
 	//
@@ -64,14 +65,15 @@ func ServeMetrics(ln net.Listener, metrics prometheus.Gatherer, f Funcs, log *sl
 	return serve(ln, mux, log)
 }
 
-// ServeAdmin answers POST /-/reload, GET /-/config, /connections, /-/healthy and
+// ServeAdmin answers POST /-/reload, GET /-/config, /connections, /-/pools, /-/healthy and
 // /-/ready, GET and DELETE /-/consent and /-/watch on the listener, which it owns from now on,
 // until Close. Whoever can connect may steer: give it what ListenSocket returns.
 func ServeAdmin(ln net.Listener, f Funcs, log *slog.Logger) *Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /-/reload", f.reload)
 	mux.HandleFunc("GET /-/config", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, f.Running()) })
-	mux.HandleFunc("GET /connections", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, f.Connections()) })
+	mux.HandleFunc("GET "+ConnectionsPath, func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, f.Connections()) })
+	mux.HandleFunc("GET "+PoolsPath, func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, f.Pools()) })
 	mux.HandleFunc("GET /-/consent", f.listConsent)
 	mux.HandleFunc("DELETE /-/consent", f.removeConsent)
 	mux.HandleFunc("GET /-/watch", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, f.ListWatched()) })

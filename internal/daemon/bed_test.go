@@ -392,7 +392,7 @@ type connection struct {
 	ID      uint64   `json:"id"`
 	Side    string   `json:"side"`
 	Dialled bool     `json:"dialled"`
-	Names   []string `json:"names"`
+	Names   []string `json:"certificate_names"`
 }
 
 // connections asks the admin socket for what is open with the holder of a name.

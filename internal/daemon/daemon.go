@@ -211,34 +211,14 @@ func (d *Daemon) funcs() admin.Funcs {
 			}
 			return admin.Running{Version: d.options.Version, Config: b.loaded.Hash, Policy: b.loaded.PolicyHash, LoadedAt: b.loadedAt}
 		},
-		Connections: func() any {
-			if d.current.Load() == nil { // the servers are set before current
-				return []sipfed.Connection{}
-			}
-			return d.connections()
-		},
+		Connections: d.connections,
+		Pools:       d.pools,
 	}
 	f.ListWatched, f.ReleaseWatched = d.listWatched, d.releaseWatched
 	if d.keeps {
 		f.ListConsent, f.RemoveConsent = d.listConsent, d.removeConsent
 	}
 	return f
-}
-
-// connections lists what is open, of both protocols.
-func (d *Daemon) connections() []any {
-	all := []any{}
-	if d.server != nil {
-		for _, c := range d.server.Connections() {
-			all = append(all, c)
-		}
-	}
-	if d.xmpp.server != nil {
-		for _, c := range d.xmpp.server.Connections() {
-			all = append(all, c)
-		}
-	}
-	return all
 }
 
 func (d *Daemon) ready() error {

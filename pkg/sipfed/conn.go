@@ -73,7 +73,7 @@ type conn struct {
 	retired bool                     // to be closed when nothing waits on it
 	leaving error                    // why to close as soon as nothing is queued
 	waiting map[*attempt]struct{}    // client transactions without a final answer
-	domains map[domain.Name]struct{} // partner domains accepted on it: asked again after a reload
+	domains map[domain.Name]*Traffic // partner domains accepted on it: asked again after a reload
 	writing bool                     // the writer runs, or was the last
 	writers sync.WaitGroup           // of which there is one at a time
 	used    time.Time
@@ -88,7 +88,7 @@ func newConn(s *Server, side Side, sock *tls.Conn, peer netip.AddrPort, id tlsid
 		peer:    peer,
 		key:     fingerprint(id),
 		waiting: make(map[*attempt]struct{}),
-		domains: make(map[domain.Name]struct{}),
+		domains: make(map[domain.Name]*Traffic),
 		asked:   make(map[domain.Name]struct{}),
 		used:    time.Now(),
 	}
@@ -240,16 +240,27 @@ func (c *conn) endRetired() {
 // those are asked for with every message all the same.
 const maxDomains = 1000
 
-// accepted notes that policy let a domain speak on this connection, by an entry.
-func (c *conn) accepted(d domain.Name, by *policy.Partner) {
+// accepted notes that policy let a domain speak on this connection, by an entry, or be
+// spoken to.
+func (c *conn) accepted(d domain.Name, by *policy.Partner, inward bool) {
 	if c.carried.Load() == nil {
 		c.carried.Store(by)
 	}
 	c.mu.Lock()
-	if len(c.domains) < maxDomains {
-		c.domains[d] = struct{}{}
+	defer c.mu.Unlock()
+	n := c.domains[d]
+	if n == nil {
+		if len(c.domains) >= maxDomains {
+			return
+		}
+		n = new(Traffic)
+		c.domains[d] = n
 	}
-	c.mu.Unlock()
+	if inward {
+		n.In++
+	} else {
+		n.Out++
+	}
 }
 
 // usable reports whether requests may be sent on it.

@@ -1,7 +1,9 @@
 package sipfed
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"slices"
 	"time"
@@ -201,31 +203,34 @@ func (s *Server) dropAll() {
 
 // Connection is what Connections tells of one open connection.
 type Connection struct {
-	ID       uint64    `json:"id"`
-	Side     string    `json:"side"`
-	Dialled  bool      `json:"dialled"`
-	Peer     string    `json:"peer_addr"`
-	Names    []string  `json:"names"`
-	Domains  []string  `json:"domains"`
-	LastUsed time.Time `json:"last_used"`
+	ID       uint64
+	Side     string
+	Dialled  bool
+	Peer     string
+	Identity tlsid.Identity // what its certificate proves
+	TLS      string         // version
+	Member   string         // of a pool: the one that was dialled, or that is known to have come
+	Domains  []domain.Name  // partners whom policy let speak on it
+	LastUsed time.Time
 }
 
 // Connections lists what is open now, for status pages and the admin socket.
 func (s *Server) Connections() []Connection {
 	var all []Connection
 	for _, c := range s.group.All() {
-		all = append(all, Connection{
-			ID: c.id, Side: c.side.String(), Dialled: c.dialled, Peer: c.peer.String(),
-			Names: texts(c.identity.Load().Names), Domains: texts(c.spokenFor()), LastUsed: c.lastUsed(),
-		})
+		all = append(all, c.describe())
 	}
+	slices.SortFunc(all, func(a, b Connection) int { return cmp.Compare(a.ID, b.ID) })
 	return all
 }
 
-func texts(names []domain.Name) []string {
-	out := make([]string, len(names))
-	for i, n := range names {
-		out[i] = n.String()
+func (c *conn) describe() Connection {
+	d := Connection{
+		ID: c.id, Side: c.side.String(), Dialled: c.dialled, Peer: c.peer.String(), Identity: *c.identity.Load(),
+		TLS: tls.VersionName(c.sock.ConnectionState().Version), Member: c.member, Domains: c.spokenFor(), LastUsed: c.lastUsed(),
 	}
-	return out
+	if c.side == Internal && c.dialled {
+		d.Member = c.target
+	}
+	return d
 }

@@ -265,7 +265,7 @@ func (tx *transaction) send(a *attempt, c *conn) bool {
 		return false
 	}
 	if c.side == External {
-		c.accepted(tx.adm.remote(), tx.adm.decision.Partner)
+		c.accepted(tx.adm.remote(), tx.adm.decision.Partner, false)
 	}
 	tx.current = a
 	tx.phase = tx.phase.next(sent, tx.invite())

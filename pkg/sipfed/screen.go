@@ -182,7 +182,7 @@ func (s *Server) screenInward(ctx context.Context, st *State, c *conn, m *sipmsg
 	if !readable {
 		return refuse(verdict.UserUnreadable, "the user of the Request-URI has no canonical form")
 	}
-	c.accepted(sender, adm.decision.Partner)
+	c.accepted(sender, adm.decision.Partner, true)
 	if adm.hosted = st.Policy.Shares(sender); adm.hosted {
 		adm.guest = hasGuest(m, adm)
 	}

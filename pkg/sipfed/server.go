@@ -42,6 +42,7 @@ type Server struct {
 	buffers   buffers
 	waypoints waypointPool
 	messages  sipmsg.Pool
+	traffic   traffic
 
 	nextConn atomic.Uint64
 	branches atomic.Uint64
@@ -200,7 +201,7 @@ func (s *Server) register(c *conn) bool {
 }
 
 func (s *Server) forget(c *conn) {
-	s.group.Remove(c)
+	s.traffic.end(c, s.group.Remove)
 	s.metrics.connection(c.side, c.dialled, -1)
 	if c.link != nil {
 		c.link.lost(c)

@@ -105,6 +105,7 @@ type known struct {
 	self, peer domain.Name
 	tls        string
 	names      []string // in the other end's certificate
+	anchors    []string
 	chain      []*x509.Certificate
 	expires    time.Time
 	proof      proof
@@ -349,7 +350,7 @@ func (c *conn) publish(t terms) {
 		k.chain, k.expires = cs.PeerCertificates, cs.PeerCertificates[0].NotAfter
 	}
 	if c.certErr == nil {
-		k.names = c.identity.Names()
+		k.names, k.anchors = c.identity.Names(), c.identity.Anchors
 	}
 	c.mu.Lock()
 	c.known = k

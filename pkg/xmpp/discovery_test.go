@@ -121,6 +121,9 @@ func TestSRVBehaviour(t *testing.T) {
 				servers[at] = net.listenAt(b, theirs, at)
 			}
 			user := b.pool.User(bob)
+			for _, p := range servers { // there before the message comes
+				p.User(alice)
+			}
 			if _, err := user.Message(b.ctx, alice, "hello"); err != nil {
 				t.Fatal(err)
 			}

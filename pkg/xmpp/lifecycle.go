@@ -1,6 +1,7 @@
 package xmpp
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"log/slog"
@@ -288,23 +289,22 @@ func (l *link) give(why *refusal) {
 
 // Connection is what Connections tells of one open stream.
 type Connection struct {
-	ID       uint64    `json:"id"`
-	Side     string    `json:"side"`
-	Dialled  bool      `json:"dialled"`
-	Peer     string    `json:"peer_addr"`
-	Pairs    []Pair    `json:"pairs"`
-	TLS      string    `json:"tls"`
-	Cert     []string  `json:"certificate_names"`
-	Acks     bool      `json:"acknowledged"`
-	LastUsed time.Time `json:"last_used"`
+	ID       uint64
+	Side     string
+	Dialled  bool
+	Peer     string
+	Pairs    []Pair
+	TLS      string   // version, or none
+	Cert     []string // names in the other end's certificate, if its chain is sound
+	Anchors  []string // root sets that vouch for it
+	Expires  time.Time
+	Acks     bool
+	Member   string // of a pool: the one that was dialled
+	LastUsed time.Time
 }
 
 // Pair is whom a stream is between, and how the other end has proven it.
-type Pair struct {
-	Ours   string `json:"ours"`
-	Theirs string `json:"theirs"`
-	Proof  string `json:"proof"`
-}
+type Pair struct{ Ours, Theirs, Proof string }
 
 // Connections lists what is open now, for status pages and the admin socket.
 func (s *Server) Connections() []Connection {
@@ -312,7 +312,7 @@ func (s *Server) Connections() []Connection {
 	for _, c := range s.group.All() {
 		all = append(all, c.describe())
 	}
-	slices.SortFunc(all, func(a, b Connection) int { return int(a.ID) - int(b.ID) }) //nolint:gosec // ids are small
+	slices.SortFunc(all, func(a, b Connection) int { return cmp.Compare(a.ID, b.ID) })
 	return all
 }
 
@@ -321,11 +321,12 @@ func (c *conn) describe() Connection {
 	defer c.mu.Unlock()
 	d := Connection{
 		ID: c.id, Side: c.side.String(), Dialled: c.dialled, Peer: c.addr.String(), TLS: c.known.tls, Cert: c.known.names,
-		Acks: c.window.on, LastUsed: c.busy,
+		Anchors: c.known.anchors, Expires: c.known.expires, Acks: c.window.on, Member: c.member, LastUsed: c.busy,
 	}
 	for p, how := range c.pairs {
 		d.Pairs = append(d.Pairs, Pair{p.ours.String(), p.theirs.String(), how.String()})
 	}
+	slices.SortFunc(d.Pairs, func(a, b Pair) int { return cmp.Or(cmp.Compare(a.Theirs, b.Theirs), cmp.Compare(a.Ours, b.Ours)) })
 	if c.dialled && len(d.Pairs) == 0 {
 		p := pairOf(c.side, c.known.self, c.known.peer)
 		d.Pairs = []Pair{{p.ours.String(), p.theirs.String(), c.known.proof.String()}}

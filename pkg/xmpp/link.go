@@ -5,8 +5,10 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"edged/pkg/domain"
 	"edged/pkg/limit"
 	"edged/pkg/verdict"
 )
@@ -24,6 +26,8 @@ type link struct {
 	srv *Server
 	key linkKey
 	log *slog.Logger
+
+	relayed atomic.Uint64 // stanzas that a stream across the edge put into the queue
 
 	mu       sync.Mutex
 	queue    queue
@@ -61,9 +65,10 @@ var (
 
 // links are the links of a Server, by key.
 type links struct {
-	srv *Server
-	mu  sync.Mutex
-	m   map[linkKey]*link
+	srv  *Server
+	mu   sync.Mutex
+	m    map[linkKey]*link
+	gone map[domain.Name]Traffic // of links that were removed; at most maxTraffic, and the zero name for all others
 }
 
 func (ls *links) get(side Side, p pair) *link {
@@ -97,6 +102,7 @@ func (ls *links) sweep(now time.Time) {
 	for key, l := range ls.m {
 		if l.retire(now) {
 			delete(ls.m, key)
+			ls.endLocked(l)
 		}
 	}
 }

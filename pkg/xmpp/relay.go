@@ -128,6 +128,9 @@ func (c *conn) send(ctx context.Context, adm *admission, it item, raw []byte) er
 		l := c.route(adm.pair)
 		room, err := l.push(it, raw, &adm.st.Bounds)
 		switch {
+		case err == nil:
+			l.relayed.Add(1)
+			return nil
 		case errors.Is(err, errGone):
 			delete(c.routes, adm.pair)
 		case !errors.Is(err, errFull):

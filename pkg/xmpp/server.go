@@ -57,7 +57,7 @@ func New(cfg Config, st *State) *Server {
 	s := &Server{
 		cfg: cfg, log: cfg.Log, metrics: cfg.Metrics, group: serve.New[*conn](), streams: make(map[string]int),
 	}
-	s.links = links{srv: s, m: make(map[linkKey]*link)}
+	s.links = links{srv: s, m: make(map[linkKey]*link), gone: make(map[domain.Name]Traffic)}
 	s.verifying.byAddress = make(map[netip.Addr]int)
 	for side := range s.accept {
 		s.accept[side] = limit.NewAccept(st.Bounds.Accepting(Side(side) == Internal))
