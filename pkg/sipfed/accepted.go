@@ -1,6 +1,7 @@
 package sipfed
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -50,9 +51,15 @@ func (tx *transaction) accept() {
 	}
 	tx.due = time.Now().Add(tx.st.Bounds.TransactionTimeout)
 	tx.last = nil
-	tx.letGo()
+	if !tx.hasOpenAttempts() { // which have to be taken back as soon as they ring
+		tx.letGo()
+	}
 	tx.leave()
 	tx.srv.accepted.push(tx)
+}
+
+func (tx *transaction) hasOpenAttempts() bool {
+	return slices.ContainsFunc(append(tx.earlier, tx.current), func(a *attempt) bool { return a != nil && !a.over })
 }
 
 // leave takes a transaction off the accounts of what is under way, once.

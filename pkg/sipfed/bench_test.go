@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"edged/internal/lab/ca"
+	"edged/pkg/domain"
 )
 
 // BenchmarkRelay is a MESSAGE from a partner to the pool and its 200 back, over TLS on
@@ -125,7 +126,7 @@ func benchServer(b *testing.B) (*Server, string) {
 		}
 	}()
 	d := net.Dialer{}
-	stand := &bed{world: w}
+	stand := &bed{world: w, ours: []domain.Name{domain.MustParse("contoso.com")}}
 	s := must(New(Config{
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Metrics: NewMetrics(prometheus.NewRegistry()),
 		Dial: func(ctx context.Context, _ Side, _ netip.AddrPort) (net.Conn, error) {

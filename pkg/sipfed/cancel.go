@@ -45,11 +45,24 @@ func (tx *transaction) cancelAttempt(a *attempt) {
 		return
 	}
 	a.takenBack = true
-	sent, err := sipmsg.Parse(a.sent, ownLimits(&tx.st.Bounds))
-	if err != nil {
-		return // cannot happen: it was made from a message that parsed
+	sent := tx.asSent(a)
+	if sent == nil {
+		return
 	}
 	_ = a.conn.send(sipmsg.AppendCancel(nil, sent))
+}
+
+// asSent is the request as an attempt has sent it, for ACK and CANCEL, which repeat
+// parts of it; nil where a 2xx has answered and neither is owed any more.
+func (tx *transaction) asSent(a *attempt) *sipmsg.Message {
+	if tx.req == nil {
+		return nil
+	}
+	sent, err := sipmsg.Parse(tx.srv.appendRequest(nil, tx, a.conn.side, a), ownLimits(&tx.st.Bounds))
+	if err != nil {
+		return nil // cannot happen: it was made from a message that parsed
+	}
+	return sent
 }
 
 // absorb recognises a request that is under way already: a retransmission gets

@@ -1,6 +1,8 @@
 package sipfed
 
 import (
+	"bytes"
+	"errors"
 	"slices"
 
 	"edged/pkg/domain"
@@ -19,7 +21,7 @@ func inwardTarget(st *State, uri sipmsg.URI, adm *admission) (readable bool, ref
 	if _, ok := uri.Param("maddr"); ok {
 		return false, refuse(verdict.NotOurs, "maddr in the Request-URI of an outsider")
 	}
-	ours, err := domain.ParseWire(string(uri.Host))
+	ours, err := hostDomain(uri)
 	if adm.dialog {
 		return dialogTarget(st, uri, ours, adm), nil
 	}
@@ -31,6 +33,27 @@ func inwardTarget(st *State, uri sipmsg.URI, adm *admission) (readable bool, ref
 	}
 	adm.question.Local = policy.User{Domain: ours}
 	return readUser(uri, &adm.question), nil
+}
+
+var errAddress = errors.New("an IP address")
+
+// hostDomain is the domain name in a URI. In dialogs it is often an address, which
+// costs nothing here.
+func hostDomain(uri sipmsg.URI) (domain.Name, error) {
+	if isAddress(uri.Host) {
+		return domain.Name{}, errAddress
+	}
+	return domain.ParseWire(string(uri.Host))
+}
+
+// isAddress tells addresses by their characters: no domain name is of these alone.
+func isAddress(host []byte) bool {
+	for _, b := range host {
+		if (b < '0' || '9' < b) && b != '.' && b != ':' {
+			return bytes.IndexByte(host, ':') >= 0
+		}
+	}
+	return true
 }
 
 // dialogTarget is the local user that a request in a dialog is for. A route

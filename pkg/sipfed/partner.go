@@ -113,7 +113,7 @@ func explicitTarget(adm *admission) (string, bool) {
 	case !adm.dialog:
 		return "", false
 	}
-	if d, err := domain.ParseWire(string(uri.Host)); err == nil && d == adm.remote() {
+	if d, err := hostDomain(uri); err == nil && d == adm.remote() {
 		return "", false
 	}
 	return net.JoinHostPort(string(uri.Host), strconv.Itoa(int(orDefault(uri.Port)))), true

@@ -1,7 +1,6 @@
 package sipfed
 
 import (
-	"bytes"
 	"errors"
 	"slices"
 	"strconv"
@@ -55,7 +54,6 @@ type attempt struct {
 	conn      *conn
 	end       int64  // where it ends in the connection's stream of bytes
 	heard     uint64 // what the connection had heard before it was sent
-	sent      []byte // INVITE: as sent, for ACK and CANCEL
 	rung      bool   // a provisional response came
 	over      bool   // a final response came, or the connection was lost
 	takenBack bool   // CANCEL was sent
@@ -256,9 +254,6 @@ func (tx *transaction) send(a *attempt, c *conn) bool {
 	out := tx.srv.buffers.get()
 	defer tx.srv.buffers.put(out)
 	out.b = tx.srv.appendRequest(out.b, tx, c.side, a)
-	if tx.invite() {
-		a.sent = bytes.Clone(out.b)
-	}
 	if err := c.queue(tx.by, waits, out.b); err != nil {
 		tx.srv.table.removeClient(a)
 		tx.unsent(a, err)

@@ -76,7 +76,6 @@ func (tx *transaction) succeed(a *attempt, m *sipmsg.Message) {
 		return
 	}
 	a.settle()
-	a.sent = nil // nothing to acknowledge here, nor to take back
 	tx.forward(a, m)
 	if first {
 		tx.finish(nil, m.Status)
@@ -140,9 +139,9 @@ func (tx *transaction) forward(a *attempt, m *sipmsg.Message) {
 
 // acknowledge sends the ACK for a final response ≥ 300 (§17.1.1.3).
 func (tx *transaction) acknowledge(a *attempt, m *sipmsg.Message) {
-	sent, err := sipmsg.Parse(a.sent, ownLimits(&tx.st.Bounds))
-	if err != nil {
-		return // it has sent a 2xx before: nothing is owed
+	sent := tx.asSent(a)
+	if sent == nil {
+		return
 	}
 	_ = a.conn.send(sipmsg.AppendACK(nil, sent, m))
 }

@@ -20,7 +20,12 @@ const loopHashLen = 11
 
 // named reports whether a host in a URI means this edge on this side.
 func (f *Face) named(host []byte) bool {
-	return f.Names[string(bytes.ToLower(host))]
+	var room [64]byte
+	name := room[:0]
+	for _, b := range host {
+		name = append(name, lower(b))
+	}
+	return f.Names[string(name)]
 }
 
 // destination is a URI that a request may go to.

@@ -10,6 +10,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"hash"
+	"sync"
 
 	"edged/pkg/domain"
 	"edged/pkg/policy"
@@ -35,12 +37,12 @@ var errToken = errors.New("route token does not open")
 // tokenBox seals and opens route tokens. The key of a previous secret still
 // opens, so that a secret can be changed while dialogs go on.
 type tokenBox struct {
-	keys []tokenKey // current first
+	keys []*tokenKey // current first
 }
 
 type tokenKey struct {
-	nonce []byte // key of the HMAC that derives the nonce
-	aead  cipher.AEAD
+	macs sync.Pool // of the HMACs that derive nonces
+	aead cipher.AEAD
 }
 
 func newTokenBox(s Secret) (*tokenBox, error) {
@@ -61,21 +63,33 @@ func newTokenBox(s Secret) (*tokenBox, error) {
 	return box, nil
 }
 
-func deriveTokenKey(secret []byte) (tokenKey, error) {
+func deriveTokenKey(secret []byte) (*tokenKey, error) {
 	nonce, err := hkdf.Key(sha256.New, secret, nil, "edged sip route token nonce", 32)
 	if err != nil {
-		return tokenKey{}, fmt.Errorf("sipfed: derive token key: %w", err)
+		return nil, fmt.Errorf("sipfed: derive token key: %w", err)
 	}
 	seal, err := hkdf.Key(sha256.New, secret, nil, "edged sip route token seal", 32)
 	if err != nil {
-		return tokenKey{}, fmt.Errorf("sipfed: derive token key: %w", err)
+		return nil, fmt.Errorf("sipfed: derive token key: %w", err)
 	}
 	block, err := aes.NewCipher(seal)
 	if err != nil {
-		return tokenKey{}, fmt.Errorf("sipfed: derive token key: %w", err)
+		return nil, fmt.Errorf("sipfed: derive token key: %w", err)
 	}
 	aead, err := cipher.NewGCM(block)
-	return tokenKey{nonce: nonce, aead: aead}, err
+	key := &tokenKey{aead: aead}
+	key.macs.New = func() any { return hmac.New(sha256.New, nonce) }
+	return key, err
+}
+
+// appendNonce derives the nonce for a text and what it is bound to.
+func (k *tokenKey) appendNonce(dst, bound, plain []byte) []byte {
+	mac := k.macs.Get().(hash.Hash) //nolint:forcetypeassert // New makes nothing else
+	defer k.macs.Put(mac)
+	mac.Reset()
+	mac.Write(bound)
+	mac.Write(plain)
+	return mac.Sum(dst)[:len(dst)+k.aead.NonceSize()]
 }
 
 // seal encrypts a token for the dialog (callID, t.tag). Both sides' URIs carry
@@ -85,13 +99,10 @@ func deriveTokenKey(secret []byte) (tokenKey, error) {
 // token, and no nonce is ever used for two texts (the idea of RFC 8452).
 func (b *tokenBox) seal(t routeToken, side Side, callID []byte) string {
 	key := b.keys[0]
-	bound := boundTo(side, callID, t.tag)
-	plain := t.marshal()
-	mac := hmac.New(sha256.New, key.nonce)
-	mac.Write(bound)
-	mac.Write(plain)
-	nonce := mac.Sum(nil)[:key.aead.NonceSize()]
-	sealed := key.aead.Seal(nonce, nonce, plain, bound)
+	var bounds, plains [128]byte
+	bound, plain := appendBound(bounds[:0], side, callID, t.tag), t.appendPlain(plains[:0])
+	sealed := key.appendNonce(make([]byte, 0, 256), bound, plain)
+	sealed = key.aead.Seal(sealed, sealed, plain, bound)
 	return base64.RawURLEncoding.EncodeToString(sealed)
 }
 
@@ -102,13 +113,14 @@ func (b *tokenBox) open(sealed []byte, side Side, callID []byte, tags ...[]byte)
 	if _, err := base64.RawURLEncoding.Strict().Decode(raw, sealed); err != nil {
 		return routeToken{}, errToken
 	}
+	var bounds [128]byte
 	for _, key := range b.keys {
 		n := key.aead.NonceSize()
 		if len(raw) < n {
 			return routeToken{}, errToken
 		}
 		for _, tag := range tags {
-			plain, err := key.aead.Open(nil, raw[:n], raw[n:], boundTo(side, callID, tag))
+			plain, err := key.aead.Open(nil, raw[:n], raw[n:], appendBound(bounds[:0], side, callID, tag))
 			if err != nil {
 				continue
 			}
@@ -120,18 +132,22 @@ func (b *tokenBox) open(sealed []byte, side Side, callID []byte, tags ...[]byte)
 	return routeToken{}, errToken
 }
 
-func boundTo(side Side, callID, tag []byte) []byte {
-	bound := make([]byte, 0, len(callID)+len(tag)+2)
-	bound = append(bound, byte(side))
-	bound = append(bound, callID...)
-	bound = append(bound, 0) // Call-ID holds no NUL
-	return append(bound, tag...)
+// appendBound appends what a seal is bound to.
+func appendBound(dst []byte, side Side, callID, tag []byte) []byte {
+	dst = append(dst, byte(side))
+	dst = append(dst, callID...)
+	dst = append(dst, 0) // Call-ID holds no NUL
+	return append(dst, tag...)
 }
 
-func (t routeToken) marshal() []byte {
-	return bytes.Join([][]byte{
-		[]byte(t.partner.String()), []byte(t.local.Local), []byte(t.local.Domain.String()), []byte(t.pool), []byte(t.member),
-	}, []byte{0})
+func (t routeToken) appendPlain(dst []byte) []byte {
+	for i, part := range [...]string{t.partner.String(), t.local.Local, t.local.Domain.String(), t.pool, t.member} {
+		if i > 0 {
+			dst = append(dst, 0)
+		}
+		dst = append(dst, part...)
+	}
+	return dst
 }
 
 func unmarshalToken(plain []byte) (routeToken, error) {
