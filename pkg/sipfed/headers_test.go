@@ -1,6 +1,7 @@
 package sipfed
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -96,5 +97,38 @@ func TestOneBadMessage(t *testing.T) {
 		if m, err := partner.read(time.Minute); err == nil {
 			t.Errorf("after lost framing came\n%s", m)
 		}
+	})
+}
+
+// TestFirstFailureWins: the checks of RFC 3261 §16.3 are made in its order, and the
+// answer is that of the first that fails. Everything is wrong with the request, and
+// one thing after the other is put right.
+func TestFirstFailureWins(t *testing.T) {
+	world()
+	synctest.Test(t, func(t *testing.T) {
+		_, partner, pool := between(t)
+		partner.send(strings.ReplaceAll(request("MESSAGE", "0", ""), "bob@fabrikam.com", "robin@fabrikam.com"))
+		before := pool.expect("MESSAGE")
+		pool.send(before.reply("200 OK"))
+		partner.expect("SIP/2.0 200")
+		text := with(strings.NewReplacer("call-1", "call-0", "CSeq: 1 ", "CSeq: 1x ", "sip:alice@contoso.com SIP", "tel:+1 SIP", "Max-Forwards: 70", "Max-Forwards: 0", "bob@fabrikam.com", "eve@adatum.com").
+			Replace(request("MESSAGE", "1", "")), "Max-Breadth: 0", "Via: "+before.one("Via"))
+		for i, step := range []struct{ answer, wrong, right string }{
+			{"400 Bad Request: CSeq", "CSeq: 1x ", "CSeq: 1 "},
+			{"416", "tel:+1 SIP", "sip:alice@contoso.com SIP"},
+			{"483", "Max-Forwards: 0", "Max-Forwards: 70"},
+			{"440", "Max-Breadth: 0", "Max-Breadth: 9"},
+			{"482", "Via: " + before.one("Via"), "Proxy-Require: telepathy"}, // of which the loop's hash is made too
+			{"420", "Proxy-Require", "Require"},
+			{"403", "eve@adatum.com", "bob@fabrikam.com"},
+		} {
+			partner.send(strings.Replace(text, "z9hG4bK1", fmt.Sprint("z9hG4bKstep", i), 1))
+			if got := partner.expect("SIP/2.0"); !strings.HasPrefix(got.first, "SIP/2.0 "+step.answer) {
+				t.Errorf("before %q was put right: %s, want %s", step.wrong, got.first, step.answer)
+			}
+			text = strings.Replace(text, step.wrong, step.right, 1)
+		}
+		partner.send(text)
+		pool.expect("MESSAGE")
 	})
 }
