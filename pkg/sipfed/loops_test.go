@@ -47,7 +47,9 @@ func TestLoops(t *testing.T) {
 			partner.expect("SIP/2.0 200")
 			for i, change := range [][2]string{ // each makes it another request (RFC 5393 §4.2.1)
 				{"sip:alice@contoso.com SIP", "sip:carol@contoso.com SIP"},
-				{"tag=here", "tag=there"}, {"call-1", "call-2"}, {"CSeq: 1", "CSeq: 2"},
+				{"tag=here", "tag=there"},
+				{"call-1", "call-2"},
+				{"CSeq: 1", "CSeq: 2"},
 				{"CSeq: 1", "Proxy-Authorization: Digest x\nCSeq: 1"},
 			} {
 				spiral := with(request("MESSAGE", "1", ""), "Via: "+first.one("Via"))

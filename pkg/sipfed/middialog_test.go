@@ -96,13 +96,30 @@ func comeBacks(t *testing.T) {
 			dialled.send(request("MESSAGE", "2", "")) // it is a connection like others
 		})
 	}
+	t.Run("every 2xx of an INVITE", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b, partner, pool := between(t)
+			partner.send(request("INVITE", "1", ""))
+			partner.expect("SIP/2.0 100")
+			invite := pool.expect("INVITE")
+			_ = partner.raw.Close()
+			synctest.Wait()
+			pool.send(invite.reply("200 OK"))
+			dialled := b.serverAt(partnerAddr, b.world.partner)
+			dialled.expect("SIP/2.0 200")
+			pool.send(invite.reply("200 OK")) // the ACK has not come
+			dialled.expect("SIP/2.0 200")
+		})
+	})
 	run("somebody else is there", "edge.fabrikam.com:5061", func(t *testing.T, b *bed, ok func()) {
+		t.Helper()
 		ok()
 		if impostor := b.serverAt(partnerAddr, b.world.other); impostor.receives() {
 			t.Error("an impostor got the response")
 		}
 	})
 	run("nobody is there", "edge.fabrikam.com:5070", func(t *testing.T, b *bed, ok func()) {
+		t.Helper()
 		ok()
 		<-time.After(time.Minute)
 		synctest.Wait()

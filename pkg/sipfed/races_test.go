@@ -182,8 +182,11 @@ func TestOldBranches(t *testing.T) {
 				partner.expect("SIP/2.0 100")
 				// What differs in one of them is another.
 				for i, change := range [][2]string{
-					{"tag=here", "tag=other"}, {"call-1", "call-2"}, {"CSeq: 1", "CSeq: 2"},
-					{"sip:alice@contoso.com SIP", "sip:alice@contoso.com;x SIP"}, {"edge.fabrikam.com:5061", "edge.fabrikam.com:5062"},
+					{"tag=here", "tag=other"},
+					{"call-1", "call-2"},
+					{"CSeq: 1", "CSeq: 2"},
+					{"sip:alice@contoso.com SIP", "sip:alice@contoso.com;x SIP"},
+					{"edge.fabrikam.com:5061", "edge.fabrikam.com:5062"},
 				} {
 					partner.send(strings.Replace(invite, change[0], change[1], 1))
 					partner.expect("SIP/2.0 100")
