@@ -2,7 +2,7 @@ package consent
 
 import (
 	"encoding/binary"
-	"errors"
+	"fmt"
 	"log/slog"
 
 	"edged/pkg/store"
@@ -38,7 +38,7 @@ func load(s *store.Store, log *slog.Logger) ([]*pair, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, errors.Join(errors.New("consent cannot be read"), err)
+		return nil, fmt.Errorf("consent cannot be read: %w", err)
 	}
 	if odd > 0 {
 		log.Warn("the state file holds what is no consent", slog.Int("count", odd))

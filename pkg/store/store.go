@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -74,14 +75,17 @@ func (s *Store) open() (err error) {
 
 // explain says what the operator can do about an error of Open.
 func (s *Store) explain(err error) error {
+	_, systems := errors.AsType[syscall.Errno](err)
 	switch {
 	case errors.Is(err, bbolterrors.ErrTimeout):
 		return fmt.Errorf("state file %s: another process uses it; is edged running already?", s.path)
-	case errors.Is(err, bbolterrors.ErrInvalid), errors.Is(err, bbolterrors.ErrVersionMismatch),
-		errors.Is(err, bbolterrors.ErrChecksum), errors.Is(err, bbolterrors.ErrInvalidMapping):
+	case s.damaged.Load():
+		return err
+	case systems:
+		return fmt.Errorf("state file %s: %w", s.path, err)
+	default: // bbolt does not like what it reads
 		return fmt.Errorf("state file %s is damaged or no state file (%w); move it away to begin with an empty one", s.path, err)
 	}
-	return fmt.Errorf("state file %s: %w", s.path, err)
 }
 
 // syncDir makes the name of a new file outlast a loss of power.

@@ -153,6 +153,7 @@ func TestBadFiles(t *testing.T) {
 		"text":      func([]byte) []byte { return []byte(strings.Repeat("precious\n", 10_000)) },
 		"zeros":     func(raw []byte) []byte { return make([]byte, len(raw)) },
 		"short":     func(raw []byte) []byte { return raw[:100] },
+		"a page":    func(raw []byte) []byte { return raw[:os.Getpagesize()+1] },
 		"cut off":   func(raw []byte) []byte { return raw[:2*os.Getpagesize()] },
 		"bad pages": func(raw []byte) []byte { clear(raw[2*os.Getpagesize():]); return raw },
 	}
@@ -165,7 +166,7 @@ func TestBadFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			err := readAll(dir)
-			if err == nil || !strings.Contains(err.Error(), path+" is damaged") || !strings.Contains(err.Error(), "move it away") {
+			if err == nil || !strings.HasPrefix(err.Error(), "state file "+path+" is damaged") || !strings.Contains(err.Error(), "move it away") {
 				t.Errorf("error %v", err)
 			}
 			if err := os.Remove(path); err != nil {
