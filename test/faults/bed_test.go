@@ -49,7 +49,9 @@ type settings struct {
 	Limits     string   // a YAML mapping
 	Level      string   // of the log
 	Policy     string   // its file
-	Blocked    []string // domains
+	Federation string   // further switches of its first section
+	Allowed    []string // domains
+	Blocked    []string
 	Refused    []string // users of ours who may not federate
 	XMPP       string   // the section, if the edge speaks it
 }
@@ -97,7 +99,7 @@ func newBed(t *testing.T) *bed {
 	b.serve()
 	b.settings = settings{
 		Address: ownAddress().String(), Secret: "tls/edge.secret", StateDir: "state", DNS: b.dns.Addr(), DNSTimeout: "1s",
-		Members: []string{b.servers[fe1].place(), b.servers[fe2].place()}, Limits: "{}", Level: "info", Policy: "policy.yaml",
+		Members: []string{b.servers[fe1].place(), b.servers[fe2].place()}, Limits: "{}", Level: "info", Policy: "policy.yaml", Allowed: []string{fabrikam, northwind},
 	}
 	b.secret(newSecret())
 	b.issue("edge", b.public, outside, "contoso.com")

@@ -139,10 +139,12 @@ func (e *edge) signal(s syscall.Signal) {
 // exit waits for the process to end by itself, and returns its status.
 func (e *edge) exit(within time.Duration) int {
 	e.Helper()
-	select {
-	case <-e.done:
-	case <-time.After(within):
-		e.Fatalf("edged still runs after %v", within)
+	if !e.ended() {
+		select {
+		case <-e.done:
+		case <-time.After(within):
+			e.Fatalf("edged still runs after %v", within)
+		}
 	}
 	return e.cmd.ProcessState.ExitCode()
 }
