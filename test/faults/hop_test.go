@@ -254,6 +254,10 @@ func TestEveryServerDown(t *testing.T) {
 		w.send("MESSAGE", fine, fine).want(200, soonish)
 		w.preferred.cable.cut()
 		w.other.cable.cut()
+		side := map[string]string{fe1: "internal", first: "external"}[w.preferred.Host()]
+		w.await("the edge to notice", patience, func() bool {
+			return w.metric(`edged_sip_connections{opened="dialled",side="`+side) == 0
+		})
 		for _, method := range []string{"MESSAGE", "INVITE", "OPTIONS"} {
 			a := w.send(method, fine, fine)
 			a.want(504, soonish)
