@@ -32,6 +32,7 @@ const (
 	rss                 // memory in MiB
 	perConn             // KiB of memory per idle connection
 	setup               // CPU ms per connection
+	hybrid              // the same, keys exchanged by X25519 and ML-KEM
 	before              // memory in MiB ahead of the load, highest during it and after it
 	during
 	after

@@ -40,7 +40,7 @@ func sipTables() []table {
 		{"INVITE, ACK and BYE, 16 connections with 8 calls under way", few.of("sip-call"), saturated, all},
 		{"200 MESSAGEs per second", "sip-calm 200/s", calm, all},
 		{"2,000 MESSAGEs per second", "sip-calm 2000/s", calm, all},
-		{"full handshakes, 8 at a time", "sip-handshake", []column{{"CPU ms", "%.2f", setup}, {"per second", "%.0f", rate}}, []subject{
+		{"full handshakes, 8 at a time", "sip-handshake", []column{{"CPU ms", "%.2f", setup}, {"with ML-KEM", "%.2f", hybrid}, {"per second", "%.0f", rate}}, []subject{
 			{edged, "edged"}, {kamailio, "Kamailio, one process for TCP"}, {answerer, "bare server: mutual TLS, and an answer"},
 		}},
 		{"128 messages at once onto a cold connection", "sip-burst", []column{{"lost", "%.0f", lost}, {"answers too many", "%.0f", surplus}}, []subject{

@@ -19,6 +19,7 @@ type Dialer struct {
 	Cert     tls.Certificate // for From
 	Roots    *x509.CertPool  // who signs To
 	Local    netip.Addr      // to dial from; the zero value leaves it to the system
+	Curves   []tls.CurveID   // for the key exchange; crypto/tls's own choice if empty
 }
 
 // Stream opens an authenticated stream (RFC 6120 §4 to §6, XEP-0178).
@@ -69,6 +70,7 @@ func (d Dialer) dial(ctx context.Context, addr string) (net.Conn, error) {
 func (d Dialer) config() *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13, ServerName: d.To, RootCAs: d.Roots, DynamicRecordSizingDisabled: true,
+		CurvePreferences:     d.Curves,
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &d.Cert, nil },
 	}
 }
