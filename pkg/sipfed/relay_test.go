@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // request is a request of the partner fabrikam.com for alice.
@@ -99,6 +100,30 @@ func TestMergedRequests(t *testing.T) {
 		partner.expect("SIP/2.0 200")
 		pool.send(two.reply("482 Loop Detected"))
 		partner.expect("SIP/2.0 482")
+	})
+}
+
+// TestRepeatedRequest: the same branch is the same request, under way once (RFC 3261
+// §17.2.3), but from somebody else it is another.
+func TestRepeatedRequest(t *testing.T) {
+	world()
+	synctest.Test(t, func(t *testing.T) {
+		b, partner, pool := between(t)
+		again := b.partner(b.world.partner)
+		partner.send(request("MESSAGE", "1", ""))
+		one := pool.expect("MESSAGE")
+		partner.send(request("MESSAGE", "1", ""))
+		again.send(request("MESSAGE", "1", "")) // on another connection of the same partner
+		pool.silent(time.Second)
+		other := b.partner(b.world.other)
+		other.send(strings.Replace(request("MESSAGE", "1", ""), "bob@fabrikam.com", "eve@adatum.com", 1))
+		two := pool.expect("MESSAGE")
+		pool.send(two.reply("200 OK"))
+		other.expect("SIP/2.0 200")
+		pool.send(one.reply("200 OK"))
+		partner.expect("SIP/2.0 200")
+		partner.silent(time.Second)
+		again.silent(time.Second)
 	})
 }
 
