@@ -16,13 +16,16 @@ type server struct {
 	addr    string // host:port
 	trusted bool   // its AD bit counts
 
-	until atomic.Int64 // Unix nanoseconds; it rests until then
+	until atomic.Pointer[time.Time] // it rests until then
 }
 
 // rest has the server asked last until t.
-func (s *server) rest(t time.Time) { s.until.Store(t.UnixNano()) }
+func (s *server) rest(t time.Time) { s.until.Store(&t) }
 
-func (s *server) resting(now time.Time) bool { return now.UnixNano() < s.until.Load() }
+func (s *server) resting(now time.Time) bool {
+	until := s.until.Load()
+	return until != nil && now.Before(*until)
+}
 
 // resolvConf is where the system names its resolvers (resolv.conf(5)).
 const resolvConf = "/etc/resolv.conf"

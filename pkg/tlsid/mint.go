@@ -72,15 +72,18 @@ func (a *Authority) For(d domain.Name) (*tls.Certificate, error) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	now := a.now()
+	// Certificates live by the clock on the wall, which may be set anew; what
+	// time.Now tells beside it runs on regardless, and would decide comparisons.
+	now := a.now().Round(0)
 	old := a.cached(d)
-	if old != nil && now.Before(old.renew) {
+	good := old != nil && !now.Before(old.cert.Leaf.NotBefore)
+	if good && now.Before(old.renew) {
 		return old.cert, nil
 	}
 	cert, err := a.mint(d, now)
 	if err != nil {
-		if old != nil && now.Before(old.cert.Leaf.NotAfter) {
-			return old.cert, nil // half through its life, but good
+		if good && now.Before(old.cert.Leaf.NotAfter) {
+			return old.cert, nil // half through its life
 		}
 		return nil, err
 	}
