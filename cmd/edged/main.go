@@ -28,6 +28,7 @@ type cli struct {
 	Explain     explainCmd     `cmd:"" help:"Say whether two users may communicate, and which rule decides."`
 	Probe       probeCmd       `cmd:"" help:"Walk to a partner, or into one of our pools, and say where the way ends and what helps."`
 	Connections connectionsCmd `cmd:"" help:"List what the running gateway has open: with whom, proven how, for whom."`
+	Trace       traceCmd       `cmd:"" help:"Follow messages of the running gateway as they cross."`
 	Reload      reloadCmd      `cmd:"" help:"Let the running gateway read its configuration again."`
 	Consent     consentCmd     `cmd:"" help:"Look after the consent of the running gateway: which users wrote to which contacts first."`
 	Watch       watchCmd       `cmd:"" help:"Look after the watch list of the running gateway: partners that nothing lists and that misbehave."`

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -71,6 +73,29 @@ func open() []admin.Connection {
 	}
 }
 
+// messages are what crosses the gateway of the scripts, before it ends.
+func messages(_ context.Context, f admin.TraceFilter) (iter.Seq[admin.TraceLine], error) {
+	if f.User == "nobody" {
+		return nil, errors.New("as many follow as may (16)")
+	}
+	then := time.Date(2026, 1, 2, 3, 4, 5, 67e6, time.UTC)
+	return slices.Values([]admin.TraceLine{
+		{
+			Time: then, Proto: "sip", Side: "external", Direction: "inward", Peer: "192.0.2.7:5061", What: "MESSAGE", ID: "call-1", Reason: "allowed",
+			From: "sip:robin@fabrikam.com;tag=7", To: "sip:alice@contoso.com", URI: "sip:alice@contoso.com", Rule: "allowed_domains: fabrikam.com",
+			NextHop: "fe1.corp.contoso.com:5061", Took: 1.25,
+		},
+		{
+			Time: then, Proto: "sip", Side: "external", Direction: "inward", Peer: "192.0.2.7:5061", What: "MESSAGE", ID: "call-2", Status: 403,
+			Reason: "domain-blocked", From: "sip:eve@spam.example", To: "sip:alice@contoso.com", Rule: "blocked_domains: spam.example",
+		},
+		{
+			Time: then, Proto: "xmpp", Side: "external", Direction: "inward", Peer: "192.0.2.9:5269", What: "stream", Reason: "tls-failed",
+			Detail: "no bytes, " + f.Domain, Lost: 12,
+		},
+	}), nil
+}
+
 func keeping() admin.Funcs {
 	pairs := make([]admin.Consent, 3)
 	for i := range pairs {
@@ -81,6 +106,7 @@ func keeping() admin.Funcs {
 	}
 	return admin.Funcs{
 		Connections: open,
+		Trace:       messages,
 		ListConsent: func(filter string, limit int) (found []admin.Consent) {
 			for _, p := range pairs {
 				if strings.Contains(p.Local+" "+p.Remote, filter) && len(found) < limit {

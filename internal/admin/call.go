@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // StatusError is an answer other than success.
@@ -55,23 +57,61 @@ func (e *UnreachableError) Unwrap() error { return e.Err }
 // answer. An answer other than 2xx is a *StatusError, and no answer an
 // *UnreachableError.
 func Call(ctx context.Context, socket, method, path string) ([]byte, error) {
+	answer, end, err := open(ctx, socket, method, path, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	return readAnswer(answer)
+}
+
+// open sends a request and returns the answer, whose header has to come within timeout
+// unless that is 0. end has to be called when its body is done with.
+func open(ctx context.Context, socket, method, path string, timeout time.Duration) (answer *http.Response, end func(), err error) {
 	transport := &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
 			return d.DialContext(ctx, "unix", socket)
 		},
+		ResponseHeaderTimeout: timeout,
 	}
-	defer transport.CloseIdleConnections()
 	r, err := http.NewRequestWithContext(ctx, method, "http://edged"+path, http.NoBody)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	answer, err := transport.RoundTrip(r)
+	if answer, err = transport.RoundTrip(r); err != nil {
+		transport.CloseIdleConnections()
+		return nil, nil, &UnreachableError{Socket: socket, Err: err}
+	}
+	return answer, transport.CloseIdleConnections, nil
+}
+
+// Stream asks the daemon that listens on the socket for lines that never end, and hands
+// them to each until ctx ends or each returns an error, which Stream returns then. An
+// answer other than 2xx is a *StatusError, and no answer within timeout an
+// *UnreachableError; the end of the lines is nil.
+func Stream(ctx context.Context, socket, path string, timeout time.Duration, each func(line []byte) error) error {
+	answer, end, err := open(ctx, socket, "GET", path, timeout)
 	if err != nil {
-		return nil, &UnreachableError{Socket: socket, Err: err}
+		return err
 	}
-	return readAnswer(answer)
+	defer end()
+	if answer.StatusCode/100 != 2 {
+		_, err := readAnswer(answer)
+		return err
+	}
+	defer answer.Body.Close()
+	lines := bufio.NewScanner(answer.Body)
+	for lines.Scan() {
+		if err := each(lines.Bytes()); err != nil {
+			return err
+		}
+	}
+	if err := lines.Err(); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("the answer broke off: %w", err)
+	}
+	return ctx.Err()
 }
 
 func readAnswer(answer *http.Response) ([]byte, error) {

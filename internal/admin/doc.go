@@ -6,8 +6,8 @@
 //   - the metrics listener, which may be a routable address and therefore changes
 //     nothing: GET /metrics, /-/healthy and /-/ready;
 //   - the admin socket, where the permissions of a file in the host's own file
-//     system say who may steer: POST /-/reload, GET /-/config, /connections
-//     and /-/pools, GET and DELETE /-/consent and /-/watch.
+//     system say who may steer: POST /-/reload, GET /-/config, /connections,
+//     /-/pools and /-/trace, GET and DELETE /-/consent and /-/watch.
 //
 // The package knows nothing of what it serves: the daemon hands it functions.
 package admin

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"net"
 	"net/http"
@@ -28,6 +29,10 @@ type Funcs struct {
 	// Connections tells what is open, and Pools where it leads inside.
 	Connections func() []Connection
 	Pools       func() []Pool
+	// Trace returns the messages that the filter picks, as they cross, until ctx ends
+	// or the daemon stops; an error if nobody else may follow. What it returns has to be
+	// ranged over.
+	Trace func(ctx context.Context, f TraceFilter) (iter.Seq[TraceLine], error)
 	// ListConsent and RemoveConsent are set if the daemon keeps consent, both or
 	// none of them.
 	//
@@ -65,8 +70,8 @@ func ServeMetrics(ln net.Listener, metrics prometheus.Gatherer, f Funcs, log *sl
 	return serve(ln, mux, log)
 }
 
-// ServeAdmin answers POST /-/reload, GET /-/config, /connections, /-/pools, /-/healthy and
-// /-/ready, GET and DELETE /-/consent and /-/watch on the listener, which it owns from now on,
+// ServeAdmin answers POST /-/reload, GET /-/config, /connections, /-/pools, /-/trace, /-/healthy
+// and /-/ready, GET and DELETE /-/consent and /-/watch on the listener, which it owns from now on,
 // until Close. Whoever can connect may steer: give it what ListenSocket returns.
 func ServeAdmin(ln net.Listener, f Funcs, log *slog.Logger) *Server {
 	mux := http.NewServeMux()
@@ -74,6 +79,7 @@ func ServeAdmin(ln net.Listener, f Funcs, log *slog.Logger) *Server {
 	mux.HandleFunc("GET /-/config", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, f.Running()) })
 	mux.HandleFunc("GET "+ConnectionsPath, func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, f.Connections()) })
 	mux.HandleFunc("GET "+PoolsPath, func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, f.Pools()) })
+	mux.HandleFunc("GET "+tracePath, f.trace)
 	mux.HandleFunc("GET /-/consent", f.listConsent)
 	mux.HandleFunc("DELETE /-/consent", f.removeConsent)
 	mux.HandleFunc("GET /-/watch", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, f.ListWatched()) })

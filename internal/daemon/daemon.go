@@ -20,6 +20,7 @@ import (
 	"edged/pkg/policy"
 	"edged/pkg/sipfed"
 	"edged/pkg/store"
+	"edged/pkg/trace"
 )
 
 // Options are what the command line says.
@@ -41,7 +42,8 @@ type Daemon struct {
 	members map[string]*nexthop.Pool // owned by Start, then by the reload goroutine
 	server  *sipfed.Server           // nil if SIP is not configured
 	xmpp    xmppPart
-	keeps   bool                         // consent is kept
+	keeps   bool // consent is kept
+	tap     trace.Tap
 	store   *store.Store                 // nil if it could not be opened, or release has closed it
 	watch   map[string]*limit.Discovered // by protocol; fixed once serving
 
@@ -116,7 +118,7 @@ func (d *Daemon) start(ctx context.Context, l *config.Loaded, m *material) error
 	}
 	if l.Config.SIP.Serves() {
 		d.watchStrangers(b, policy.SIP)
-		config := sipfed.Config{Log: d.log, Metrics: sipfed.NewMetrics(d.metrics.registry), Dial: d.dial}
+		config := sipfed.Config{Log: d.log, Metrics: sipfed.NewMetrics(d.metrics.registry), Tap: &d.tap, Dial: d.dial}
 		if d.server, err = sipfed.New(config, d.state(b)); err != nil {
 			b.resolver.Close()
 			return err
@@ -213,6 +215,7 @@ func (d *Daemon) funcs() admin.Funcs {
 		},
 		Connections: d.connections,
 		Pools:       d.pools,
+		Trace:       d.trace,
 	}
 	f.ListWatched, f.ReleaseWatched = d.listWatched, d.releaseWatched
 	if d.keeps {
@@ -307,6 +310,7 @@ func (d *Daemon) release() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	errs := []error{d.xmpp.release(), d.closeStore()}
+	d.tap.Close() // who follows messages would hold the pages open
 	for _, p := range d.pages {
 		// A client that has connected and asks nothing, as health checks do, is cut
 		// off after that second: no fault of this edge.

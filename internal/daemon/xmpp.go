@@ -61,7 +61,7 @@ func (d *Daemon) startXMPP(b *build) (err error) {
 	}})
 	d.watchStrangers(b, policy.XMPP)
 	x.server = xmpp.New(xmpp.Config{
-		Log: d.log, Metrics: xmpp.NewMetrics(d.metrics.registry), Dial: d.dialXMPP, Consent: x.consent, POSH: x.posh,
+		Log: d.log, Metrics: xmpp.NewMetrics(d.metrics.registry), Tap: &d.tap, Dial: d.dialXMPP, Consent: x.consent, POSH: x.posh,
 	}, d.xmppState(b))
 	return nil
 }

@@ -131,6 +131,7 @@ func (tx *transaction) hasAnswered(tag []byte) bool {
 // noteDropped logs and counts a request that ends here without an answer.
 func (s *Server) noteDropped(c *conn, m *sipmsg.Message, r *refusal) {
 	s.metrics.refused(c.side, m.Method, r.reason)
+	s.traceRefused(c, m, r, 0)
 	c.log.LogAttrs(s.group.Context(), slog.LevelInfo, "request dropped", append(messageAttrs(m),
 		slog.String("reason", r.reason.String()), slog.String("rule", string(r.rule)), slog.String("detail", verdict.Quotable(r.detail)))...)
 }

@@ -14,6 +14,7 @@ import (
 	"edged/pkg/nexthop"
 	"edged/pkg/policy"
 	"edged/pkg/tlsid"
+	"edged/pkg/trace"
 )
 
 // Side is one of the edge's two faces. It is a property of the listener a
@@ -40,7 +41,8 @@ func (s Side) other() Side { return 1 - s }
 // Config is what a Server keeps for its whole life.
 type Config struct {
 	Log     *slog.Logger
-	Metrics *Metrics // nil counts nothing
+	Metrics *Metrics   // nil counts nothing
+	Tap     *trace.Tap // who follows messages; nil tells nobody
 
 	// Dial opens a TCP connection to a next hop on the given side. Nil means
 	// an ordinary dialler.

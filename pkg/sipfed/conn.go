@@ -172,6 +172,7 @@ func (c *conn) refuseBroken(m *sipmsg.Message, reason verdict.Reason, status int
 	}
 	if status == 0 || m == nil || !m.IsRequest() || !m.Answerable() || m.Method == "ACK" || m.Method == "BENOTIFY" {
 		c.srv.metrics.refused(c.side, "", reason)
+		c.srv.traceBroken(c, r)
 		c.log.Info("message dropped", slog.String("reason", reason.String()), slog.String("detail", verdict.Quotable(r.detail)))
 		return
 	}

@@ -265,6 +265,9 @@ func (tx *transaction) send(a *attempt, c *conn) bool {
 	tx.current = a
 	tx.phase = tx.phase.next(sent, tx.invite())
 	tx.srv.metrics.relayed(tx.adm.inward, time.Since(tx.born))
+	if tx.srv.cfg.Tap.On() {
+		tx.traceSent(a)
+	}
 	if !tx.wantsAnswer() {
 		tx.srv.metrics.request(tx, nil, 0)
 		tx.log(nil, 0)

@@ -128,6 +128,7 @@ func (tx *transaction) log(r *refusal, status int) {
 		}
 		return
 	}
+	tx.traceFailed(r, status)
 	if r.rule != "" {
 		rule = r.rule
 	}

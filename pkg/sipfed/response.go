@@ -40,6 +40,9 @@ func (tx *transaction) response(c *conn, a *attempt, m *sipmsg.Message) bool {
 	tx.by = c
 	defer func() { tx.by = nil }()
 	tx.srv.metrics.response(tx.adm.inward, m.Status)
+	if tx.srv.cfg.Tap.On() {
+		tx.traceResponse(a, m)
+	}
 	switch {
 	case m.Status < 200:
 		tx.ring(a, m)

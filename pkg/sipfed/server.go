@@ -169,6 +169,7 @@ func (s *Server) admit(ctx context.Context, side Side, raw net.Conn, peer netip.
 		}
 		s.log.Info("handshake failed", slog.String("side", side.String()), slog.String("peer_addr", peer.String()),
 			slog.String("reason", reason.String()), slog.String("result", tlsid.HandshakeResult(err)), slog.String("err", verdict.Quotable(err.Error())))
+		s.traceHandshake(side, peer.String(), reason, err)
 		linger(raw)
 		return nil
 	}
@@ -232,6 +233,7 @@ func (s *Server) answerRefusal(c *conn, m *sipmsg.Message, r *refusal) {
 	}
 	_ = c.send(sipmsg.AppendResponse(nil, m, a.status, phrase, newTag(), answerLines(s.state.Load(), c.side, a, r)...))
 	s.metrics.refused(c.side, m.Method, r.reason)
+	s.traceRefused(c, m, r, a.status)
 	c.log.LogAttrs(s.group.Context(), slog.LevelInfo, "request refused", append(messageAttrs(m),
 		slog.String("reason", r.reason.String()), slog.String("rule", string(r.rule)),
 		slog.Int("status", a.status), slog.String("detail", verdict.Quotable(r.detail)))...)

@@ -1,6 +1,7 @@
 package sipfed
 
 import (
+	"maps"
 	"sync"
 
 	"edged/pkg/domain"
@@ -55,9 +56,7 @@ func (s *Server) Traffic() map[domain.Name]Traffic {
 	s.traffic.mu.Lock() // throughout, so that no connection is counted twice or not at all
 	defer s.traffic.mu.Unlock()
 	all := make(map[domain.Name]Traffic, len(s.traffic.gone))
-	for d, n := range s.traffic.gone {
-		all[d] = n
-	}
+	maps.Copy(all, s.traffic.gone)
 	for _, c := range s.group.All() {
 		for d, n := range c.carriedFor() {
 			all[d] = all[d].plus(n)

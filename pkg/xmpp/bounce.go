@@ -50,6 +50,7 @@ func (s *Server) bounceQueued(l *link, raw []byte, why *refusal) {
 	}
 	from := l.key.side.other()
 	s.metrics.stanza(from, e.Local, why.reason)
+	l.traceBounced(e, why)
 	l.log.Info("stanza not delivered", slog.String("stanza", string(e.Local)), slog.String("from", verdict.Quotable(e.Value("from"))),
 		slog.String("to", verdict.Quotable(e.Value("to"))), slog.String("reason", why.reason.String()))
 	s.bounce(e, from, l.key.pair, why)

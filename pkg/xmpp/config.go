@@ -15,6 +15,7 @@ import (
 	"edged/pkg/policy"
 	"edged/pkg/posh"
 	"edged/pkg/tlsid"
+	"edged/pkg/trace"
 )
 
 // Side is one of the edge's two faces. It is a property of the listener a stream
@@ -41,7 +42,8 @@ func (s Side) other() Side { return 1 - s }
 // Config is what a Server keeps for its whole life.
 type Config struct {
 	Log     *slog.Logger
-	Metrics *Metrics // nil counts nothing
+	Metrics *Metrics   // nil counts nothing
+	Tap     *trace.Tap // who follows messages; nil tells nobody
 
 	// Dial opens a TCP connection to a next hop on the given side. Nil means
 	// an ordinary dialler.

@@ -198,6 +198,7 @@ func (c *conn) refused(r *refusal) error {
 		return nil
 	}
 	c.srv.metrics.streamError(c.side, r.stream)
+	c.traceStream(r)
 	c.log.Info("stream refused", slog.String("reason", r.reason.String()), slog.String("rule", string(r.rule)),
 		slog.String("condition", string(r.stream)), slog.String("detail", verdict.Quotable(r.detail)))
 	c.fail(r.stream, r)

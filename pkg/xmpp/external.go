@@ -48,6 +48,7 @@ func (c *conn) logSASLRefused(failure saslError) {
 	if why == nil {
 		why = refuse(verdict.IdentityMismatch, "the certificate does not prove the domain, or the exchange was broken")
 	}
+	c.traceStream(why)
 	c.log.Info("EXTERNAL refused", slog.String("from", c.peer.String()), slog.String("condition", string(failure)),
 		slog.String("reason", why.reason.String()), slog.String("rule", string(why.rule)), slog.String("detail", verdict.Quotable(why.detail)))
 }

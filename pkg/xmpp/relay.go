@@ -38,6 +38,9 @@ func (c *conn) forwardStanza(ctx context.Context, e *xmlstream.Element, adm *adm
 	}
 	c.srv.metrics.stanza(c.side, e.Local, verdict.Allowed)
 	c.logRelayed(ctx, e, adm)
+	if c.srv.cfg.Tap.On() {
+		c.traceRelayed(e, adm)
+	}
 }
 
 // logRelayed is the line of a stanza that crosses, for who asks for so much.
@@ -167,6 +170,7 @@ func (c *conn) undelivered(e *xmlstream.Element, adm *admission, err error) {
 	r := &refusal{reason: verdict.ConnectionLost, detail: err.Error()}
 	_ = errors.As(err, &r)
 	c.srv.metrics.stanza(c.side, e.Local, r.reason)
+	c.traceRefused(e, adm, r)
 	c.log.Info("stanza not delivered", slog.String("stanza", string(e.Local)), slog.String("from", verdict.Quotable(adm.from.String())),
 		slog.String("to", verdict.Quotable(adm.to.String())), slog.String("reason", r.reason.String()), slog.String("detail", verdict.Quotable(r.detail)))
 	c.srv.bounce(e, c.side, adm.pair, r)

@@ -220,6 +220,7 @@ func grantsConsent(local []byte, kind string) bool {
 // refuseStanza answers a stanza that may not cross, as far as it may be answered.
 func (c *conn) refuseStanza(e *xmlstream.Element, adm *admission, r *refusal) {
 	c.srv.metrics.stanza(c.side, e.Local, r.reason)
+	c.traceRefused(e, adm, r)
 	c.log.Info("stanza refused", slog.String("stanza", string(e.Local)), slog.String("type", verdict.Quotable(adm.kind)),
 		slog.String("from", verdict.Quotable(adm.from.String())), slog.String("to", verdict.Quotable(adm.to.String())),
 		slog.String("reason", r.reason.String()), slog.String("rule", string(r.rule)), slog.String("detail", verdict.Quotable(r.detail)))

@@ -112,6 +112,7 @@ func (s *Server) serveConn(ctx context.Context, side Side, kind Listener, raw ne
 	}
 	if err := c.begin(ctx, kind); err != nil {
 		s.forget(c)
+		c.traceStream(refuse(verdict.TLSFailed, "%v", err))
 		c.log.Info("handshake failed", slog.String("reason", verdict.TLSFailed.String()), slog.Any("err", quoted{err}))
 		return
 	}

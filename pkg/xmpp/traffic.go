@@ -1,6 +1,10 @@
 package xmpp
 
-import "edged/pkg/domain"
+import (
+	"maps"
+
+	"edged/pkg/domain"
+)
 
 // Traffic counts the stanzas that were handed to a queue between us and one partner's
 // domain, since the start.
@@ -34,9 +38,7 @@ func (s *Server) Traffic() map[domain.Name]Traffic {
 	s.links.mu.Lock()
 	defer s.links.mu.Unlock()
 	all := make(map[domain.Name]Traffic, len(s.links.m))
-	for d, n := range s.links.gone {
-		all[d] = n
-	}
+	maps.Copy(all, s.links.gone)
 	for key, l := range s.links.m {
 		all[key.pair.theirs] = all[key.pair.theirs].plus(key.side, l.relayed.Load())
 	}
