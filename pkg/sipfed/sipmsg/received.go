@@ -9,6 +9,7 @@ import (
 type Source struct {
 	addr           netip.Addr
 	received, port string
+	param          string // ;received=
 }
 
 // NewSource returns the Source for an address; nil if it is none.
@@ -17,7 +18,8 @@ func NewSource(from netip.AddrPort) *Source {
 		return nil
 	}
 	addr := from.Addr().Unmap().WithZone("")
-	return &Source{addr: addr, received: addr.String(), port: strconv.Itoa(int(from.Port()))}
+	text := addr.String()
+	return &Source{addr: addr, received: text, port: strconv.Itoa(int(from.Port())), param: ";received=" + text}
 }
 
 // note is text that goes in place of Raw[start:end].
@@ -47,7 +49,7 @@ func (m *Message) received() (notes [2]note, n int) {
 	case already:
 		notes[n] = m.viaParam(top.End, "received", m.Source.received)
 	default:
-		notes[n] = note{top.End, top.End, ";received=" + m.Source.received}
+		notes[n] = note{top.End, top.End, m.Source.param}
 	}
 	if n == 1 && notes[1].start < notes[0].start {
 		notes[0], notes[1] = notes[1], notes[0]
