@@ -59,6 +59,16 @@ type Bounds struct {
 	// QueueMessages bounds what waits for one link that is being dialled.
 	QueueMessages int `yaml:"queue_messages"`
 
+	// HeldBytes bounds the bytes of messages that one protocol holds at once, all
+	// peers together: requests under way, large messages that are arriving, and what
+	// waits to be written. The last tenth is for what belongs to something that was
+	// begun before, such as a BYE.
+	HeldBytes Size `yaml:"held_bytes"`
+	// PartnerShare is how much of HeldBytes and of Transactions one partner may have,
+	// in percent: everything below one registered domain, whichever way it goes. The
+	// last tenth of it is kept in the same way.
+	PartnerShare int `yaml:"partner_share"`
+
 	// Transactions bounds the transactions under way, in all.
 	Transactions int `yaml:"transactions"`
 	// AcceptedInvites bounds the INVITEs that are remembered for transaction_timeout
@@ -158,7 +168,7 @@ func DefaultBounds() Bounds {
 		HandshakeTimeout: 10 * time.Second, FirstMessageTimeout: 30 * time.Second,
 		MessageTimeout: 15 * time.Second, IdleTimeout: 10 * time.Minute, WriteTimeout: 10 * time.Second,
 		HeaderBytes: 64 * KiB, BodyBytes: MiB, URIBytes: 8 * KiB, HeaderFields: 512,
-		QueueBytes: 4 * MiB, QueueMessages: 1024,
+		QueueBytes: 4 * MiB, QueueMessages: 1024, HeldBytes: 512 * MiB, PartnerShare: 50,
 		Transactions: 100_000, TransactionsPerConnection: 20_000, AcceptedInvites: 10_000,
 		ConnectTimeout: 5 * time.Second, ConnectTotal: 12 * time.Second,
 		InviteTargetTimeout: 4 * time.Second,

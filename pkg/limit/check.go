@@ -43,6 +43,8 @@ func (b Bounds) checkMessages(c *checker) {
 }
 
 func (b Bounds) checkForwarding(c *checker) {
+	c.size("held_bytes", b.HeldBytes, MiB, 1024*GiB)
+	c.count("partner_share", b.PartnerShare, 1, 100)
 	c.count("transactions", b.Transactions, 1, 10_000_000)
 	c.count("accepted_invites", b.AcceptedInvites, 1, 10_000_000)
 	c.count("transactions_per_connection", b.TransactionsPerConnection, 1, 10_000_000)
@@ -85,6 +87,7 @@ func (b Bounds) checkDialback(c *checker) {
 func (b Bounds) checkOrder(c *checker) {
 	within(c, "connections_per_address", b.ConnectionsPerAddress, "connections", b.Connections)
 	within(c, "uri_bytes", b.URIBytes, "header_bytes", b.HeaderBytes)
+	within(c, "queue_bytes", b.QueueBytes, "held_bytes", b.HeldBytes)
 	within(c, "transactions_per_connection", b.TransactionsPerConnection, "transactions", b.Transactions)
 	within(c, "connect_timeout", b.ConnectTimeout, "connect_total", b.ConnectTotal)
 	within(c, "keepalive_interval", b.KeepaliveInterval, "stream_idle_timeout", b.StreamIdleTimeout)

@@ -128,7 +128,7 @@ func (d *Discovered) SetConfig(c DiscoveredConfig) {
 // or says which of them is used up. contact is the canonical address of the user;
 // "" is none, for what is addressed to a domain of ours.
 func (d *Discovered) Admit(from Stranger, contact string) Admission {
-	name := registered(from.Domain)
+	name := Registered(from.Domain)
 	d.mu.Lock()
 	defer d.unlock()
 	now := d.now()
@@ -176,7 +176,7 @@ func (d *Discovered) Outcome(from Stranger, failed bool) {
 func (d *Discovered) Failed(from Stranger) { d.count(from, 0, 1) }
 
 func (d *Discovered) count(from Stranger, requests, failed int) {
-	name := registered(from.Domain)
+	name := Registered(from.Domain)
 	d.mu.Lock()
 	defer d.unlock()
 	now := d.now()
@@ -266,10 +266,10 @@ func setRate(l *rate.Limiter, now time.Time, perSecond float64) {
 
 func burst(perSecond float64) int { return max(1, int(math.Ceil(perSecond))) }
 
-// registered returns the registered domain that d is or lies below. A domain that
+// Registered returns the registered domain that d is or lies below. A domain that
 // is itself a public suffix stands for itself, and so does any of two labels, which
 // is what most partners have: they need no look-up.
-func registered(d domain.Name) string {
+func Registered(d domain.Name) string {
 	if strings.Count(d.String(), ".") < 2 {
 		return d.String()
 	}

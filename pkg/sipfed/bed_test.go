@@ -132,6 +132,9 @@ func newBedOver(t *testing.T, pipe func() (net.Conn, net.Conn), changes ...chang
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		s.Shutdown(ctx)
+		if left := s.held.Bytes(); left != 0 {
+			t.Errorf("%d bytes count as held in the end", left)
+		}
 	})
 	return b
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"edged/pkg/domain"
+	"edged/pkg/limit"
 	"edged/pkg/policy"
 	"edged/pkg/sipfed/sipmsg"
 	"edged/pkg/tlsid"
@@ -40,10 +41,11 @@ type conn struct {
 	subject  string // the identity's first name, for logs
 	key      string // tells certificates apart: part of every transaction key
 	log      *slog.Logger
-	release  func()  // accepted ones: gives back what limits counted
-	link     *link   // dialled connections only
-	target   string  // ... and where they lead, host:port
-	shown    linkKey // ... and as whom, with which certificate of ours
+	share    *limit.Share // of what is held for the other end's partner
+	release  func()       // accepted ones: gives back what limits counted
+	link     *link        // dialled connections only
+	target   string       // ... and where they lead, host:port
+	shown    linkKey      // ... and as whom, with which certificate of ours
 	shownFor domain.Name
 	member   string // accepted inside connections: the pool's member behind it, if it can be told
 
@@ -52,6 +54,7 @@ type conn struct {
 	messageBy time.Time                // when the message under way must be complete; zero between messages
 	firstBy   time.Time                // outside: when the first message that policy allows must be here; then zero
 	asked     map[domain.Name]struct{} // domains looked up for this connection
+	grown     int                      // bytes that the reader has beyond its first buffers
 	fed       []*conn                  // given something to send, and not woken yet
 
 	beat beat // owned by watchPools
@@ -93,6 +96,7 @@ func newConn(s *Server, side Side, sock *tls.Conn, peer netip.AddrPort, id tlsid
 		used:    time.Now(),
 	}
 	c.identity.Store(&id)
+	c.share = s.held.Share(shareName(c))
 	if len(id.Names) > 0 {
 		c.subject = id.Names[0].String()
 	}
@@ -105,7 +109,7 @@ func newConn(s *Server, side Side, sock *tls.Conn, peer netip.AddrPort, id tlsid
 // the connection is closed and its writer has ended.
 func (c *conn) run(ctx context.Context) {
 	c.reader = sipmsg.NewReader(timedReader{c}, messageLimits(&c.srv.state.Load().Bounds))
-	c.reader.Pool = &c.srv.messages
+	c.reader.Pool, c.reader.Grow = &c.srv.messages, c.grow
 	c.reader.OnPing, c.reader.Pong = c.pinged, c.pong
 	c.reader.OnStart, c.reader.Source = c.messageStarts, sipmsg.NewSource(c.peer)
 	if below, ok := c.sock.NetConn().(*socket); ok {
@@ -119,6 +123,7 @@ func (c *conn) run(ctx context.Context) {
 	c.finish(err)
 	c.writers.Wait()
 	c.close(err)
+	c.grow(-c.grown)
 	c.srv.forget(c)
 	c.fail()
 	c.log.Info("connection closed", slog.Bool("dialled", c.dialled), slog.Any("err", c.why()))

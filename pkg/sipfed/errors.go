@@ -174,6 +174,10 @@ func reasonFor(status int) verdict.Reason {
 		return verdict.URITooLong
 	case 416:
 		return verdict.SchemeUnsupported
+	case 480:
+		return verdict.BudgetExhausted
+	case 503:
+		return verdict.Overloaded
 	case 505:
 		return verdict.VersionUnsupported
 	case 513:

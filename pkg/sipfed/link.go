@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"edged/pkg/domain"
+	"edged/pkg/limit"
 	"edged/pkg/tlsid"
 	"edged/pkg/verdict"
 )
@@ -38,8 +39,9 @@ type hop struct {
 // it is asked to, remembers for a while which targets failed, and holds what
 // waits for a dial, bounded.
 type link struct {
-	srv *Server
-	hop hop
+	srv   *Server
+	hop   hop
+	share *limit.Share // of what is held for this next hop
 
 	mu      sync.Mutex
 	conns   map[string]*conn
@@ -65,7 +67,7 @@ const (
 
 func newLink(s *Server, h hop) *link {
 	return &link{
-		srv: s, hop: h,
+		srv: s, hop: h, share: s.held.Share(shareNameOf(h)),
 		conns: make(map[string]*conn), dials: make(map[string][]*attempt), down: make(map[string]outage),
 		resting: make(map[string]time.Time),
 	}
@@ -288,6 +290,7 @@ func (ls *links) sweep(now time.Time) {
 	defer ls.mu.Unlock()
 	for key, l := range ls.m {
 		if l.idle(now) {
+			l.share.Close()
 			delete(ls.m, key)
 		}
 	}

@@ -22,6 +22,7 @@ type Metrics struct {
 	accepts      *prometheus.CounterVec   // side
 	active       prometheus.Gauge
 	queued       prometheus.Gauge
+	held         prometheus.Gauge
 	full         *prometheus.CounterVec // side
 	strays       *prometheus.CounterVec // side
 	undeliver    *prometheus.CounterVec // side
@@ -63,6 +64,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		accepts:      counter("edged_sip_accept_errors_total", "Failures to accept a connection, such as out of descriptors.", "side"),
 		active:       gauge("edged_sip_transactions", "SIP transactions under way.").WithLabelValues(),
 		queued:       gauge("edged_sip_queue_bytes", "Bytes waiting in the writers of all SIP connections.").WithLabelValues(),
+		held:         gauge("edged_sip_held_bytes", "Bytes of SIP messages held for others, a second ago at most: limits.held_bytes bounds them.").WithLabelValues(),
 		full:         counter("edged_sip_queue_full_total", "Messages that a connection's full queue did not take.", "side"),
 		strays:       counter("edged_sip_stray_responses_total", "Responses that no transaction awaited.", "side"),
 		undeliver:    counter("edged_sip_undeliverable_responses_total", "Responses whose connection was gone.", "side"),
@@ -195,6 +197,12 @@ func (m *Metrics) transactions(delta float64) {
 func (m *Metrics) queueBytes(delta int) {
 	if m != nil {
 		m.queued.Add(float64(delta))
+	}
+}
+
+func (m *Metrics) heldBytes(n int64) {
+	if m != nil {
+		m.held.Set(float64(n))
 	}
 }
 

@@ -113,6 +113,8 @@ func (s *Server) watchPools(ctx context.Context) {
 		}
 		s.links.ping(time.Now())
 		s.links.sweep(time.Now())
+		s.held.Sweep()
+		s.metrics.heldBytes(s.held.Bytes())
 		s.forgetAccepted(time.Now())
 		select {
 		case <-ctx.Done():

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"edged/pkg/limit"
 	"edged/pkg/sipfed/sipmsg"
 	"edged/pkg/verdict"
 )
@@ -24,6 +25,8 @@ type transaction struct {
 
 	method string
 	echo   echo
+	size   int64           // bytes that are counted for it; 0: none any more
+	to     *limit.Share    // outward: of the partner that it goes to
 	req    *sipmsg.Message // retained; nil once a 2xx has answered an INVITE, or the transaction is dropped
 
 	mu        sync.Mutex
@@ -114,12 +117,9 @@ func (tx *transaction) wantsAnswer() bool {
 // enter puts a transaction into the table, within its bounds, or answers. A
 // request without responses needs no place there.
 func (s *Server) enter(tx *transaction) bool {
-	if !tx.wantsAnswer() {
-		return true
-	}
-	tx.key = tx.adm.key
 	refused := s.crowded(tx)
-	if refused == nil {
+	if refused == nil && tx.wantsAnswer() {
+		tx.key = tx.adm.key
 		known, err := s.table.add(tx, tx.st.Bounds.Transactions)
 		if known != nil {
 			known.repeat(tx.from) // it came on two connections at once
@@ -133,25 +133,20 @@ func (s *Server) enter(tx *transaction) bool {
 		s.answerRefusal(tx.from, tx.req, refused)
 		return false
 	}
-	tx.from.pending.Add(1)
-	s.metrics.transactions(1)
-	return true
-}
-
-// crowded refuses what this edge or this connection has no room for.
-func (s *Server) crowded(tx *transaction) *refusal {
-	switch {
-	case s.stopping.Load():
-		return refuse(verdict.ShuttingDown, "this edge takes no new requests")
-	case tx.from.pending.Load() >= int64(tx.st.Bounds.TransactionsPerConnection):
-		return refuse(verdict.BudgetExhausted, "limits.transactions_per_connection reached")
+	tx.charge()
+	if tx.wantsAnswer() {
+		tx.from.pending.Add(1)
+		s.metrics.transactions(1)
 	}
-	return nil
+	return true
 }
 
 // route plans the way of a decided request and tries the first target.
 func (tx *transaction) route() {
 	l, targets, refused := tx.srv.plan(tx.st, tx.adm, tx.req)
+	if refused == nil {
+		refused = tx.chargeTo(l)
+	}
 	if refused != nil {
 		tx.fail(refused)
 		return

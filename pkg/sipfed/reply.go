@@ -106,6 +106,7 @@ func (tx *transaction) drop() {
 
 // letGo gives up what was needed to send the request.
 func (tx *transaction) letGo() {
+	tx.uncharge()
 	tx.req.Release()
 	tx.req = nil
 	tx.srv.waypoints.put(tx.adm)

@@ -33,6 +33,7 @@ type Server struct {
 	state     atomic.Pointer[State]
 	accept    [2]*limit.Accept            // by Side
 	strangers atomic.Pointer[limit.Rates] // look-ups that strangers cause
+	held      *limit.Held                 // bytes of requests under way and of what waits to be written
 	hiding    hiding
 	table     *table
 	accepted  acceptedInvites
@@ -57,6 +58,7 @@ func New(cfg Config, st *State) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, log: cfg.Log, metrics: cfg.Metrics, group: serve.New[*conn](), table: newTable(), instance: rand.Text()[:8],
+		held: limit.NewHeld(heldConfig(&st.Bounds)),
 	}
 	s.links = links{srv: s, m: make(map[linkKey]*link)}
 	s.lookups = lookups{srv: s, waiting: make(map[record][]*transaction)}
@@ -73,6 +75,7 @@ func (s *Server) setLimits(b limit.Bounds) {
 	for side := range s.accept {
 		s.accept[side].SetLimits(b.Accepting(Side(side) == Internal))
 	}
+	s.held.SetLimits(heldConfig(&b))
 }
 
 func messageLimits(b *limit.Bounds) sipmsg.Limits {
@@ -203,6 +206,7 @@ func (s *Server) register(c *conn) bool {
 
 func (s *Server) forget(c *conn) {
 	s.traffic.end(c, s.group.Remove)
+	c.share.Close()
 	s.metrics.connection(c.side, c.dialled, -1)
 	if c.link != nil {
 		c.link.lost(c)

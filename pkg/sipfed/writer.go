@@ -12,7 +12,7 @@ func (c *conn) send(b []byte) error { return c.queue(nil, nil, b) }
 // by is the connection whose reader is at work, nil if none is: it wakes the writer
 // when it has handled all that it has read, so that everything goes out in one write.
 func (c *conn) queue(by *conn, a *attempt, b []byte) error {
-	most := int(c.srv.state.Load().Bounds.QueueBytes)
+	most := c.queueRoom(a)
 	c.mu.Lock()
 	if c.closed != nil || c.leaving != nil || a != nil && c.retired {
 		c.mu.Unlock()
@@ -33,7 +33,7 @@ func (c *conn) queue(by *conn, a *attempt, b []byte) error {
 		c.waiting[a] = struct{}{}
 	}
 	c.mu.Unlock()
-	c.srv.metrics.queueBytes(len(b))
+	c.hold(len(b))
 	if by != nil {
 		by.wakeLater(c)
 		return nil
@@ -79,7 +79,7 @@ func (c *conn) writeLoop() {
 		switch {
 		case batch != nil:
 			err := c.write(batch.b)
-			c.srv.metrics.queueBytes(-len(batch.b))
+			c.hold(-len(batch.b))
 			c.srv.buffers.put(batch)
 			if err != nil {
 				c.writeFailed(err)
@@ -163,7 +163,7 @@ func (c *conn) close(why error) {
 	}
 	c.closed = why
 	if c.out != nil {
-		c.srv.metrics.queueBytes(-len(c.out.b))
+		c.hold(-len(c.out.b))
 		c.out = nil
 	}
 	c.mu.Unlock()

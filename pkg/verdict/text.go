@@ -24,7 +24,7 @@ var texts = [Count]text{
 	UserNotPublicAV:     {"user-not-public-av", "The local user's access policy has public_av: false, so audio and video with public providers are refused; IM is not affected."},
 	UserUnreadable:      {"user-unreadable", "The address spells a user that has no canonical form, such as an escaped control character: the sender has to correct it."},
 	NoConsent:           {"no-consent", "The partner is public_unverified and the local user has not written to this contact first: let the user add the contact."},
-	BudgetExhausted:     {"budget-exhausted", "The sender has used up its budget: limits.transactions_per_connection, or what discovered partners may do; list the domain to lift the latter, or block it."},
+	BudgetExhausted:     {"budget-exhausted", "The sender has used up its budget: limits.transactions_per_connection, limits.partner_share, or what discovered partners may do; list the domain to lift the latter, or block it."},
 
 	DNSNoRecord:        {"dns-no-record", "The domain does not publish the SRV record: name the partner's proxy in allowed_domains, or ask the partner to publish it."},
 	DNSFailed:          {"dns-failed", "The DNS did not answer or answered with a failure: check dns.servers, then the partner's name servers."},

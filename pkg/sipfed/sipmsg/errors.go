@@ -31,7 +31,8 @@ func (e *SyntaxError) Error() string {
 // FramingError is a stream whose next message boundary is unknown, or a message
 // beyond a limit. The connection has to be closed.
 type FramingError struct {
-	// Status is the last answer before closing: 400, 413 or 513. It is 0 when
+	// Status is the last answer before closing: 400, 413, 513, or what
+	// Reader.Grow says. It is 0 when
 	// nothing can be answered: the bytes are not SIP, or are a response.
 	Status int
 	// Field is the header field at fault, RequestLine or StatusLine, or empty

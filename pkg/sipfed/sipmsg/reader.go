@@ -24,6 +24,11 @@ type Reader struct {
 	// of it, at most once per message: the moment to set the deadline of a slow
 	// message. It may be nil.
 	OnStart func()
+	// Grow is asked before the Reader takes so many bytes beyond its first buffers for
+	// a message; a negative number lets go of them. An answer other than 0 means no: it
+	// is the status of the last answer on a stream that is lost. What a Reader that is
+	// not read any more has taken, its owner lets go. It may be nil.
+	Grow func(bytes int) (status int)
 	// Source is what the messages have as theirs.
 	Source *Source
 	// Pool provides the messages; without one each is allocated.
@@ -40,7 +45,10 @@ type Reader struct {
 	section    section
 	body       int // bytes of msg.Raw still missing; only once the headers are complete
 	headed     bool
-	err        error // of the framing: nothing can be read any more
+
+	grownBuffer, grownBody int // bytes that Grow has granted
+
+	err error // of the framing: nothing can be read any more
 }
 
 // NewReader returns a Reader on src.
@@ -66,6 +74,9 @@ func (r *Reader) Next() (*Message, error) {
 			return m, err
 		}
 		if err := r.fill(); err != nil {
+			if full, ok := errors.AsType[*FramingError](err); ok {
+				return r.lose(full)
+			}
 			return nil, err
 		}
 	}
@@ -94,6 +105,7 @@ func (r *Reader) advance() (*Message, error) {
 	}
 	m := r.msg
 	r.msg = nil
+	r.letGo(&r.grownBody)
 	if bad := m.finish(&r.lim); bad != nil {
 		return m, bad
 	}
@@ -143,6 +155,10 @@ func (r *Reader) lose(err *FramingError) (*Message, error) {
 	r.err = err
 	m := r.msg
 	r.msg = nil
+	r.letGo(&r.grownBody)
+	if r.headed {
+		return m.broken(m.Raw, &r.lim), err
+	}
 	return m.broken(r.buf[r.start:r.end], &r.lim), err
 }
 
@@ -176,12 +192,18 @@ func (r *Reader) fill() error {
 		}
 	}
 	if r.msg != nil && r.headed {
-		n, err := r.read(r.bodyRoom())
+		room, err := r.bodyRoom()
+		if err != nil {
+			return err
+		}
+		n, err := r.read(room)
 		r.msg.Raw = r.msg.Raw[:len(r.msg.Raw)+n]
 		r.body -= n
 		return err
 	}
-	r.makeRoom()
+	if err := r.makeRoom(); err != nil {
+		return err
+	}
 	n, err := r.read(r.buf[r.end:])
 	r.end += n
 	return err
@@ -189,21 +211,26 @@ func (r *Reader) fill() error {
 
 // bodyRoom returns the free part of the message's bytes, doubling them when they
 // are full, so that memory follows what has arrived, not what was announced.
-func (r *Reader) bodyRoom() []byte {
+func (r *Reader) bodyRoom() ([]byte, error) {
 	raw := r.msg.Raw
 	if len(raw) == cap(raw) {
-		grown := make([]byte, len(raw), len(raw)+min(r.body, len(raw)))
+		more := min(r.body, len(raw))
+		if err := r.grow(&r.grownBody, more); err != nil {
+			return nil, err
+		}
+		grown := make([]byte, len(raw), len(raw)+more)
 		copy(grown, raw)
 		r.msg.Raw, raw = grown, grown
 	}
-	return raw[len(raw):min(cap(raw), len(raw)+r.body)]
+	return raw[len(raw):min(cap(raw), len(raw)+r.body)], nil
 }
 
 // makeRoom makes a free byte at the end of the buffer, and the buffer small again
 // when it is empty.
-func (r *Reader) makeRoom() {
+func (r *Reader) makeRoom() error {
 	if r.start == r.end {
 		r.use(r.idle)
+		r.letGo(&r.grownBuffer)
 	}
 	switch {
 	case r.end < len(r.buf):
@@ -213,8 +240,31 @@ func (r *Reader) makeRoom() {
 	case len(r.buf) < workBuffer:
 		r.use(r.Pool.lend())
 	default:
+		if err := r.grow(&r.grownBuffer, len(r.buf)); err != nil {
+			return err
+		}
 		r.use(make([]byte, 2*len(r.buf)))
 	}
+	return nil
+}
+
+// grow asks for more memory.
+func (r *Reader) grow(part *int, bytes int) error {
+	if r.Grow != nil {
+		if status := r.Grow(bytes); status != 0 {
+			return &FramingError{Status: status, Detail: "no memory is left for the rest of this message"}
+		}
+	}
+	*part += bytes
+	return nil
+}
+
+// letGo gives back what was asked for.
+func (r *Reader) letGo(part *int) {
+	if *part > 0 && r.Grow != nil {
+		r.Grow(-*part)
+	}
+	*part = 0
 }
 
 // use goes on with another buffer, into which it moves what has not been consumed.
