@@ -20,6 +20,11 @@ missing() {
 	# Debian's own Python, whatever comes first in PATH.
 	/usr/bin/python3 -c 'import slixmpp' 2>/dev/null || echo python3-slixmpp
 	has openssl || echo openssl
+	# The shells whose completion is asked, and the browser that reads the status page.
+	has zsh || echo zsh
+	has fish || echo fish
+	has chromium || echo chromium
+	ls /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf >/dev/null 2>&1 || echo fonts-dejavu-core
 }
 
 # Debian keeps daemons where only root's PATH looks.

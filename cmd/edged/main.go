@@ -33,6 +33,7 @@ type cli struct {
 	Consent     consentCmd     `cmd:"" help:"Look after the consent of the running gateway: which users wrote to which contacts first."`
 	Watch       watchCmd       `cmd:"" help:"Look after the watch list of the running gateway: partners that nothing lists and that misbehave."`
 	Lab         labCmd         `cmd:"" help:"Run a complete federation on this machine and play every kind of verdict."`
+	Completion  completionCmd  `cmd:"" help:"Print what a shell needs to complete this command line."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
 }
 
@@ -70,6 +71,7 @@ func run(args []string) int {
 		fmt.Fprintln(os.Stderr, "edged:", err)
 		return 2
 	}
+	parsed.Bind(parser)
 	parsed.BindTo(context.Background(), (*context.Context)(nil))
 	if err := parsed.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
