@@ -109,6 +109,7 @@ func outward() []scenario {
 		message(alice, holly, "hosted colleague").checked(colleague).arriving("wingtip").passes(ruleWingtip),
 		message(alice, chris, "public provider").passes(ruleMessenger),
 		message(alice, robin, "private identity").with(secretive).checked(discreet).passes(ruleFabrikam),
+		message(alice, robin, "names of the inside").with(named).checked(nameless).passes(ruleFabrikam),
 		message(alice, robin, "credentials").with(proves).checked(unproven).passes(ruleFabrikam),
 		message(anonymous, lena, "anonymous").as("fe1").with(asserting(alice)).checked(discreet).passes(ruleLitware),
 	}

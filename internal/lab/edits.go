@@ -139,13 +139,27 @@ func asserting(user string) func(*sippeer.Message) {
 
 // proves shows credentials for a realm inside, and for the partner's.
 func proves(m *sippeer.Message) {
-	header("Authorization", `Digest username="alice", realm="contoso.com", response="x"`)(m)
+	header("Authorization", `NTLM qop="auth", realm="SIP Communications Service", targetname="fe1.corp.contoso.com"`)(m)
+	header("Authorization", `Digest username="alice", realm="corp.contoso.com", response="x"`)(m)
 	header("Proxy-Authorization", `Digest username="alice", realm="fabrikam.com", response="y"`)(m)
 }
 
 func unproven(_, got *sippeer.Message) string {
 	if got.Has("Authorization") || !got.Has("Proxy-Authorization") {
 		return "credentials for the inside left, or those for the partner did not"
+	}
+	return ""
+}
+
+// named says what software and which hosts there are inside.
+func named(m *sippeer.Message) {
+	header("User-Agent", "UCCAPI/16")(m)
+	header("Warning", `399 fe1.corp.contoso.com "none"`)(m)
+}
+
+func nameless(_, got *sippeer.Message) string {
+	if got.Has("User-Agent") || got.Get("Warning") != "399 "+outsideName+` "none"` {
+		return "the names of the inside left"
 	}
 	return ""
 }

@@ -137,7 +137,7 @@ func core(m *sippeer.Message) string {
 	for _, f := range m.Fields {
 		switch f.Name {
 		case "Via", "Max-Forwards", "Max-Breadth", "Record-Route", "Route", "Content-Length",
-			"P-Asserted-Identity", "Authorization", "ms-edge-proxy-message-trust", verification, splitDomain, "X-Archiving-Notice":
+			"P-Asserted-Identity", "Authorization", "ms-edge-proxy-message-trust", verification, splitDomain, "X-Archiving-Notice", "User-Agent", "Warning":
 		default:
 			b.WriteString("\n" + f.Name + ": " + f.Value)
 		}

@@ -122,8 +122,8 @@ func headerLine(s string) bool {
 	if !ours {
 		rest, ours = strings.CutPrefix(lower, "ms-")
 	}
-	inName := func(r rune) bool { return r != '-' && !('a' <= r && r <= 'z') && !('0' <= r && r <= '9') }
-	return ok && ours && rest != "" && !strings.ContainsFunc(rest, inName) &&
+	odd := func(r rune) bool { return r != '-' && (r < 'a' || r > 'z') && (r < '0' || r > '9') }
+	return ok && ours && rest != "" && !strings.ContainsFunc(rest, odd) &&
 		len(s) <= maxNotice && strings.TrimSpace(text) != "" && !strings.ContainsFunc(text, unicode.IsControl)
 }
 

@@ -9,8 +9,10 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"edged/pkg/domain"
 	"edged/pkg/limit"
 	"edged/pkg/policy"
+	"edged/pkg/tlsid"
 )
 
 // same compares what is there of a header with what should be.
@@ -73,8 +75,15 @@ func TestPrivacyOfOurUsers(t *testing.T) {
 	const all = `"Alice" <sip:alice@contoso.com>, <tel:+15550199>, <sip:a@kr.contoso.com>`
 	const own = `"Alice" <sip:alice@contoso.com>`
 	tests := []struct{ privacy, asserted string }{
-		{"", own}, {"none", all}, {"id", ""}, {"header", own}, {"header; ID", ""}, {"session;id;critical-not", ""},
-		{"id ; critical", ""}, {"none;id", ""}, {"user,id", ""},
+		{"", own},
+		{"none", all},
+		{"id", ""},
+		{"header", own},
+		{"header; ID", ""},
+		{"session;id;critical-not", ""},
+		{"id ; critical", ""},
+		{"none;id", ""},
+		{"user,id", ""},
 	}
 	synctest.Test(t, func(t *testing.T) {
 		_, pool, partner := outward(t)
@@ -121,7 +130,10 @@ func TestCriticalPrivacy(t *testing.T) {
 			{"header;critical", "SIP/2.0 500 Privacy Not Supported: header"},
 			{"critical ;Session", "SIP/2.0 500 Privacy Not Supported: Session"},
 			{"id;user;critical", "SIP/2.0 500 Privacy Not Supported: user"},
-			{"id;critical", ""}, {"none;critical", ""}, {"header;session;user", ""}, {"critical", ""},
+			{"id;critical", ""},
+			{"none;critical", ""},
+			{"header;session;user", ""},
+			{"critical", ""},
 		} {
 			partner.send(with(request("MESSAGE", fmt.Sprint("in", i), ""), "Privacy: "+tt.privacy))
 			if tt.answer != "" {
@@ -153,7 +165,7 @@ func TestSignedIdentityIsKept(t *testing.T) {
 	lines := []string{
 		"Identity: eyJhbGciOiJFUzI1NiJ9..x-_y;info=<https://cert.example.org/a.cer>;alg=ES256;ppt=shaken",
 		"y:  second==;info=<https://b.example>", "Identity-Info:<https://c.example/c>;alg=rsa-sha1", "Date:  Thu, 21 Feb 2002 13:02:03  GMT",
-		`Reply-To: "\"Bob\" ` + "\u202e‮ Zürich" + `" <sip:bob@FABRIKAM.com>`,
+		`Reply-To: "\"Bob\" ` + "\u202e Zürich" + `" <sip:bob@FABRIKAM.com>`,
 	}
 	synctest.Test(t, func(t *testing.T) {
 		b, front, partner := outward(t)
@@ -258,6 +270,19 @@ func TestAnonymousSenders(t *testing.T) {
 		pool.send(nobody(outgoing("MESSAGE", "1", ""), "P-Asserted-Identity: <sip:alice@contoso.com>"))
 		pool.expect("SIP/2.0 403")
 	})
+}
+
+// TestAnonymousInDialog: the dialog's partner is who hides, whatever the
+// certificate could prove besides; policy then asks whether it does prove that.
+func TestAnonymousInDialog(t *testing.T) {
+	m := parsed(t, strings.Replace(request("BYE", "1", ""), "bob@fabrikam.com", "anonymous@anonymous.invalid", 1))
+	st := newBed(t, listing("fabrikam.com", func(a *policy.AllowedDomain) { a.Anonymous = true })).state
+	id := &tlsid.Identity{Names: []domain.Name{domain.MustParse("fabrikam.com")}, Anchors: []string{""}}
+	adm := &admission{dialog: true, token: routeToken{partner: domain.MustParse("tailspin.example")}}
+	d, anonymous, refused := inwardSender(st, id, m, adm)
+	if d != adm.token.partner || !anonymous || refused != nil {
+		t.Errorf("%s, %v, %v", d, anonymous, refused)
+	}
 }
 
 // TestDisplayNamesAreNotLogged: they are text of strangers, and say nothing that

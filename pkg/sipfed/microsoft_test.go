@@ -110,8 +110,11 @@ func TestArchivingNotice(t *testing.T) {
 			method, status string
 			out, in        bool
 		}{
-			{"MESSAGE", "200 OK", true, true}, {"INVITE", "200 OK", true, true}, {"MESSAGE", "486 Busy Here", true, false},
-			{"SUBSCRIBE", "200 OK", false, false}, {"OPTIONS", "200 OK", false, false},
+			{"MESSAGE", "200 OK", true, true},
+			{"INVITE", "200 OK", true, true},
+			{"MESSAGE", "486 Busy Here", true, false},
+			{"SUBSCRIBE", "200 OK", false, false},
+			{"OPTIONS", "200 OK", false, false},
 		} {
 			front.send(outgoing(tt.method, tt.method+tt.status[:3], ""))
 			if tt.method == "INVITE" {

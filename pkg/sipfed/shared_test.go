@@ -135,6 +135,32 @@ func TestPartnerCallsHostedUser(t *testing.T) {
 	})
 }
 
+// TestPoolThatRoutesBack: what crosses twice is no loop, also where the pool leaves
+// the next hop to the edge; and where the pool does not stay in the dialog, each
+// crossing takes its own routes only.
+func TestPoolThatRoutesBack(t *testing.T) {
+	world()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, sharing)
+		partner, in, out := b.partner(b.world.partner), b.poolServer(), b.client(b.inside, b.world.member)
+		partner.send(strings.ReplaceAll(request("INVITE", "1", ""), "alice", "holly"))
+		partner.expect("SIP/2.0 100")
+		first := in.expect("INVITE")
+		out.send(onwards(first, "p1")) // without DNS the provider is not found, and that is all
+		out.expect("SIP/2.0 100")
+		out.expect("SIP/2.0 504")
+		in.send(first.reply("200 OK"))
+		routes := partner.expect("SIP/2.0 200").all("Record-Route")
+
+		once := reversed(routes)
+		twice := append(once, "<sip:edge.corp.contoso.com:5061;lr;edged=x>", "<sip:sip.contoso.com:5061;lr;edged=y>")
+		partner.send(inDialog("INFO", "sip:holly@"+partnerAddr, first.one("From"), first.one("To")+";tag=there", "2", "2", twice))
+		if left := in.expect("INFO").all("Route"); len(left) != 2 || left[0] != twice[2] || left[1] != twice[3] {
+			t.Errorf("the pool got the routes %q", left)
+		}
+	})
+}
+
 // TestColleaguesAtProvider: users of ours here and there write to each other, and
 // are marked as what they are. Nothing goes round, nobody else gets through.
 func TestColleaguesAtProvider(t *testing.T) {
