@@ -33,8 +33,12 @@ func TestSipgoWithoutEdge(t *testing.T) {
 	w := newWorld(t)
 	w.startDNS(t)
 	const here, there = "fe1.corp.contoso.com", "sip.fabrikam.com"
-	carol := w.newAgent(t, here, "carol", "contoso.com", there, w.issue(t, w.roots, here), w.roots)
-	bob := w.newAgent(t, there, "bob", "fabrikam.com", here, w.issue(t, w.roots, there), w.roots)
+	carol := w.newAgent(t, agentSpec{
+		host: here, user: "carol", domain: "contoso.com", edge: there, cred: w.issue(t, w.roots, here), trusts: w.roots,
+	})
+	bob := w.newAgent(t, agentSpec{
+		host: there, user: "bob", domain: "fabrikam.com", edge: here, cred: w.issue(t, w.roots, there), trusts: w.roots,
+	})
 	bob.sendMessage(t, carol)
 	carol.call(t, bob)
 }

@@ -42,6 +42,9 @@ func TestMain(m *testing.M) {
 type edgeSpec struct {
 	members   []string // of the pool; fe1.corp.contoso.com if empty
 	discovery bool     // partners may be found by SRV alone
+	// sip is the section of that name; the template's own if nil. It gets edged's
+	// certificate inside.
+	sip func(inside credential) string
 }
 
 // startEdge runs edged as contoso.com's edge and waits until it is ready.
@@ -85,11 +88,15 @@ func (w *world) configure(t *testing.T, spec edgeSpec) string {
 	w.render(t, "policy.yaml", "policy.yaml", map[string]any{
 		"Discovery": spec.discovery, "LitwareRoots": w.litware.file,
 	})
+	section := ""
+	if spec.sip != nil {
+		section = spec.sip(inside)
+	}
 	return w.render(t, "edged.yaml", "edged.yaml", map[string]any{
 		"OutsideCert": outside.certFile, "OutsideKey": outside.keyFile,
 		"InsideCert": inside.certFile, "InsideKey": inside.keyFile,
 		"Roots": w.roots.file, "InsideRoots": w.inside.file,
-		"Secret": secret, "State": state, "Members": spec.members,
+		"Secret": secret, "State": state, "Members": spec.members, "SIP": section,
 	})
 }
 

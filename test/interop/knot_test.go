@@ -17,7 +17,7 @@ func (w *world) serveZone(t *testing.T, zone string, data any) {
 	t.Helper()
 	bin := findBinary(t, "knotd")
 	w.render(t, zone, "world.zone", data)
-	conf := w.render(t, "knot.conf", "knot.conf", nil)
+	conf := w.render(t, "knot.conf", "knot.conf", w.port53)
 	p := w.start(t, "knot", bin, "-c", conf)
 
 	question := new(dns.Msg)

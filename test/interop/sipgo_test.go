@@ -5,16 +5,18 @@ import (
 	"crypto/tls"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/emiago/sipgo"
 	"github.com/emiago/sipgo/sip"
 )
 
-// agent is a user agent made of sipgo, with its own TLS port: a second opinion
-// on everything edged writes.
+// agent is a user agent made of sipgo, with its own port: a second opinion on
+// everything edged writes.
 type agent struct {
 	user    sip.Uri
+	via     string // its transport: tls or tcp
 	at      netip.AddrPort
 	edge    netip.AddrPort // where it sends what is outside a dialog
 	client  *sipgo.Client
@@ -24,15 +26,25 @@ type agent struct {
 	bye     chan struct{}
 }
 
+// agentSpec says which agent to start.
+type agentSpec struct {
+	host         string // its name in the zone
+	user, domain string
+	edge         string // the place it sends to
+	cred         credential
+	trusts       authority
+	plain        bool // it speaks TCP, without TLS
+}
+
 // newAgent starts an agent where the zone says that the host is. It resolves the
 // names in its routes by the world's DNS.
-func (w *world) newAgent(t *testing.T, host, user, domain, edge string, cred credential, trusts authority) *agent {
+func (w *world) newAgent(t *testing.T, s agentSpec) *agent {
 	t.Helper()
 	ua, err := sipgo.NewUA(
-		sipgo.WithUserAgent(user), sipgo.WithUserAgentHostname(domain),
+		sipgo.WithUserAgent(s.user), sipgo.WithUserAgentHostname(s.domain),
 		sipgo.WithUserAgentDNSResolver(w.resolver()),
 		sipgo.WithUserAgenTLSConfig(&tls.Config{
-			Certificates: []tls.Certificate{cred.TLS}, RootCAs: trusts.pool, ServerName: edge,
+			Certificates: []tls.Certificate{s.cred.TLS}, RootCAs: s.trusts.pool, ServerName: s.edge,
 		}),
 	)
 	if err != nil {
@@ -40,24 +52,32 @@ func (w *world) newAgent(t *testing.T, host, user, domain, edge string, cred cre
 	}
 	t.Cleanup(func() { ua.Close() })
 	a := &agent{
-		user: sip.Uri{Scheme: "sip", User: user, Host: domain},
-		at:   w.place(host), edge: w.place(edge),
+		user: sip.Uri{Scheme: "sip", User: s.user, Host: s.domain}, via: "tls",
+		at: w.place(s.host), edge: w.place(s.edge),
 		body: make(chan string, 1), bye: make(chan struct{}, 1),
+	}
+	if s.plain {
+		a.via = "tcp"
 	}
 	a.client, err = sipgo.NewClient(ua, sipgo.WithClientHostname(a.at.Addr().String()),
 		sipgo.WithClientPort(int(a.at.Port())))
 	if err != nil {
 		t.Fatal(err)
 	}
-	contact := sip.ContactHeader{Address: sip.Uri{
-		Scheme: "sip", User: user, Host: a.at.Addr().String(), Port: int(a.at.Port()),
-		UriParams: sip.HeaderParams{{K: "transport", V: "tls"}},
-	}}
+	contact := sip.ContactHeader{Address: a.contact()}
 	a.calls, a.answers = sipgo.NewDialogClientCache(a.client, contact), sipgo.NewDialogServerCache(a.client, contact)
 	a.serve(t, ua, &tls.Config{
-		Certificates: []tls.Certificate{cred.TLS}, ClientCAs: trusts.pool, ClientAuth: tls.RequireAndVerifyClientCert,
+		Certificates: []tls.Certificate{s.cred.TLS}, ClientCAs: s.trusts.pool, ClientAuth: tls.RequireAndVerifyClientCert,
 	})
 	return a
+}
+
+// contact is where the agent is.
+func (a *agent) contact() sip.Uri {
+	return sip.Uri{
+		Scheme: "sip", User: a.user.User, Host: a.at.Addr().String(), Port: int(a.at.Port()),
+		UriParams: sip.HeaderParams{{K: "transport", V: a.via}},
+	}
 }
 
 // resolver asks the world's DNS only.
@@ -94,11 +114,16 @@ func (a *agent) serve(t *testing.T, ua *sipgo.UserAgent, config *tls.Config) {
 		}
 		a.bye <- struct{}{}
 	})
-	listener, err := tls.Listen("tcp", a.at.String(), config)
+	listener, err := net.Listen("tcp", a.at.String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	go func() { _ = server.ServeTLS(listener) }() // ends when the listener closes
+	// They end when the listener closes.
+	if a.via == "tls" {
+		go func() { _ = server.ServeTLS(tls.NewListener(listener, config)) }()
+	} else {
+		go func() { _ = server.ServeTCP(listener) }()
+	}
 	t.Cleanup(func() { listener.Close() })
 }
 
@@ -106,9 +131,18 @@ func (a *agent) serve(t *testing.T, ua *sipgo.UserAgent, config *tls.Config) {
 func (a *agent) request(method sip.RequestMethod, to *agent) *sip.Request {
 	req := sip.NewRequest(method, to.user)
 	req.AppendHeader(&sip.FromHeader{Address: a.user, Params: sip.HeaderParams{{K: "tag", V: sip.GenerateTagN(16)}}})
-	req.SetTransport("TLS")
+	req.SetTransport(strings.ToUpper(a.via))
 	req.SetDestination(a.edge.String())
 	return req
+}
+
+// fabrikamAgent is bob at an allowed partner.
+func (w *world) fabrikamAgent(t *testing.T) *agent {
+	t.Helper()
+	return w.newAgent(t, agentSpec{
+		host: "sip.fabrikam.com", user: "bob", domain: "fabrikam.com", edge: "sip.contoso.com",
+		cred: w.issue(t, w.roots, "sip.fabrikam.com"), trusts: w.roots,
+	})
 }
 
 // TestSipgo lets sipgo speak on both ends: a message, and a call whose ACK and
@@ -116,10 +150,11 @@ func (a *agent) request(method sip.RequestMethod, to *agent) *sip.Request {
 func TestSipgo(t *testing.T) {
 	w := newWorld(t)
 	w.startDNS(t)
-	carol := w.newAgent(t, "fe1.corp.contoso.com", "carol", "contoso.com", "edge.corp.contoso.com",
-		w.issue(t, w.inside, "fe1.corp.contoso.com", "pool.corp.contoso.com"), w.inside)
-	bob := w.newAgent(t, "sip.fabrikam.com", "bob", "fabrikam.com", "sip.contoso.com",
-		w.issue(t, w.roots, "sip.fabrikam.com"), w.roots)
+	carol := w.newAgent(t, agentSpec{
+		host: "fe1.corp.contoso.com", user: "carol", domain: "contoso.com", edge: "edge.corp.contoso.com",
+		cred: w.issue(t, w.inside, "fe1.corp.contoso.com", "pool.corp.contoso.com"), trusts: w.inside,
+	})
+	bob := w.fabrikamAgent(t)
 	w.startEdge(t, edgeSpec{})
 
 	t.Run("message in", func(t *testing.T) { bob.sendMessage(t, carol) })
@@ -134,6 +169,9 @@ func (a *agent) sendMessage(t *testing.T, to *agent) {
 	req.AppendHeader(sip.NewHeader("Content-Type", "text/plain"))
 	req.SetBody([]byte("hello"))
 	resp, err := a.client.Do(soon(t), req)
+	if err == nil && resp.StatusCode == 407 {
+		resp, err = a.client.DoDigestAuth(soon(t), req, resp, a.digest())
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +190,7 @@ func (a *agent) call(t *testing.T, to *agent) {
 		t.Fatal(err)
 	}
 	defer call.Close()
-	if err := call.WaitAnswer(soon(t), sipgo.AnswerOptions{}); err != nil {
+	if err := call.WaitAnswer(soon(t), sipgo.AnswerOptions{Username: a.user.User, Password: password}); err != nil {
 		t.Fatalf("INVITE: %v", err)
 	}
 	if err := call.Ack(soon(t)); err != nil {

@@ -25,6 +25,8 @@ type world struct {
 	net  [3]byte      // the world's addresses are net[0].net[1].net[2].1 to .253
 	lock net.Listener // claims the network against other worlds
 
+	port53 bool // the name server is at the standard port too
+
 	roots   authority // who signs partners and our outside
 	inside  authority // who signs our pools and our inside
 	litware authority // litware's own

@@ -12,6 +12,7 @@ import (
 type xmppStand struct {
 	*world
 	spec       xmppStandSpec
+	config     string // edged's
 	edge       *process
 	partner    *xmppServer // jabber.example
 	pool       *xmppServer // contoso.com
@@ -69,7 +70,8 @@ func startXMPPEdge(t *testing.T, spec xmppStandSpec) *xmppStand {
 	}
 	s := &xmppStand{world: newWorld(t), spec: spec}
 	s.startXMPPDNS(t, xmppOutside, spec.way.direct)
-	s.edge = s.runEdge(t, s.configureXMPP(t))
+	s.config = s.configureXMPP(t)
+	s.edge = s.runEdge(t, s.config)
 	return s
 }
 

@@ -81,6 +81,7 @@ func TestXMPPPoolMint(t *testing.T) {
 			s := newXMPPStand(t, spec)
 			exchangeAll(t, s.bob, s.partner, s.carol, s.pool)
 			s.pool.wantProven(t, "jabber.example", byExternal, byExternal)
+			probePool(t, spec.pool, s.config)
 		})
 	}
 }

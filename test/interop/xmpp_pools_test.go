@@ -7,25 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"edged/internal/doctest"
 )
-
-// The tests run what docs/pools.md tells operators: its fenced blocks have names
-// behind their languages.
-
-// poolBlock returns the block of that name, with the old strings replaced. Every
-// one of them must be there: a page that has changed must not pass unnoticed.
-func poolBlock(t *testing.T, name string, oldnew ...string) string {
-	t.Helper()
-	block := doctest.Block(t, filepath.Join("..", "..", "docs", "pools.md"), name)
-	for i := 0; i < len(oldnew); i += 2 {
-		if !strings.Contains(block, oldnew[i]) {
-			t.Fatalf("the block %q of docs/pools.md says nothing about %q:\n%s", name, oldnew[i], block)
-		}
-	}
-	return strings.NewReplacer(oldnew...).Replace(block)
-}
 
 // mintAuthority makes the authority of mint by the command on the page, which
 // changes nothing the second time.

@@ -14,7 +14,7 @@ import (
 	"edged/pkg/tlsid"
 )
 
-// TestXMPPPoolsWithoutEdge configures each server by docs/pools.md, and has a
+// TestXMPPPoolsWithoutEdge configures each server by its page, and has a
 // scripted peer and the inside name server stand where edged would be. It proves
 // the page: when it fails, no other failure of a pool here says anything about
 // edged.

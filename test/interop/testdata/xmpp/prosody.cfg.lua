@@ -1,5 +1,5 @@
 -- Debian's configuration with other paths and ports; what follows "settings" is
--- the test's, or out of docs/pools.md.
+-- the test's, or out of docs/pool-prosody.md.
 run_as_root = true
 daemonize = false
 pidfile = "{{.Dir}}/prosody.pid"
