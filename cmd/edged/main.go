@@ -24,6 +24,7 @@ type cli struct {
 	Init        initCmd        `cmd:"" help:"Write a first configuration: edged.yaml, policy.yaml, the secret. Nothing that exists is changed."`
 	Serve       serveCmd       `cmd:"" help:"Run the gateway until SIGTERM. SIGHUP reloads the configuration."`
 	Check       checkCmd       `cmd:"" help:"Read the configuration as serve would, and report every mistake."`
+	Import      importCmd      `cmd:"" help:"Make a policy.yaml of what Lync or Skype for Business Server exports. Nothing that exists is changed."`
 	DNS         dnsCmd         `cmd:"" name:"dns" help:"Print the DNS records to publish, or compare them with the world."`
 	Explain     explainCmd     `cmd:"" help:"Say whether two users may communicate, and which rule decides."`
 	Probe       probeCmd       `cmd:"" help:"Walk to a partner, or into one of our pools, and say where the way ends and what helps."`

@@ -24,7 +24,7 @@ var levels = map[string]int{
 	"pkg/policy": 1, "pkg/tlsid": 1, "pkg/discovery": 1, "pkg/nexthop": 1, "pkg/limit": 1, "pkg/consent": 1, "pkg/posh": 1, "pkg/trace": 1,
 	"pkg/sipfed/sipmsg": 1, "pkg/xmpp/xmlstream": 1, "pkg/xmpp/jid": 1,
 	"pkg/sipfed": 2, "pkg/xmpp": 2,
-	"internal/config": 3, "internal/config/configtest": 3, "internal/admin": 3, "internal/insidedns": 3, "internal/setup": 3,
+	"internal/config": 3, "internal/config/configtest": 3, "internal/admin": 3, "internal/insidedns": 3, "internal/setup": 3, "internal/migrate": 3,
 	"internal/daemon": 4, "internal/reference": 4, "internal/records": 4,
 	"internal/probe":  3,
 	"internal/lab/ca": 1, "internal/lab/zone": 1, "internal/lab/xmpppeer": 1, "internal/lab/sippeer": 2, "internal/lab": 5,

@@ -35,15 +35,11 @@ func Write(o *Options, h *Host) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := writer{dir: o.Dir, group: -1, result: &Result{values: v, with: *o}}
+	w := writer{dir: o.Dir, group: group(), result: &Result{values: v, with: *o}}
 	if w.dir == "" {
 		w.dir = SystemDir
 	}
-	w.result.Dir = w.dir
-	if g, err := user.LookupGroup(Group); err == nil && os.Geteuid() == 0 {
-		w.group, _ = strconv.Atoi(g.Gid) // a number on every Unix
-		w.result.Grouped = true
-	}
+	w.result.Dir, w.result.Grouped = w.dir, w.group >= 0
 	return w.result, w.all(o, v)
 }
 
@@ -120,37 +116,62 @@ func (w *writer) folder(dir string) error {
 	if err := os.Mkdir(dir, 0o750); err != nil {
 		return err
 	}
-	return w.own(dir, 0o750)
+	return own(dir, 0o750, w.group)
 }
 
 // file creates a file, unless something of that name is there.
 func (w *writer) file(name string, content []byte, mode fs.FileMode) error {
 	path := filepath.Join(w.dir, name)
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
+	err := create(path, content, mode, w.group)
+	switch {
+	case errors.Is(err, fs.ErrExist):
 		w.result.Kept = append(w.result.Kept, path)
 		return nil
+	case err == nil:
+		w.result.Written = append(w.result.Written, path)
 	}
+	return err
+}
+
+// Create writes a file that the daemon is to read, and that others need not. The
+// error is fs.ErrExist if there is one of that name.
+func Create(path string, content []byte) error { return create(path, content, 0o640, group()) }
+
+func create(path string, content []byte, mode fs.FileMode, group int) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(content)
 	if err = errors.Join(err, f.Close()); err == nil {
-		err = w.own(path, mode)
+		err = own(path, mode, group)
 	}
 	if err != nil {
 		return errors.Join(err, os.Remove(path))
 	}
-	w.result.Written = append(w.result.Written, path)
 	return nil
 }
 
 // own gives a new file or folder its group and mode, whatever the umask is.
-func (w *writer) own(path string, mode fs.FileMode) error {
-	if w.group >= 0 && mode != private {
-		if err := os.Lchown(path, -1, w.group); err != nil {
+func own(path string, mode fs.FileMode, group int) error {
+	if group >= 0 && mode != private {
+		if err := os.Lchown(path, -1, group); err != nil {
 			return err
 		}
 	}
 	return os.Chmod(path, mode)
+}
+
+// group is the number of Group, or -1 if there is none, or it is not ours to give
+// files to.
+func group() int {
+	g, err := user.LookupGroup(Group)
+	if err != nil || os.Geteuid() != 0 {
+		return -1
+	}
+	id, err := strconv.Atoi(g.Gid)
+	if err != nil {
+		return -1
+	}
+	return id
 }
