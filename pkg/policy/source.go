@@ -148,7 +148,7 @@ type Provider struct {
 	// the provider speaks for our domains, and our pools reach them through it. Only
 	// one enabled hosting provider may have it. Default false.
 	SharedAddressSpace bool `yaml:"shared_address_space"`
-	// Port is where Proxy listens for that traffic, which no SRV record leads to.
+	// Port is where that host listens for that traffic, which no SRV record leads to.
 	// Default 5061.
 	Port uint16 `yaml:"port"`
 	// Verification is as in allowed_domains. Default always_verifiable.
