@@ -64,7 +64,7 @@ type Bounds struct {
 	// waits to be written. The last tenth is for what belongs to something that was
 	// begun before, such as a BYE.
 	HeldBytes Size `yaml:"held_bytes"`
-	// PartnerShare is how much of HeldBytes and of Transactions one partner may have,
+	// PartnerShare is how much of these bytes and of transactions one partner may have,
 	// in percent: everything below one registered domain, whichever way it goes. The
 	// last tenth of it is kept in the same way.
 	PartnerShare int `yaml:"partner_share"`
