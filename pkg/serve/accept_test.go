@@ -120,3 +120,39 @@ func TestStop(t *testing.T) {
 		}
 	})
 }
+
+// TestGreeted: a server that stops waits for those who have been accepted and not
+// answered yet, as long as ctx lets it.
+func TestGreeted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, end := New[int](), make(chan struct{})
+		answers := make(chan time.Duration, 3) // after how long
+		for _, after := range []time.Duration{0, 3 * time.Second, time.Hour} {
+			answers <- after
+		}
+		l := &scripted{answers: []error{nil, nil, nil}, closed: make(chan struct{})}
+		go func() {
+			_ = g.Accept(l, func(_ context.Context, c net.Conn) {
+				defer c.Close()
+				g.Sleep(<-answers)
+				g.Greeted(c)
+				<-end
+			}, nil)
+		}()
+		synctest.Wait()
+		g.CloseListeners()
+		for _, want := range []time.Duration{time.Minute, time.Hour - time.Minute} {
+			start := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), want)
+			g.AwaitGreeted(ctx)
+			cancel()
+			if took := time.Since(start); took != want {
+				t.Errorf("waited %v, want %v", took, want)
+			}
+		}
+		close(end)
+		g.End()
+		g.Wait()
+		g.Cancel()
+	})
+}

@@ -17,13 +17,15 @@ type Group[C comparable] struct {
 	mu        sync.Mutex
 	conns     map[C]struct{}
 	listeners map[net.Listener]struct{}
-	closing   bool // no listener is entered any more
-	ended     bool // nor anything else
+	accepting int                   // how many Accept run
+	fresh     map[net.Conn]struct{} // what they have handed out and nobody has greeted
+	closing   bool                  // no listener is entered any more
+	ended     bool                  // nor anything else
 }
 
 // New returns an empty Group.
 func New[C comparable]() *Group[C] {
-	g := &Group[C]{conns: make(map[C]struct{}), listeners: make(map[net.Listener]struct{})}
+	g := &Group[C]{conns: make(map[C]struct{}), listeners: make(map[net.Listener]struct{}), fresh: make(map[net.Conn]struct{})}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	return g
 }
@@ -122,8 +124,16 @@ func (g *Group[C]) enter(l net.Listener) bool {
 	defer g.mu.Unlock()
 	if !g.closing {
 		g.listeners[l] = struct{}{}
+		g.accepting++
 	}
 	return !g.closing
+}
+
+// leave is the end of an Accept.
+func (g *Group[C]) leave() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.accepting--
 }
 
 func (g *Group[C]) isClosing() bool {

@@ -155,6 +155,7 @@ func (c *conn) spokenFor() []domain.Name {
 func (s *Server) Shutdown(ctx context.Context) {
 	s.stopping.Store(true)
 	s.group.CloseListeners()
+	s.greet(ctx)
 	s.drain(ctx)
 	for _, tx := range s.table.all() {
 		tx.mu.Lock()
@@ -178,6 +179,14 @@ func (s *Server) Shutdown(ctx context.Context) {
 
 // lastWords is how long Shutdown lets connections send what is queued.
 const lastWords = 2 * time.Second
+
+// greet lets the handshakes finish that have begun: nobody who was accepted is turned
+// away. Who says nothing does not hold us up.
+func (s *Server) greet(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, lastWords)
+	defer cancel()
+	s.group.AwaitGreeted(ctx)
+}
 
 // drain waits until no transaction owes an answer.
 func (s *Server) drain(ctx context.Context) {

@@ -120,6 +120,7 @@ func (s *Server) serveConn(ctx context.Context, side Side, raw net.Conn, balance
 		return
 	}
 	c := s.admit(ctx, side, raw, peer, release)
+	s.group.Greeted(raw)
 	if c == nil {
 		release()
 		_ = raw.Close()

@@ -192,6 +192,7 @@ func (st *State) shown(side Side, self domain.Name) [32]byte {
 func (s *Server) Shutdown(ctx context.Context) {
 	s.stopping.Store(true)
 	s.group.CloseListeners()
+	s.greet(ctx)
 	for _, c := range s.group.All() {
 		if !c.dialled {
 			c.fail(systemShutdown, errStopped)
@@ -215,6 +216,14 @@ func (s *Server) Shutdown(ctx context.Context) {
 
 // lastWords is how long Shutdown lets streams end in order.
 const lastWords = 2 * time.Second
+
+// greet lets the handshakes finish with which direct TLS begins: nobody who was
+// accepted is turned away. Who says nothing does not hold us up.
+func (s *Server) greet(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, lastWords)
+	defer cancel()
+	s.group.AwaitGreeted(ctx)
+}
 
 // lastBounces is how long it waits for streams to take what is left to bounce.
 const lastBounces = time.Second

@@ -116,6 +116,7 @@ func (s *Server) serveConn(ctx context.Context, side Side, kind Listener, raw ne
 		c.log.Info("handshake failed", slog.String("reason", verdict.TLSFailed.String()), slog.Any("err", quoted{err}))
 		return
 	}
+	s.group.Greeted(raw)
 	c.run(ctx)
 }
 
