@@ -41,10 +41,18 @@ for page in edged.1 edged.yaml.5 policy.yaml.5; do
 	gzip -9n "$root/usr/share/man/man${page##*.}/$page"
 done
 
+completion() { # SHELL PLACE
+	mkdir -p "$root/${2%/*}"
+	"$bin/edged" completion "$1" >"$root/$2"
+}
+completion bash usr/share/bash-completion/completions/edged
+completion zsh usr/share/zsh/vendor-completions/_edged
+completion fish usr/share/fish/vendor_completions.d/edged.fish
+
 doc=usr/share/doc/edged
 put 644 "$here/copyright" $doc/copyright
-for name in "$top"/docs/*.md; do
-	put 644 "$name" "$doc/docs/${name##*/}"
+(cd "$top" && find docs -name '*.md') | while read -r name; do
+	put 644 "$top/$name" "$doc/$name"
 done
 put 644 "$top/README.md" $doc/README.md
 (cd "$top/configs" && find . -type f ! -name '*.go') | while read -r name; do
