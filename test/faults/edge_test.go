@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -13,11 +14,10 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
-
-	_ "edged/internal/daemon" // no result of these tests is remembered when the daemon changes
 )
 
 var (
@@ -47,9 +47,21 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// lookAtSources looks at what the program is built from. The go command notes what
+// a test looks at, and remembers no result when it has changed.
+var lookAtSources = sync.OnceFunc(func() {
+	for _, dir := range []string{"cmd", "internal", "pkg"} {
+		_ = filepath.WalkDir(filepath.Join("..", "..", dir), func(path string, _ fs.DirEntry, _ error) error {
+			_, _ = os.Stat(path)
+			return nil
+		})
+	}
+})
+
 // needEdge fails a test if there is nothing to test.
 func needEdge(t *testing.T) {
 	t.Helper()
+	lookAtSources()
 	if _, err := os.Stat(*program); err != nil {
 		t.Fatal("edged could not be built, see above")
 	}
