@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -91,6 +92,34 @@ func (e *edge) answered(what string, within time.Duration, send func() *ask) {
 		time.Sleep(200 * time.Millisecond)
 		return false
 	})
+}
+
+// TestSlowDNS: requests of the domain wait until its answer is there, and then go
+// on in their order; no others wait.
+func TestSlowDNS(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	b.dns.Set(func(z *zone.Zone) { z.Slow[record(northwind)] = 2 * time.Second })
+	e := b.edge(func(s *settings) { s.DNSTimeout = "5s" })
+	pool, partner, slow := e.dial(fe1), e.dial(first), e.dial(north)
+	in := e.inwards(slow, north, nina)
+	var out []*ask
+	for n := range 10 {
+		m := e.compose(fe1, "MESSAGE", alice, nina)
+		m.Set("Call-ID", "slow")
+		m.Set("CSeq", fmt.Sprintf("%d MESSAGE", n+1))
+		out = append(out, e.ask(pool, m))
+	}
+	for range 20 {
+		e.outwards(pool, bob).want(200, soonish)
+		e.inwards(partner, first, bob).want(200, soonish)
+	}
+	for _, a := range append(out, in) {
+		if got, took := a.final(patience); got != 200 || took < time.Second {
+			t.Errorf("%s answered with %d after %v", a.m.Start, got, took)
+		}
+	}
+	e.inOrder(north, "slow", len(out))
 }
 
 // TestDeadNameServer: whoever is connected stays so, and what is remembered counts

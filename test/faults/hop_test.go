@@ -2,6 +2,7 @@ package faults
 
 import (
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -196,6 +197,49 @@ func TestFrozenServer(t *testing.T) {
 		w.reached(message, 1, 0)
 		w.reached(invite, 1, 1)
 	})
+}
+
+// TestServerThatStopsReading: what waits for it is bounded, by bytes and by time, and
+// then answered; a partner beside it does not notice; and everything is as before
+// when it reads again.
+func TestServerThatStopsReading(t *testing.T) {
+	t.Parallel()
+	e := newBed(t).edge(func(s *settings) {
+		s.Limits = "{write_timeout: 2s, transaction_timeout: 4s, queue_bytes: 2MiB, connect_timeout: 1s, connect_total: 2s}"
+	})
+	pool := e.dial(fe1)
+	e.outwards(pool, nina).want(200, patience)
+	e.servers[north].cable.freeze()
+	body := strings.Repeat("x", 32<<10)
+	var all []*ask
+	for range 1000 { // 32 MiB: more than all buffers on the way take
+		m := e.compose(fe1, "MESSAGE", alice, nina)
+		m.Body = body
+		all = append(all, e.ask(pool, m))
+		if len(all)%100 == 0 {
+			e.outwards(pool, bob).want(200, soonish)
+		}
+	}
+	seen := map[int]int{}
+	for _, a := range all {
+		status, _ := a.final(time.Until(a.sent.Add(8 * time.Second)))
+		seen[status]++
+	}
+	// 480: no room. 504: the connection was given up. 0: silence, until then.
+	if seen[480] == 0 || seen[504] == 0 || seen[480]+seen[504]+seen[0] != len(all) {
+		t.Errorf("answers by status: %v", seen)
+	}
+	if n := e.metric("edged_sip_queue_bytes "); n != 0 {
+		t.Errorf("%v bytes are still queued", n)
+	}
+	e.servers[north].cable.reset()
+	e.servers[north].cable.thaw()
+	e.answered("northwind", 10*time.Second, func() *ask { return e.outwards(pool, nina) })
+	for _, a := range all {
+		if e.arrivals(north, a.m) > 1 {
+			t.Error("a message arrived twice")
+		}
+	}
 }
 
 // TestSlowServer: its answer comes late, and is the only one.

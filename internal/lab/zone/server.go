@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/miekg/dns"
 )
@@ -89,19 +90,23 @@ func (s *Server) start(srv *dns.Server) {
 
 func (s *Server) handler(udp bool) dns.Handler {
 	return dns.HandlerFunc(func(w dns.ResponseWriter, query *dns.Msg) {
-		if resp := s.respond(query, udp); resp != nil {
+		resp, delay := s.respond(query, udp)
+		time.Sleep(delay)
+		if resp != nil {
 			_ = w.WriteMsg(resp) // an asker that has gone away is no news
 		}
 	})
 }
 
-func (s *Server) respond(query *dns.Msg, udp bool) *dns.Msg {
+func (s *Server) respond(query *dns.Msg, udp bool) (resp *dns.Msg, delay time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, q := range query.Question {
-		s.queries[plain(q.Name)+" "+dns.TypeToString[q.Qtype]]++
+		name, typed := plain(q.Name), plain(q.Name)+" "+dns.TypeToString[q.Qtype]
+		s.queries[typed]++
+		delay = max(delay, s.zone.Slow[name], s.zone.Slow[typed])
 	}
-	return s.zone.answer(query, udp)
+	return s.zone.answer(query, udp), delay
 }
 
 // Addr is where the server listens, as host:port, for UDP and TCP alike.

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/netip"
 	"strings"
+	"time"
 )
 
 // SRV is one service record (RFC 2782). The target "." says that the service is
@@ -42,9 +43,10 @@ type Zone struct {
 	NegativeTTL uint32 // the SOA minimum, in seconds: how long an absence may be remembered
 
 	// The keys of these are a name, or "name TYPE" for one kind of question only.
-	Failing   map[string]bool // answered SERVFAIL, as a resolver does with a wrong signature
-	Silent    map[string]bool // not answered at all
-	Authentic map[string]bool // answered with the AD bit
+	Failing   map[string]bool          // answered SERVFAIL, as a resolver does with a wrong signature
+	Silent    map[string]bool          // not answered at all
+	Slow      map[string]time.Duration // answered so much later
+	Authentic map[string]bool          // answered with the AD bit
 
 	// Signed domains and what lies in them have the AD bit, absences too. An answer
 	// with an alias has it only if both ends are signed.
@@ -59,6 +61,7 @@ func (z *Zone) fill() {
 	z.TLSA, z.CNAME, z.Signed = made(z.TLSA), made(z.CNAME), made(z.Signed)
 	z.Failing, z.Silent, z.Authentic = made(z.Failing), made(z.Silent), made(z.Authentic)
 	z.Truncated, z.Terse = made(z.Truncated), made(z.Terse)
+	z.Slow = made(z.Slow)
 }
 
 // made returns a copy, which is never nil: the caller's maps stay the caller's.
