@@ -37,5 +37,5 @@ func mayOpen() int {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r); err != nil || r.Cur > math.MaxInt32 {
 		return math.MaxInt32
 	}
-	return int(r.Cur) //nolint:gosec // just compared
+	return int(r.Cur)
 }

@@ -88,5 +88,5 @@ func retryAfter(m *sipmsg.Message) (time.Duration, bool) {
 		digits++
 	}
 	seconds, err := strconv.ParseUint(string(value[:digits]), 10, 31)
-	return time.Duration(seconds) * time.Second, err == nil //nolint:gosec // 31 bits fit
+	return time.Duration(seconds) * time.Second, err == nil
 }

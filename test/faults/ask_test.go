@@ -93,7 +93,7 @@ func (a *ask) wantAnswer(within time.Duration) int {
 
 // nothingTwice runs at the end of a test: no request had two final answers.
 func (b *bed) nothingTwice() {
-	time.Sleep(200 * time.Millisecond) // what would come now is too much
+	pause(200 * time.Millisecond) // what would come now is too much
 	over, cancel := context.WithCancel(context.Background())
 	cancel()
 	for _, a := range b.asked {

@@ -229,6 +229,9 @@ func (b *bed) soon() context.Context {
 	return ctx
 }
 
+// pause waits, for what nobody announces.
+func pause(d time.Duration) { <-time.After(d) }
+
 // await looks again and again whether something is so that nobody announces.
 func (b *bed) await(what string, within time.Duration, done func() bool) {
 	b.Helper()
@@ -237,6 +240,6 @@ func (b *bed) await(what string, within time.Duration, done func() bool) {
 		if time.Now().After(late) {
 			b.Fatalf("waited %v for %s", within, what)
 		}
-		time.Sleep(20 * time.Millisecond)
+		pause(20 * time.Millisecond)
 	}
 }

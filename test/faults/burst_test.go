@@ -49,17 +49,17 @@ func (e *edge) burst(conns []*sippeer.Conn, each int, compose func(i, n int) *si
 			texts[i] += m.String()
 		}
 	}
-	var go_, done sync.WaitGroup
-	go_.Add(1)
+	var start, done sync.WaitGroup
+	start.Add(1)
 	for i, conn := range conns {
 		done.Go(func() {
-			go_.Wait()
+			start.Wait()
 			if err := conn.Write(texts[i]); err != nil {
 				e.Error(err)
 			}
 		})
 	}
-	go_.Done()
+	start.Done()
 	done.Wait()
 	for _, asks := range all {
 		for _, a := range asks {

@@ -121,7 +121,7 @@ func (c *cable) pass() {
 	gate, delay := c.gate, c.delay
 	c.mu.Unlock()
 	<-gate
-	time.Sleep(delay)
+	pause(delay)
 }
 
 // join is the life of one connection.

@@ -52,7 +52,7 @@ func TestOutOfDescriptors(t *testing.T) {
 	for time.Since(began) < 3*time.Second {
 		e.inwards(in, north, nina).want(200, soonish)
 		e.outwards(out, bob).want(200, soonish)
-		time.Sleep(100 * time.Millisecond)
+		pause(100 * time.Millisecond)
 	}
 	if used := e.cpu() - before; used > time.Second {
 		t.Errorf("used %v of processor time in 3s", used)
@@ -65,7 +65,7 @@ func TestOutOfDescriptors(t *testing.T) {
 	e.mayOpen(10)                            // what became free is free no more
 	e.outwards(out, bob).wantAnswer(soonish) // perhaps the edge tries what was cut
 	for range 4 {                            // longer than a back-off would grow
-		time.Sleep(time.Second)
+		pause(time.Second)
 		e.outwards(out, bob).want(503, soonish)
 		for range 8 { // both members are meant, one is there
 			e.inwards(in, north, nina).want(200, soonish)

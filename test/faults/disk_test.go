@@ -83,7 +83,7 @@ func TestFullDisk(t *testing.T) {
 	conn := e.dial(north)
 	e.exhaust(conn)
 	e.logged(`level=ERROR msg="the state file cannot be written, and what changes is in memory only" what="the watch list" err=".*no space left on device`)
-	time.Sleep(3 * time.Second)
+	pause(3 * time.Second)
 	e.watches(conn)
 	if n := e.count("cannot be written"); n != 1 {
 		t.Errorf("%d lines about it", n)

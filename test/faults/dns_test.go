@@ -89,7 +89,7 @@ func (e *edge) answered(what string, within time.Duration, send func() *ask) {
 		if a.wantAnswer(soonish) == 200 {
 			return true
 		}
-		time.Sleep(200 * time.Millisecond)
+		pause(200 * time.Millisecond)
 		return false
 	})
 }
@@ -136,7 +136,7 @@ func TestDeadNameServer(t *testing.T) {
 	if err := b.dns.Close(); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(remembered + time.Second)
+	pause(remembered + time.Second)
 	e.outwards(pool, bob).want(504, soonish) // nobody listens there: that is known at once
 	in := e.inwards(partner, north, nina)
 	in.want(504, soonish)
@@ -188,7 +188,7 @@ func TestLyingDNS(t *testing.T) {
 			e.outwards(pool, nina).want(200, patience)
 			b.dns.Set(func(z *zone.Zone) { tt.lie(z, b) })
 			b.await("the lie to be believed", 2*remembered+soonish, func() bool {
-				time.Sleep(200 * time.Millisecond)
+				pause(200 * time.Millisecond)
 				b.servers[north].cable.reset() // what is connected is not looked up
 				a := e.outwards(pool, nina)
 				return a.wantAnswer(soonish) == 504 && a.diagnosis() == tt.id

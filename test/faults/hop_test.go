@@ -106,7 +106,7 @@ func (w *way) recovers(within time.Duration) {
 		if time.Now().After(late) {
 			w.Fatalf("the preferred server is not used again within %v", within)
 		}
-		time.Sleep(time.Second)
+		pause(time.Second)
 	}
 }
 

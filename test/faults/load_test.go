@@ -57,7 +57,6 @@ func (t *tally) stray(format string, args ...any) { t.odd.Store(fmt.Sprintf(form
 type head struct {
 	start, callID, to string
 	echo              []byte // the rows that a response repeats
-	method            string // of CSeq
 }
 
 // status is that of a response, 0 for a request.
@@ -175,7 +174,7 @@ func (k *sink) serve(raw net.Conn) {
 	for {
 		h, err := readHead(r)
 		for k.hangs.Load() {
-			time.Sleep(time.Millisecond)
+			pause(time.Millisecond)
 		}
 		if err != nil {
 			return
@@ -296,7 +295,7 @@ func (t *tally) flow(perSecond int, d time.Duration, sources ...*source) {
 					sent += min(due, room, 50)
 					continue
 				}
-				time.Sleep(2 * time.Millisecond)
+				pause(2 * time.Millisecond)
 			}
 		})
 	}
@@ -308,9 +307,9 @@ func (t *tally) flow(perSecond int, d time.Duration, sources ...*source) {
 func (t *tally) settle() {
 	t.Helper()
 	for late := time.Now().Add(patience); t.due.Load() > 0 && time.Now().Before(late); {
-		time.Sleep(20 * time.Millisecond)
+		pause(20 * time.Millisecond)
 	}
-	time.Sleep(500 * time.Millisecond)
+	pause(500 * time.Millisecond)
 }
 
 // judge wants exactly one final answer to each request, no status but those

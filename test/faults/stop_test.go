@@ -112,13 +112,13 @@ func (e *edge) neverAnswered(t *testing.T) (message, invite *ask) {
 // TestSecondSignalStopsAtOnce, however soon it follows the first.
 func TestSecondSignalStopsAtOnce(t *testing.T) {
 	t.Parallel()
-	for _, pause := range []time.Duration{0, 100 * time.Microsecond, time.Millisecond, 100 * time.Millisecond} {
-		t.Run(strconv.FormatInt(pause.Microseconds(), 10)+"us", func(t *testing.T) {
+	for _, later := range []time.Duration{0, 100 * time.Microsecond, time.Millisecond, 100 * time.Millisecond} {
+		t.Run(strconv.FormatInt(later.Microseconds(), 10)+"us", func(t *testing.T) {
 			t.Parallel()
 			e := newBed(t).edge(func(s *settings) { s.Limits = "{drain_timeout: 1m}" })
 			message, invite := e.neverAnswered(t)
 			e.signal(syscall.SIGTERM)
-			time.Sleep(pause)
+			pause(later)
 			// Two of the same kind that are not delivered yet are one.
 			if err := e.cmd.Process.Signal(syscall.SIGINT); err != nil && !errors.Is(err, syscall.ESRCH) {
 				t.Fatal(err)

@@ -67,13 +67,13 @@ func TestReloadStorm(t *testing.T) {
 	u.settle()
 	seen := u.judge(200, 404)
 	sent := int(u.next.Load())
-	u.tally.Logf("%.0f messages per second, of %d wanted; %v reloads done, %v refused", float64(sent)/duration.Seconds(), *perSec,
+	u.Logf("%.0f messages per second, of %d wanted; %v reloads done, %v refused", float64(sent)/duration.Seconds(), *perSec,
 		u.metric(`edged_config_reloads_total{result="done"}`), u.metric(`edged_config_reloads_total{result="refused"}`))
 	if seen[404] == 0 || seen[404] > sent/10 {
-		u.tally.Errorf("%d refusals of %d messages: carol was to lose and regain the right to federate", seen[404], sent)
+		u.Errorf("%d refusals of %d messages: carol was to lose and regain the right to federate", seen[404], sent)
 	}
 	if u.metric(`edged_config_reloads_total{result="done"}`) < 10 || u.metric(`edged_config_reloads_total{result="refused"}`) < 2 {
-		u.tally.Error("hardly a reload was made")
+		u.Error("hardly a reload was made")
 	}
 }
 
@@ -100,7 +100,7 @@ func (u *underLoad) storm(d, every time.Duration) {
 		}
 		u.write("edged.yaml")
 		u.signal(syscall.SIGHUP)
-		time.Sleep(every)
+		pause(every)
 	}
 }
 
@@ -116,11 +116,11 @@ func TestMemberKilledUnderLoad(t *testing.T) {
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		time.Sleep(d / 4)
+		pause(d / 4)
 		u.members[0].hangs.Store(true)
-		time.Sleep(100 * time.Millisecond) // so that there is something to lose
+		pause(100 * time.Millisecond) // so that there is something to lose
 		u.members[0].kill()
-		time.Sleep(d / 4)
+		pause(d / 4)
 		u.members[0].revive()
 	}()
 	go func() {
@@ -132,9 +132,9 @@ func TestMemberKilledUnderLoad(t *testing.T) {
 	u.settle()
 	seen := u.judge(200, 504)
 	if lost := float64(seen[504]); lost == 0 || lost != u.metric("edged_sip_uncertain_total") || lost > window {
-		u.tally.Errorf("%v requests answered with 504, %v counted as uncertain", lost, u.metric("edged_sip_uncertain_total"))
+		u.Errorf("%v requests answered with 504, %v counted as uncertain", lost, u.metric("edged_sip_uncertain_total"))
 	}
 	if u.members[0].count.Load() == 0 {
-		u.tally.Error("the member was not used again")
+		u.Error("the member was not used again")
 	}
 }

@@ -91,7 +91,7 @@ func (s *Server) start(srv *dns.Server) {
 func (s *Server) handler(udp bool) dns.Handler {
 	return dns.HandlerFunc(func(w dns.ResponseWriter, query *dns.Msg) {
 		resp, delay := s.respond(query, udp)
-		time.Sleep(delay)
+		<-time.After(delay)
 		if resp != nil {
 			_ = w.WriteMsg(resp) // an asker that has gone away is no news
 		}
