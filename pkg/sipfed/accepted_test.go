@@ -37,7 +37,7 @@ func TestAcceptedInvites(t *testing.T) {
 				pool.send(invites[i].reply("200 OK"))
 				partner.expect("SIP/2.0 200")
 			}
-			time.Sleep(tt.after)
+			<-time.After(tt.after)
 			for i, passes := range tt.passes {
 				pool.send(invites[i].reply("200 OK", "X-Another: one"))
 				if passes {

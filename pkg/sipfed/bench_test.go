@@ -75,6 +75,7 @@ func BenchmarkCall(b *testing.B) {
 }
 
 func benchCall(b *testing.B, sock *tls.Conn, conn int, left *atomic.Int64) {
+	b.Helper()
 	defer sock.Close()
 	r := bufio.NewReader(sock)
 	final := func() []byte {
@@ -128,7 +129,7 @@ func benchServer(b *testing.B) (*Server, string) {
 	d := net.Dialer{}
 	stand := &bed{world: w, ours: []domain.Name{domain.MustParse("contoso.com")}}
 	s := must(New(Config{
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Metrics: NewMetrics(prometheus.NewRegistry()),
+		Log: slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry()),
 		Dial: func(ctx context.Context, _ Side, _ netip.AddrPort) (net.Conn, error) {
 			return d.DialContext(ctx, "tcp", pool.Addr().String())
 		},
@@ -162,6 +163,7 @@ const benchMessage = "MESSAGE sip:alice@contoso.com SIP/2.0\r\n" +
 
 // benchSend keeps requests under way until none is left.
 func benchSend(b *testing.B, sock *tls.Conn, conn, underWay int, left *atomic.Int64) {
+	b.Helper()
 	defer sock.Close()
 	r, n, open := bufio.NewReader(sock), 0, 0
 	for {
