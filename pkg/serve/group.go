@@ -26,7 +26,7 @@ type Group[C comparable] struct {
 // New returns an empty Group.
 func New[C comparable]() *Group[C] {
 	g := &Group[C]{conns: make(map[C]struct{}), listeners: make(map[net.Listener]struct{}), fresh: make(map[net.Conn]struct{})}
-	g.ctx, g.cancel = context.WithCancel(context.Background())
+	g.ctx, g.cancel = context.WithCancel(context.Background()) //nolint:gosec // Cancel calls it
 	return g
 }
 
