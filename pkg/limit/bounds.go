@@ -115,8 +115,15 @@ type Bounds struct {
 	KeepaliveInterval time.Duration `yaml:"keepalive_interval"`
 	// Streams is how many XMPP streams all partners together have on the external
 	// side, accepted and dialled. Lync Server 2013: ConnectionLimit. What one
-	// partner may have is connection_limit in policy.yaml.
+	// partner may have is connection_limit in policy.yaml; one that nothing lists is
+	// everything below one registered domain. A quarter is kept for listed partners.
 	Streams int `yaml:"streams"`
+	// PoolStreams is how many XMPP streams edged has open to pools: one for each pair
+	// of a domain of ours and one of a partner. A quarter is kept for listed partners.
+	PoolStreams int `yaml:"pool_streams"`
+	// Links is how many such pairs have a queue, on both sides together, with or
+	// without a stream. A quarter is kept for listed partners.
+	Links int `yaml:"links"`
 	// StanzaBytes bounds one stanza, and whatever else stands alone in an XMPP
 	// stream. RFC 6120 §13.12: at least 10000 bytes.
 	StanzaBytes Size `yaml:"stanza_bytes"`
@@ -133,6 +140,9 @@ type Bounds struct {
 	// VerificationsPerAddress is how many of them one remote address may cause; an
 	// IPv6 address stands for its /64.
 	VerificationsPerAddress int `yaml:"verifications_per_address"`
+	// VerificationRate is how many keys per second one address may have verified that
+	// are for listed partners; StrangerLookups is for all others.
+	VerificationRate float64 `yaml:"verification_rate"`
 	// ConsentPairs is how many pairs of a local and a remote user are remembered
 	// as having consented. The pair that was used longest ago goes first.
 	ConsentPairs int `yaml:"consent_pairs"`
@@ -175,8 +185,8 @@ func DefaultBounds() Bounds {
 		TransactionTimeout:  32 * time.Second, InviteTimeout: 190 * time.Second,
 		StrangerDomains: 16, StrangerLookups: 5, DiscoveredPartners: 4096, DNSCache: 10_000,
 		StreamTimeout: time.Minute, StreamIdleTimeout: 10 * time.Minute, KeepaliveInterval: 5 * time.Minute,
-		Streams: 1000, StanzaBytes: 512 * KiB, Unacknowledged: 1000,
-		DialbackTimeout: 30 * time.Second, Verifications: 256, VerificationsPerAddress: 8,
+		Streams: 1000, PoolStreams: 4000, Links: 20_000, StanzaBytes: 512 * KiB, Unacknowledged: 1000,
+		DialbackTimeout: 30 * time.Second, Verifications: 256, VerificationsPerAddress: 8, VerificationRate: 50,
 		ConsentPairs: 1_000_000, Minted: 4096, MintRate: 20, BounceRate: 20,
 		DrainTimeout: 30 * time.Second,
 	}

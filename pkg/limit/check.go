@@ -65,6 +65,8 @@ func (b Bounds) checkStreams(c *checker) {
 	c.wait("stream_idle_timeout", b.StreamIdleTimeout, 10*time.Second, 24*time.Hour)
 	c.wait("keepalive_interval", b.KeepaliveInterval, 10*time.Second, 24*time.Hour)
 	c.count("streams", b.Streams, 1, 1_000_000)
+	c.count("pool_streams", b.PoolStreams, 4, 1_000_000)
+	c.count("links", b.Links, 16, 10_000_000)
 	// RFC 6120 §13.12: the maximum MUST NOT be smaller than 10000 bytes.
 	c.size("stanza_bytes", b.StanzaBytes, 10_000, 16*MiB)
 	// Peers ask for acknowledgement, or give it, once in a few hundred stanzas: a
@@ -76,6 +78,7 @@ func (b Bounds) checkDialback(c *checker) {
 	c.wait("dialback_timeout", b.DialbackTimeout, time.Second, 10*time.Minute)
 	c.count("verifications", b.Verifications, 1, 100_000)
 	c.count("verifications_per_address", b.VerificationsPerAddress, 1, 100_000)
+	c.rate("verification_rate", b.VerificationRate, 0.01, 10_000)
 	c.count("consent_pairs", b.ConsentPairs, 1, 100_000_000)
 	c.count("minted", b.Minted, 1, 1_000_000)
 	c.rate("mint_rate", b.MintRate, 0.01, 10_000)

@@ -156,6 +156,9 @@ func newBed(t *testing.T, change ...func(*setup)) *bed {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		b.s.Shutdown(ctx)
+		if left := b.s.held.Bytes(); left != 0 {
+			t.Errorf("%d bytes count as held in the end", left)
+		}
 		b.state.Resolver.Close()
 	})
 	return b

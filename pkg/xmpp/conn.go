@@ -81,7 +81,7 @@ type conn struct {
 	links   []*link           // whose stanzas this stream carries; replaced as a whole
 	pairs   map[pair]proof    // whom the other end has proven to be, and for which of our domains
 	pending map[pair]struct{} // being verified by dialback
-	counted string            // the partner whose streams this one counts among; "": none
+	counted account           // whose streams this one counts among; guarded by the server's accounts
 	window  window
 	written tally
 	started bool  // negotiated so far that the writer may run by itself

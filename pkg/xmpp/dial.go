@@ -52,11 +52,27 @@ type plan struct {
 
 // open opens a stream that carries a link's stanzas.
 func (s *Server) open(ctx context.Context, l *link) (*conn, *refusal) {
-	c, refused := s.connect(ctx, l.key.side, l.key.pair, toRelay)
+	c, refused := s.connectCounted(ctx, l.key.side, l.key.pair)
 	if refused == nil {
 		c.log.Info("stream opened", slog.Bool("dialled", true), slog.String("target", c.target),
 			slog.String("proof", c.proof.String()), slog.String("tls", c.tlsVersion()))
 	}
+	return c, refused
+}
+
+// connectCounted opens a stream that carries stanzas. One to a pool needs a place among
+// those first, so that nobody outside can have certificates made for nothing.
+func (s *Server) connectCounted(ctx context.Context, side Side, p pair) (*conn, *refusal) {
+	if side == External {
+		return s.connect(ctx, side, p, toRelay) // counted once it is authenticated
+	}
+	st := s.state.Load()
+	a := accountOf(Internal, st.entry(p), p.theirs)
+	if refused := s.accounts.reserve(st, a, 0); refused != nil {
+		return nil, refused
+	}
+	c, refused := s.connect(ctx, side, p, toRelay)
+	s.accounts.give(c, a)
 	return c, refused
 }
 

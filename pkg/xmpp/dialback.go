@@ -154,10 +154,15 @@ func (c *conn) logKeyRefused(p pair, condition string, why *refusal) {
 		slog.String("reason", why.reason.String()), slog.String("rule", string(why.rule)), slog.String("detail", verdict.Quotable(why.detail)))
 }
 
-// mayAsk spends one of a stranger's look-ups.
+// mayAsk spends one of the verifications that an address may cause, and of a stranger
+// one of its look-ups.
 func (c *conn) mayAsk(st *State, t terms, d domain.Name) bool {
-	if c.side == Internal || t.partner == nil || !isStranger(t.partner) {
+	if c.side == Internal {
 		return true
+	}
+	from := c.srv.verifying.key(c.addr.Addr()).String()
+	if t.partner == nil || !isStranger(t.partner) {
+		return c.srv.keys.Load().Allow(from)
 	}
 	if _, ok := c.asked[d]; !ok {
 		if len(c.asked) >= st.Bounds.StrangerDomains {
@@ -168,7 +173,7 @@ func (c *conn) mayAsk(st *State, t terms, d domain.Name) bool {
 		}
 		c.asked[d] = struct{}{}
 	}
-	return c.srv.strangers.Load().Allow(c.srv.verifying.key(c.addr.Addr()).String())
+	return c.srv.strangers.Load().Allow(from)
 }
 
 // maxPending is how many keys of one stream are being verified at a time.

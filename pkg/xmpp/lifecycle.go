@@ -54,25 +54,6 @@ func (s *Server) recheck(st *State, c *conn) {
 	}
 }
 
-// recount asks again about limits.streams and the partner's connection_limit, and takes
-// a stream that is over one of them out of the account.
-func (s *Server) recount(st *State, c *conn) *refusal {
-	c.mu.Lock()
-	p := pairOf(c.side, c.known.self, c.known.peer)
-	c.mu.Unlock()
-	most := st.terms(c.side, p, c.dialled).limit
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if c.counted == "" {
-		return nil
-	}
-	r := s.overLocked(st, c.counted, most, 1)
-	if r != nil {
-		s.uncountLocked(c)
-	}
-	return r
-}
-
 // recheckPairs asks again about everybody who speaks on a stream, and about whom a
 // dialled one leads to. It returns why nobody is left.
 func (s *Server) recheckPairs(st *State, c *conn) *refusal {

@@ -23,9 +23,11 @@ type linkKey struct {
 // all that must stay in order). It opens a stream when the first stanza comes, and
 // outlives it.
 type link struct {
-	srv *Server
-	key linkKey
-	log *slog.Logger
+	srv     *Server
+	key     linkKey
+	log     *slog.Logger
+	share   *limit.Share // of what is held for the partner
+	refused *refusal     // why it takes nothing: there are too many links
 
 	relayed atomic.Uint64 // stanzas that a stream across the edge put into the queue
 
@@ -71,16 +73,21 @@ type links struct {
 	gone map[domain.Name]Traffic // of links that were removed; at most maxTraffic, and the zero name for all others
 }
 
+// get returns the link, or one that refuses everything if there are too many.
 func (ls *links) get(side Side, p pair) *link {
 	key := linkKey{side, p}
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	l := ls.m[key]
-	if l == nil {
-		l = &link{srv: ls.srv, key: key, used: time.Now(), log: ls.srv.log.With(
-			slog.String("side", side.String()), slog.String("ours", p.ours.String()), slog.String("theirs", p.theirs.String()))}
-		ls.m[key] = l
+	if l != nil {
+		return l
 	}
+	if refused := ls.mayLink(side, p); refused != nil {
+		return &link{srv: ls.srv, key: key, dead: true, refused: refused}
+	}
+	l = &link{srv: ls.srv, key: key, used: time.Now(), share: ls.shareOf(p.theirs), log: ls.srv.log.With(
+		slog.String("side", side.String()), slog.String("ours", p.ours.String()), slog.String("theirs", p.theirs.String()))}
+	ls.m[key] = l
 	return l
 }
 
@@ -102,6 +109,7 @@ func (ls *links) sweep(now time.Time) {
 	for key, l := range ls.m {
 		if l.retire(now) {
 			delete(ls.m, key)
+			l.share.Close()
 			ls.endLocked(l)
 		}
 	}
@@ -130,13 +138,15 @@ func (l *link) push(it item, raw []byte, b *limit.Bounds) (<-chan struct{}, erro
 		l.used = now
 	}
 	switch {
+	case l.refused != nil:
+		return nil, l.refused
 	case l.dead:
 		return nil, errGone
 	case l.most > 0 && len(raw) > l.most:
 		return nil, refuse(verdict.BodyTooLarge, "%d bytes; the next hop takes %d", len(raw), l.most)
 	case l.conn == nil && !l.dialling && now.Before(l.down.until):
 		return nil, l.down.why
-	case l.queue.stanzas >= b.QueueMessages || l.queue.bytes+len(raw) > int(b.QueueBytes) && l.queue.stanzas > 0:
+	case l.queue.stanzas > 0 && (l.queue.stanzas >= b.QueueMessages || l.queue.bytes+len(raw) > int(b.QueueBytes) || !l.mayHold(len(raw))):
 		if l.full == nil {
 			l.full = make(chan struct{})
 		}
@@ -149,7 +159,7 @@ func (l *link) push(it item, raw []byte, b *limit.Bounds) (<-chan struct{}, erro
 		l.spares = l.spares[:n-1]
 	}
 	l.queue.push(it, raw)
-	l.srv.metrics.queueBytes(len(raw))
+	l.hold(len(raw))
 	if l.conn != nil {
 		l.conn.wake()
 	}
@@ -182,7 +192,7 @@ func (l *link) dial(after time.Duration) bool {
 func (l *link) failed(why *refusal) {
 	l.log.Info("dial failed", slog.String("reason", why.reason.String()), slog.String("rule", string(why.rule)),
 		slog.String("detail", verdict.Quotable(why.detail)))
-	if l.key.side == Internal && why.reason != verdict.ShuttingDown {
+	if l.key.side == Internal && why.reason != verdict.ShuttingDown && why.reason != verdict.Overloaded {
 		why = refuse(verdict.PoolDown, "%s", why) // whatever is wrong in there
 	}
 	l.mu.Lock()
@@ -216,7 +226,7 @@ func (l *link) tryAgain() {
 // bounceAll answers every stanza of a queue that will not be sent.
 func (l *link) bounceAll(q queue, why *refusal) {
 	q.drop(func(it item, raw []byte) {
-		l.srv.metrics.queueBytes(-len(raw))
+		l.hold(-len(raw))
 		l.srv.bounceQueued(l, raw, why)
 		it.taken()
 	})

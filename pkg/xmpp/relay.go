@@ -161,7 +161,9 @@ func (c *conn) route(p pair) *link {
 		c.routes = make(map[pair]*link)
 	}
 	l := c.srv.links.get(c.side.other(), p)
-	c.routes[p] = l
+	if l.refused == nil {
+		c.routes[p] = l
+	}
 	return l
 }
 

@@ -7,12 +7,10 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"sync"
 	"sync/atomic"
 
 	"edged/pkg/domain"
 	"edged/pkg/limit"
-	"edged/pkg/policy"
 	"edged/pkg/serve"
 	"edged/pkg/verdict"
 )
@@ -33,12 +31,12 @@ type Server struct {
 	hiding    hiding
 	links     links
 	verifying verifying
+	keys      atomic.Pointer[limit.Rates] // dialback keys of partners that an entry lists
+	accounts  accounts
+	held      *limit.Held // bytes of what waits to be written
 
 	nextConn atomic.Uint64
 	stopping atomic.Bool
-
-	mu      sync.Mutex
-	streams map[string]int // established outside, by partner
 }
 
 // Listener says how streams begin on a listener.
@@ -55,7 +53,8 @@ const (
 func New(cfg Config, st *State) *Server {
 	st.prepare()
 	s := &Server{
-		cfg: cfg, log: cfg.Log, metrics: cfg.Metrics, group: serve.New[*conn](), streams: make(map[string]int),
+		cfg: cfg, log: cfg.Log, metrics: cfg.Metrics, group: serve.New[*conn](),
+		accounts: accounts{m: make(map[account]int)}, held: limit.NewHeld(heldConfig(&st.Bounds)),
 	}
 	s.links = links{srv: s, m: make(map[linkKey]*link), gone: make(map[domain.Name]Traffic)}
 	s.verifying.byAddress = make(map[netip.Addr]int)
@@ -72,6 +71,8 @@ func New(cfg Config, st *State) *Server {
 func (s *Server) setRates(b limit.Bounds) {
 	s.strangers.Store(limit.PerSecond(b.StrangerLookups))
 	s.bounces.Store(limit.PerSecond(b.BounceRate))
+	s.keys.Store(limit.PerSecond(b.VerificationRate))
+	s.held.SetLimits(heldConfig(&b))
 }
 
 // Serve accepts streams of one side until the listener is closed, which Shutdown
@@ -196,9 +197,7 @@ func (s *Server) register(c *conn) bool {
 // forget takes a stream that has ended out of the tables, and the links from it.
 func (s *Server) forget(c *conn) {
 	s.group.Remove(c) // first: what count finds open is uncounted here
-	s.mu.Lock()
-	s.uncountLocked(c)
-	s.mu.Unlock()
+	s.accounts.uncount(c)
 	s.metrics.connection(c.side, c.dialled, -1)
 	c.settle()
 	c.mu.Lock()
@@ -227,58 +226,6 @@ func (s *Server) carries(c *conn, l *link) bool {
 	c.wake()
 	s.recheck(s.state.Load(), c) // for a reload that has not seen the stream
 	return true
-}
-
-// count enters an authenticated stream outside in the account of its partner
-// (limits.streams, connection_limit), or says which bound is reached. Of partners that
-// nothing lists, each domain has an account of its own.
-func (s *Server) count(c *conn, p *policy.Partner, theirs domain.Name, limit int) *refusal {
-	partner := p.Name
-	if isStranger(p) {
-		partner = "unlisted " + theirs.String()
-	}
-	st := s.state.Load()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if c.side == Internal || c.counted != "" {
-		return nil
-	}
-	if !c.dialled && !s.group.Has(c) { // what forget has settled is not opened again
-		return refuse(verdict.ConnectionLost, "the stream ended before it was authenticated")
-	}
-	if r := s.overLocked(st, partner, limit, 0); r != nil {
-		return r
-	}
-	s.streams[partner]++
-	c.counted = partner
-	return nil
-}
-
-// uncountLocked takes a stream out of its partner's account. It is called with s.mu.
-func (s *Server) uncountLocked(c *conn) {
-	if c.counted == "" {
-		return
-	}
-	if s.streams[c.counted]--; s.streams[c.counted] == 0 {
-		delete(s.streams, c.counted)
-	}
-	c.counted = ""
-}
-
-// overLocked says which bound a partner's streams are over, if there is room for one
-// more without the spare ones. A limit of 0 is none. It is called with s.mu.
-func (s *Server) overLocked(st *State, partner string, limit, spare int) *refusal {
-	all := -spare
-	for _, n := range s.streams {
-		all += n
-	}
-	switch {
-	case limit > 0 && s.streams[partner]-spare >= limit:
-		return fatal(resourceConstraint, verdict.Overloaded, "connection_limit %d of %s is reached", limit, partner)
-	case all >= st.Bounds.Streams:
-		return fatal(resourceConstraint, verdict.Overloaded, "limits.streams %d is reached", st.Bounds.Streams)
-	}
-	return nil
 }
 
 // dial opens a TCP connection by Config.Dial.

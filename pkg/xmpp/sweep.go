@@ -29,6 +29,7 @@ func (s *Server) sweepLoop(ctx context.Context) {
 				s.sweep(st, c, now)
 			}
 			s.links.sweep(now)
+			s.held.Sweep()
 			s.showMembers(st)
 		}
 	}

@@ -225,7 +225,7 @@ func (c *conn) wrote(b batch, err error) {
 			it.taken()
 		}
 	}
-	c.srv.metrics.queueBytes(-len(b.chunk.buf))
+	b.link.hold(-len(b.chunk.buf))
 	if err == nil {
 		b.link.reuse(b.chunk)
 	}
