@@ -48,7 +48,7 @@ type link struct {
 	dials   map[string][]*attempt // waiting for the dial under way to this target
 	down    map[string]outage
 	resting map[string]time.Time // until when a target comes last
-	rests   atomic.Bool          // resting holds something
+	uneven  atomic.Bool          // down or resting may hold something
 	waiting int
 }
 
@@ -202,6 +202,7 @@ func (l *link) failed(target string, why *refusal) {
 	}
 	o.until = time.Now().Add(pause)
 	l.down[target] = o
+	l.uneven.Store(true)
 	report := l.hop.report
 	l.mu.Unlock()
 	if report != nil && !ours {
@@ -261,6 +262,11 @@ func (l *link) lost(c *conn) {
 func (l *link) ensure(target string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.ensureNow(target)
+}
+
+// ensureNow is ensure with l.mu.
+func (l *link) ensureNow(target string) {
 	_, dialling := l.dials[target]
 	if c := l.conns[target]; dialling || c != nil && c.usable() || time.Now().Before(l.down[target].until) {
 		return

@@ -8,9 +8,9 @@ import (
 	"edged/pkg/sipfed/sipmsg"
 )
 
-// Targets that rest come after the others of their link. They are not left out:
-// it may be one request alone that such a target could not take, and where all of
-// them rest they are tried as ever.
+// Targets that rest, or could not be reached, come after the others of their link.
+// They are not left out: it may be one request alone that such a target could not
+// take, and where there are no others they are tried as ever.
 
 // restAtMost is how long a target comes last, whatever it asks for: by one user's
 // requests nobody shall put a whole server out of use.
@@ -21,7 +21,7 @@ func (l *link) rest(target string, d time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.resting[target] = time.Now().Add(min(d, restAtMost))
-	l.rests.Store(true)
+	l.uneven.Store(true)
 }
 
 // awake ends a target's rest early.
@@ -29,13 +29,14 @@ func (l *link) awake(target string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.resting, target)
-	l.rests.Store(len(l.resting) > 0)
 }
 
-// inOrder puts the targets that rest last; otherwise the order stays. The slice
-// it is given may be changed.
+// inOrder puts the targets last that rest or could not be reached; otherwise the
+// order stays. Whether those can be reached again is found out beside the requests,
+// which need not wait for it as long as there are others. The slice it is given
+// may be changed.
 func (l *link) inOrder(targets []string) []string {
-	if !l.rests.Load() {
+	if !l.uneven.Load() {
 		return targets
 	}
 	l.mu.Lock()
@@ -43,19 +44,31 @@ func (l *link) inOrder(targets []string) []string {
 	l.rested(time.Now())
 	ready, last := targets[:0], []string(nil)
 	for _, target := range targets {
-		if _, rests := l.resting[target]; rests {
+		if _, rests := l.resting[target]; rests || l.unreached(target) {
 			last = append(last, target)
 			continue
 		}
 		ready = append(ready, target)
 	}
+	if len(ready) > 0 {
+		for _, target := range last {
+			l.ensureNow(target)
+		}
+	}
 	return append(ready, last...)
+}
+
+// unreached reports whether the last attempt to connect to a target failed. It is
+// called with l.mu.
+func (l *link) unreached(target string) bool {
+	c := l.conns[target]
+	return l.down[target].failures > 0 && (c == nil || !c.usable())
 }
 
 // rested forgets whose rest is over. It is called with l.mu.
 func (l *link) rested(now time.Time) {
 	maps.DeleteFunc(l.resting, func(_ string, until time.Time) bool { return !now.Before(until) })
-	l.rests.Store(len(l.resting) > 0)
+	l.uneven.Store(len(l.resting)+len(l.down) > 0)
 }
 
 // doubt has the target of a silent attempt rest, if not a byte has come from it

@@ -199,6 +199,29 @@ func TestFrozenServer(t *testing.T) {
 	})
 }
 
+// TestServerThatDoesNotEvenGreet: connecting to it takes connect_timeout. Once that
+// is known nobody waits for another attempt while the other server is there; and
+// when it greets again it is used again.
+func TestServerThatDoesNotEvenGreet(t *testing.T) {
+	bothWays(t, "{connect_timeout: 3s}", func(_ *testing.T, w *way) {
+		w.send("MESSAGE", fine, fine).want(200, soonish)
+		w.preferred.cable.freeze()
+		w.preferred.cable.reset()
+		for range 2 { // the first may find the connection, which is gone
+			w.send("MESSAGE", fine, fine).wantAnswer(4*time.Second + soonish)
+		}
+		w.logged("dial failed")
+		for late := time.Now().Add(9 * time.Second); time.Now().Before(late); {
+			for _, method := range []string{"MESSAGE", "INVITE"} {
+				w.send(method, fine, fine).want(200, 2*time.Second)
+			}
+			pause(100 * time.Millisecond)
+		}
+		w.preferred.cable.thaw()
+		w.recovers(35 * time.Second)
+	})
+}
+
 // TestServerThatStopsReading: what waits for it is bounded, by bytes and by time, and
 // then answered; a partner beside it does not notice; and everything is as before
 // when it reads again.
