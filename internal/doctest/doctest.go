@@ -57,3 +57,39 @@ func Blocks(tb testing.TB, file string) []Example {
 	}
 	return all
 }
+
+// Rows returns the cells of every table under a heading of a file, up to the next
+// heading that is not below it, without the heads of the tables. Code is without
+// its quotes.
+func Rows(tb testing.TB, file, heading string) [][]string {
+	tb.Helper()
+	page, err := os.ReadFile(file)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	level, title, _ := strings.Cut(heading, " ")
+	var rows [][]string
+	inside, body := false, false
+	for line := range strings.Lines(string(page)) {
+		line = strings.TrimSpace(line)
+		if hashes, text, ok := strings.Cut(line, " "); ok && strings.Trim(hashes, "#") == "" {
+			inside = text == title && hashes == level || inside && len(hashes) > len(level)
+		}
+		switch {
+		case !strings.HasPrefix(line, "|"):
+			body = false
+		case strings.HasPrefix(line, "|---"):
+			body = true
+		case inside && body:
+			cells := strings.Split(strings.Trim(line, "|"), "|")
+			for i := range cells {
+				cells[i] = strings.ReplaceAll(strings.TrimSpace(cells[i]), "`", "")
+			}
+			rows = append(rows, cells)
+		}
+	}
+	if len(rows) == 0 {
+		tb.Fatalf("%s has no table under %q", file, heading)
+	}
+	return rows
+}

@@ -22,3 +22,14 @@ func TestBlocks(t *testing.T) {
 		t.Errorf("the block is %q", got)
 	}
 }
+
+func TestRows(t *testing.T) {
+	page := filepath.Join(t.TempDir(), "page.md")
+	text := "## One\n\n| a | b |\n|---|---|\n| `c` | d |\n\n### Below\n\n| e |\n|---|\n| f |\n\n## Two\n\n| g |\n|---|\n| h |\n"
+	if err := os.WriteFile(page, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([][]string{{"c", "d"}, {"f"}}, Rows(t, page, "## One")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
