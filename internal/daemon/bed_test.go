@@ -50,6 +50,7 @@ type setup struct {
 	Allowed    []string
 	Blocked    []string
 	CRLs       string // a YAML list
+	CRL        string // the mode
 	Limits     string // a YAML mapping
 	DNS        string // where to ask
 	DNSTimeout string
@@ -73,6 +74,7 @@ tls:
   certificates: [{cert: tls/edge.crt, key: tls/edge.key}]
   roots: [tls/public.crt]
   crls: {{.CRLs}}
+  crl: {{.CRL}}
 secret_file: tls/edge.secret
 state_dir: {{.StateDir}}
 dns: {servers: ["{{.DNS}}"], timeout: {{.DNSTimeout}}, allow_private: [127.0.0.0/8]}
@@ -133,7 +135,7 @@ func start(t *testing.T, changes ...func(*setup)) *bed {
 	b.startPeers()
 	b.setup = setup{
 		Pools: []poolSetup{{Name: "front", Members: []string{b.member("fe1"), b.member("fe2")}}}, Allowed: []string{fabrikam, northwind},
-		CRLs: "[]", Balancers: "[]", Limits: "{}", DNS: b.dns.Addr(), DNSTimeout: "1s", StateDir: "state", Dir: b.dir, Zone: b.dns,
+		CRLs: "[]", CRL: "optional", Balancers: "[]", Limits: "{}", DNS: b.dns.Addr(), DNSTimeout: "1s", StateDir: "state", Dir: b.dir, Zone: b.dns,
 	}
 	b.secret(newSecret())
 	b.issue("edge", b.public, outside, "contoso.com")

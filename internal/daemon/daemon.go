@@ -72,6 +72,7 @@ func Start(ctx context.Context, o Options) (*Daemon, error) {
 		watch:   make(map[string]*limit.Discovered),
 		reloads: make(chan reloadRequest), metrics: newMetrics(o.Version),
 	}
+	d.metrics.watchCRLs(d.staleCRLs)
 	d.ctx, d.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	d.openLog(l.Config.Log)
 	if err := d.start(ctx, l, m); err != nil {

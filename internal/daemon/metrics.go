@@ -17,10 +17,9 @@ type metrics struct {
 	registry    *prometheus.Registry
 	reloadGood  prometheus.Gauge
 	reloadTime  prometheus.Gauge
-	reloads     *prometheus.CounterVec // result
-	config      *prometheus.GaugeVec   // config_hash, policy_hash
-	certificate *prometheus.GaugeVec   // side, file
-	staleCRLs   prometheus.Gauge
+	reloads     *prometheus.CounterVec   // result
+	config      *prometheus.GaugeVec     // config_hash, policy_hash
+	certificate *prometheus.GaugeVec     // side, file
 	lookups     *prometheus.CounterVec   // kind, outcome
 	lookupTime  *prometheus.HistogramVec // kind
 	insideDNS   *prometheus.CounterVec   // kind, outcome
@@ -51,10 +50,6 @@ func newMetrics(version string) *metrics {
 			Name: "edged_certificate_not_after_timestamp_seconds",
 			Help: "When our certificates expire.",
 		}, []string{"side", "file"}),
-		staleCRLs: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "edged_crls_stale",
-			Help: "Revocation lists that are missing or past their next update.",
-		}),
 		lookups: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "edged_dns_lookups_total",
 			Help: "DNS look-ups by kind and outcome.",
@@ -78,9 +73,17 @@ func newMetrics(version string) *metrics {
 	})
 	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "edged_build_info", Help: "The program that runs."}, []string{"version", "goversion"})
 	info.WithLabelValues(version, runtime.Version()).Set(1)
-	m.registry.MustRegister(m.reloadGood, m.reloadTime, m.reloads, m.config, m.certificate, m.staleCRLs, m.lookups, m.lookupTime, m.insideDNS, m.watchMoves, m.stateOpen, info,
+	m.registry.MustRegister(m.reloadGood, m.reloadTime, m.reloads, m.config, m.certificate, m.lookups, m.lookupTime, m.insideDNS, m.watchMoves, m.stateOpen, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+// watchCRLs shows the revocation lists that are of no use at the moment of a scrape.
+func (m *metrics) watchCRLs(stale func() int) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "edged_crls_stale",
+		Help: "Revocation lists that are missing or past their next update.",
+	}, func() float64 { return float64(stale()) }))
 }
 
 // lookup counts one DNS question; it is discovery.Config.Observe.
@@ -145,7 +148,6 @@ func (m *metrics) inForce(b *build) {
 	if inside := b.material.internal; inside != nil {
 		m.expiry("internal", inside.Keys.Expiry())
 	}
-	m.staleCRLs.Set(float64(len(b.material.external.Trust.StaleCRLs(time.Now()))))
 }
 
 func (m *metrics) expiry(side string, files map[string]time.Time) {

@@ -156,6 +156,16 @@ func (d *Daemon) inForce(b *build) {
 	}
 }
 
+// staleCRLs is how many revocation lists are missing or out of date now. They do not
+// count, unless tls.crl is required.
+func (d *Daemon) staleCRLs() int {
+	b := d.current.Load()
+	if b == nil {
+		return 0
+	}
+	return len(b.material.external.Trust.StaleCRLs(time.Now()))
+}
+
 // retire closes a replaced resolver once its look-ups are surely over.
 func (d *Daemon) retire(r *discovery.Resolver) {
 	d.work.Go(func() {

@@ -55,7 +55,7 @@ func (b Bounds) checkForwarding(c *checker) {
 	// RFC 3261 §16.6 step 11: timer C MUST be larger than 3 minutes.
 	c.wait("invite_timeout", b.InviteTimeout, 3*time.Minute+time.Second, time.Hour)
 	c.count("stranger_domains", b.StrangerDomains, 1, 100_000)
-	c.rate("stranger_lookups", b.StrangerLookups, 0.01, 10_000)
+	c.rate("stranger_lookups", b.StrangerLookups)
 	c.count("discovered_partners", b.DiscoveredPartners, 1, 1_000_000)
 	c.count("dns_cache", b.DNSCache, 16, 10_000_000)
 }
@@ -78,11 +78,11 @@ func (b Bounds) checkDialback(c *checker) {
 	c.wait("dialback_timeout", b.DialbackTimeout, time.Second, 10*time.Minute)
 	c.count("verifications", b.Verifications, 1, 100_000)
 	c.count("verifications_per_address", b.VerificationsPerAddress, 1, 100_000)
-	c.rate("verification_rate", b.VerificationRate, 0.01, 10_000)
+	c.rate("verification_rate", b.VerificationRate)
 	c.count("consent_pairs", b.ConsentPairs, 1, 100_000_000)
 	c.count("minted", b.Minted, 1, 1_000_000)
-	c.rate("mint_rate", b.MintRate, 0.01, 10_000)
-	c.rate("bounce_rate", b.BounceRate, 0.01, 10_000)
+	c.rate("mint_rate", b.MintRate)
+	c.rate("bounce_rate", b.BounceRate)
 }
 
 // checkOrder finds bounds that could never be reached because another one,
@@ -158,7 +158,8 @@ func duration(d time.Duration) string {
 }
 
 // rate also refuses what is no number at all: YAML can write .nan and .inf.
-func (c *checker) rate(name string, v, low, high float64) {
+func (c *checker) rate(name string, v float64) {
+	const low, high = 0.01, 10_000.0
 	if math.IsNaN(v) || v < low || v > high {
 		c.bad(name, "%v is not in %v..%v per second", v, low, high)
 	}
