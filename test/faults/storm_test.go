@@ -17,6 +17,8 @@ type underLoad struct {
 	members [2]*sink
 	partner *sink
 	sources []*source
+
+	goroutines float64 // of the edge before the load
 }
 
 const carol = "carol@contoso.com"
@@ -46,7 +48,19 @@ func startLoad(t *testing.T, d time.Duration, outwardToo bool) *underLoad {
 			u.sources = append(u.sources, u.source(u.tally, fe1, alice, func(int64) string { return bob }))
 		}
 	}
+	u.goroutines = u.metric("go_goroutines ")
 	return u
+}
+
+// nothingLeft wants the edge to be as it was before the load: no transaction, no
+// byte in a queue, and no connection or goroutine but those of the bed.
+func (u *underLoad) nothingLeft() {
+	u.Helper()
+	const few = 8 // what the DNS and the Go runtime may need at the moment
+	u.await("everything to be over", patience, func() bool {
+		return u.metric("edged_sip_transactions ") == 0 && u.metric("edged_sip_queue_bytes ") == 0 &&
+			u.metric(`edged_sip_connections{opened="dialled"`) <= 3 && u.metric("go_goroutines ") <= u.goroutines+few
+	})
 }
 
 // TestReloadStorm: a hundred reloads a minute, most of which change something, one
@@ -65,6 +79,7 @@ func TestReloadStorm(t *testing.T) {
 	u.flow(*perSec, *duration, u.sources...)
 	<-over
 	u.settle()
+	u.nothingLeft()
 	seen := u.judge(200, 404)
 	sent := int(u.next.Load())
 	u.Logf("%.0f messages per second, of %d wanted; %v reloads done, %v refused", float64(sent)/duration.Seconds(), *perSec,
@@ -130,6 +145,7 @@ func TestMemberKilledUnderLoad(t *testing.T) {
 	u.flow(*perSec, d, u.sources...)
 	<-over
 	u.settle()
+	u.nothingLeft()
 	seen := u.judge(200, 504)
 	if lost := float64(seen[504]); lost == 0 || lost != u.metric("edged_sip_uncertain_total") || lost > window {
 		u.Errorf("%v requests answered with 504, %v counted as uncertain", lost, u.metric("edged_sip_uncertain_total"))
