@@ -126,14 +126,7 @@ func (e *edge) dismiss() {
 	}
 }
 
-func (e *edge) ended() bool {
-	select {
-	case <-e.done:
-		return true
-	default:
-		return false
-	}
-}
+func (e *edge) ended() bool { return ended(e.done) }
 
 // kill ends the process as a loss of power would.
 func (e *edge) kill() {

@@ -74,7 +74,7 @@ func TestReloadStorm(t *testing.T) {
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		u.storm(*duration, 600*time.Millisecond)
+		u.storm(*duration, 600*time.Millisecond, "{}")
 	}()
 	u.flow(*perSec, *duration, u.sources...)
 	<-over
@@ -92,30 +92,64 @@ func TestReloadStorm(t *testing.T) {
 	}
 }
 
-// storm changes a file and sends SIGHUP, over and over. The last change is undone.
-func (u *underLoad) storm(d, every time.Duration) {
+// storm changes a file and sends SIGHUP, over and over. Other limits than these are
+// refused.
+func (e *edge) storm(d, every time.Duration, limits string) {
 	secret := newSecret()
-	u.secret(secret)
+	e.secret(secret)
 	for i := range int(d / every) {
-		u.settings.Limits, u.settings.Refused = "{}", nil
+		e.settings.Limits, e.settings.Refused = limits, nil
 		switch i % 5 {
 		case 0:
-			u.settings.Blocked = []string{fmt.Sprintf("spam%d.example", i)}
+			e.settings.Blocked = []string{fmt.Sprintf("spam%d.example", i)}
 		case 1:
-			u.settings.Refused = []string{carol}
+			e.settings.Refused = []string{carol}
 		case 2:
-			u.issue("edge", u.public, outside, "contoso.com")
-			u.issue("inside", u.private, inside)
+			e.issue("edge", e.public, outside, "contoso.com")
+			e.issue("inside", e.private, inside)
 		case 3:
 			next := newSecret()
-			u.secret(next, secret)
+			e.secret(next, secret)
 			secret = next
 		case 4:
-			u.settings.Limits = "{connections: none}"
+			e.settings.Limits = "{connections: none}"
 		}
-		u.write("edged.yaml")
-		u.signal(syscall.SIGHUP)
+		e.write("edged.yaml")
+		e.signal(syscall.SIGHUP)
 		pause(every)
+	}
+}
+
+// TestCallsInAStorm: calls from both sides are set up, changed and ended while the
+// configuration changes under them, its certificates and its secret too.
+func TestCallsInAStorm(t *testing.T) {
+	t.Parallel()
+	const limits = "{connections_per_address: 4096}"
+	e := newBed(t).edge(func(s *settings) { s.Limits = limits })
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		e.storm(8*time.Second, 400*time.Millisecond, limits)
+	}()
+	calls := 0
+	for !ended(over) && !t.Failed() {
+		for _, d := range []*dialogue{e.dialogue("INVITE", north, nina, alice), e.dialogue("INVITE", fe1, alice, bob)} {
+			d.goesOn(e, "INVITE", "INFO", "UPDATE")
+			d.goesOn(e, "BYE")
+			calls++
+		}
+	}
+	<-over
+	t.Logf("%d calls; %v reloads done, %v refused", calls,
+		e.metric(`edged_config_reloads_total{result="done"}`), e.metric(`edged_config_reloads_total{result="refused"}`))
+}
+
+func ended(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }
 
