@@ -25,7 +25,7 @@ import (
 )
 
 // stage is the host of docs/quickstart.md, and the world around it: what the page
-// calls /etc and /root lies in a folder, every host has a loopback address, and what
+// calls /etc lies in a folder, every host has a loopback address, and what
 // is published goes into the test's own DNS.
 type stage struct {
 	dir    string // in place of /
@@ -88,7 +88,7 @@ esac
 func (s *stage) command(t *testing.T, name string) *exec.Cmd {
 	t.Helper()
 	block := strings.NewReplacer(
-		"/etc/", s.dir+"/etc/", "/root/", s.dir+"/root/",
+		"/etc/", s.dir+"/etc/",
 		"-o root -g edged ", "", // needs root, and the package
 		"systemctl enable --now edged", "# serve runs without systemd",
 	).Replace(doctest.Block(t, "../../docs/quickstart.md", name))
@@ -276,11 +276,11 @@ func TestQuickstart(t *testing.T) {
 	// 5. Start.
 	s.run(t, "start")
 	fabrikam := s.peer(t, "sip.fabrikam.com", s.public.Issue(ca.Leaf{DNS: []string{"sip.fabrikam.com", "fabrikam.com"}}).TLS, pool(t, s.dir, "public-ca.crt"))
-	own, err := tls.LoadX509KeyPair(filepath.Join(s.dir, "root/internal-ca/fe1.corp.contoso.com.crt"), filepath.Join(s.dir, "root/internal-ca/fe1.corp.contoso.com.key"))
+	own, err := tls.LoadX509KeyPair(filepath.Join(s.dir, "etc/ssl/internal-ca/fe1.corp.contoso.com.crt"), filepath.Join(s.dir, "etc/ssl/internal-ca/fe1.corp.contoso.com.key"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	fe1 := s.peer(t, "fe1.corp.contoso.com", own, pool(t, s.dir, "root/internal-ca/internal-ca.crt"))
+	fe1 := s.peer(t, "fe1.corp.contoso.com", own, pool(t, s.dir, "etc/ssl/internal-ca/internal-ca.crt"))
 	s.serve(t)
 
 	// 6. Look at it from outside.

@@ -1,7 +1,6 @@
 package migrate
 
 import (
-	"fmt"
 	"strings"
 
 	"edged/pkg/domain"
@@ -92,14 +91,12 @@ func (im *importer) additional(t *thing) []domain.Name {
 	var all []domain.Name
 	for _, w := range words {
 		d, err := domain.Parse(strings.TrimSuffix(w, "."))
-		why := ""
 		if err != nil {
-			why = err.Error()
-		} else {
-			why = im.partnerDomain(d, im.xmpp)
+			im.leave(t, setting, value{text: w}, err.Error())
+			continue
 		}
-		if why != "" {
-			im.leave(t, setting, value{text: w}, fmt.Sprintf("left out: %s", why))
+		if why := im.partnerDomain(d, im.xmpp); why != "" {
+			im.leave(t, setting, value{text: w}, "left out: "+why)
 			continue
 		}
 		all = append(all, d)
