@@ -141,7 +141,7 @@ type Bounds struct {
 	// IPv6 address stands for its /64.
 	VerificationsPerAddress int `yaml:"verifications_per_address"`
 	// VerificationRate is how many keys per second one address may have verified that
-	// are for listed partners; StrangerLookups is for all others.
+	// are for listed partners; stranger_lookups is for all others.
 	VerificationRate float64 `yaml:"verification_rate"`
 	// ConsentPairs is how many pairs of a local and a remote user are remembered
 	// as having consented. The pair that was used longest ago goes first.
