@@ -221,3 +221,13 @@ func TestNothingNamesForeignDocuments(t *testing.T) {
 		t.Errorf("planted references: %q, want four", got)
 	}
 }
+
+// TestEveryPageIsOnTheMap: README.md links to every page, so that somebody finds it.
+func TestEveryPageIsOnTheMap(t *testing.T) {
+	readme := read(t, top, "README.md")
+	for _, name := range ending(tracked(t), ".md") {
+		if strings.HasPrefix(name, "docs/") && !strings.Contains(readme, "]("+name+")") {
+			t.Errorf("README.md has no link to %s: say there who should read it", name)
+		}
+	}
+}
