@@ -29,7 +29,7 @@ func TestReference(t *testing.T) {
 	for name, want := range pages {
 		path := filepath.Join("../../docs/reference", name)
 		if *update {
-			if err := os.WriteFile(path, []byte(want), 0o644); err != nil { //nolint:gosec // a document
+			if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
 				t.Fatal(err)
 			}
 		}

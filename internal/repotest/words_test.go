@@ -38,6 +38,7 @@ func strangeWords(text string, literals map[string]bool) []string {
 
 // literals returns every string in the program.
 func literals(t *testing.T) map[string]bool {
+	t.Helper()
 	all := make(map[string]bool)
 	for _, name := range goFiles(t) {
 		if strings.HasSuffix(name, "_test.go") {
