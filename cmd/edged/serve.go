@@ -9,6 +9,7 @@ import (
 
 	"edged/internal/daemon"
 	"edged/internal/lab"
+	"edged/internal/records"
 )
 
 type serveCmd struct {
@@ -17,7 +18,7 @@ type serveCmd struct {
 
 // Run serves until a signal.
 func (c *serveCmd) Run(ctx context.Context) error {
-	return daemon.Run(ctx, daemon.Options{ConfigPath: c.Config, Version: programVersion()})
+	return daemon.Run(ctx, daemon.Options{ConfigPath: c.Config, Version: programVersion(), SelfCheck: records.SelfCheck})
 }
 
 type checkCmd struct {

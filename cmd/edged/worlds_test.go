@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +14,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"edged/internal/admin"
+	"edged/internal/doctest"
 	"edged/internal/lab"
 )
 
@@ -32,19 +36,70 @@ func TestWorlds(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	testscript.Run(t, testscript.Params{
-		Dir: "testdata/worlds",
-		Setup: func(e *testscript.Env) error {
-			e.Setenv("LAB", w.Dir)
-			return nil
-		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits,
-			"told":  func(ts *testscript.TestScript, neg bool, args []string) { told(ts, w.Dir, neg, args) },
-		},
-		RequireExplicitExec: true,
-		RequireUniqueNames:  true,
-	})
+	params := func(dir string) testscript.Params {
+		return testscript.Params{
+			Dir: dir,
+			Setup: func(e *testscript.Env) error {
+				e.Setenv("LAB", w.Dir)
+				return nil
+			},
+			Cmds: map[string]func(*testscript.TestScript, bool, []string){
+				"exits": exits,
+				"told":  func(ts *testscript.TestScript, neg bool, args []string) { told(ts, w.Dir, neg, args) },
+			},
+			RequireExplicitExec: true,
+			RequireUniqueNames:  true,
+		}
+	}
+	testscript.Run(t, params("testdata/worlds"))
+	if !*update {
+		testscript.Run(t, params(documented(t)))
+	}
+}
+
+// documented makes scripts of the examples in docs/diagnosis.md.
+func documented(t *testing.T) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	for _, b := range doctest.Blocks(t, "../../docs/diagnosis.md") {
+		how, name, ok := strings.Cut(b.Name, ": ")
+		if !ok {
+			continue
+		}
+		typed, want, _ := strings.Cut(b.Text, "\n")
+		args := strings.Fields(strings.TrimPrefix(typed, "$ edged "))
+		script := fmt.Sprintf("%s edged %s -c $LAB/edged.yaml %s\ntold want\n\n-- want --\n%s",
+			strings.Replace(how, "exit", "exits", 1), args[0], strings.Join(args[1:], " "), want)
+		if err := os.WriteFile(filepath.Join(dir, name+".txt"), []byte(script), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// TestTraceExample: the lines of trace in docs/diagnosis.md are what trace writes.
+func TestTraceExample(t *testing.T) {
+	form := regexp.MustCompile(`^(\d\d:\d\d:\d\d\.\d{3}) (\S+) +(\S+) +(?:(\d+) )?(\S+) (\S+) -> (\S+): (\S+) by (.*), to (\S+), ([\d.]+)ms \[(.*)\]$`)
+	_, lines, _ := strings.Cut(doctest.Block(t, "../../docs/diagnosis.md", "trace"), "\n")
+	for line := range strings.SplitSeq(strings.TrimSpace(lines), "\n") {
+		m := form.FindStringSubmatch(line)
+		if m == nil {
+			t.Fatalf("no line of trace: %s", line)
+		}
+		at, err := time.ParseInLocation("15:04:05.000", m[1], time.Local)
+		if err != nil {
+			t.Fatal(err)
+		}
+		status, _ := strconv.Atoi(m[4]) // none is none
+		took, _ := strconv.ParseFloat(m[11], 64)
+		got := traceText(&admin.TraceLine{
+			Time: at, Proto: m[2], Direction: m[3], Status: status, What: m[5], From: "sip:" + m[6], To: "sip:" + m[7],
+			Reason: m[8], Rule: m[9], NextHop: m[10], Took: took, ID: m[12],
+		})
+		if got != line {
+			t.Errorf("got  %s\nwant %s", got, line)
+		}
+	}
 }
 
 // varies is what differs between two runs, and what stands for it.
@@ -61,12 +116,17 @@ var varies = []struct {
 	{regexp.MustCompile(`(clock is right; it says DATE)(?:, and the kernel says [^\n]*)?`), "$1"},
 }
 
-func told(ts *testscript.TestScript, dir string, neg bool, args []string) {
-	got := strings.ReplaceAll(ts.ReadFile("stdout"), dir, "LAB")
+// normal is a text without what differs between two runs.
+func normal(text string) string {
 	for _, v := range varies {
-		got = v.what.ReplaceAllString(got, v.as)
+		text = v.what.ReplaceAllString(text, v.as)
 	}
-	want := ts.ReadFile(args[0])
+	return text
+}
+
+func told(ts *testscript.TestScript, dir string, neg bool, args []string) {
+	got := normal(strings.ReplaceAll(ts.ReadFile("stdout"), dir, "LAB"))
+	want := normal(ts.ReadFile(args[0]))
 	switch {
 	case got == want:
 	case *update:

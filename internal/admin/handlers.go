@@ -29,6 +29,8 @@ type Funcs struct {
 	// Connections tells what is open, and Pools where it leads inside.
 	Connections func() []Connection
 	Pools       func() []Pool
+	// Status tells what the status page shows.
+	Status func() Status
 	// Trace returns the messages that the filter picks, as they cross, until ctx ends
 	// or the daemon stops; an error if nobody else may follow. What it returns has to be
 	// ranged over.
@@ -62,12 +64,16 @@ type Running struct {
 // which it owns from now on, until Close.
 func ServeMetrics(ln net.Listener, metrics prometheus.Gatherer, f Funcs, log *slog.Logger) *Server {
 	mux := http.NewServeMux()
+	handleMetrics(mux, metrics, log)
+	handleHealth(mux, f)
+	return serve(ln, mux, log)
+}
+
+func handleMetrics(mux *http.ServeMux, metrics prometheus.Gatherer, log *slog.Logger) {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{
 		ErrorLog:            slog.NewLogLogger(log.Handler(), slog.LevelError),
 		MaxRequestsInFlight: maxScrapes,
 	}))
-	handleHealth(mux, f)
-	return serve(ln, mux, log)
 }
 
 // ServeAdmin answers POST /-/reload, GET /-/config, /connections, /-/pools, /-/trace, /-/healthy

@@ -96,7 +96,7 @@ sip:
 limits: {{.Limits}}
 log: {level: debug}
 metrics: {listen: "127.0.0.1:0"}
-admin: {socket: {{.Dir}}/s}
+admin: {socket: {{.Dir}}/s, listen: "127.0.0.1:0"}
 `))
 
 var policyYAML = template.Must(template.New("policy.yaml").Parse(`federation: {enabled: true{{.XMPP.Federation}}{{.Federation}}}
@@ -152,12 +152,15 @@ func start(t *testing.T, changes ...func(*setup)) *bed {
 // again starts the edge, once more if stop has ended it, from the files there are.
 func (b *bed) again() {
 	b.Helper()
-	edge, err := daemon.Start(b.Context(), daemon.Options{ConfigPath: filepath.Join(b.dir, "edged.yaml"), Version: "test", LogTo: b.log})
+	edge, err := daemon.Start(b.Context(), daemon.Options{ConfigPath: b.config(), Version: "test", LogTo: b.log})
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.edge = edge
 }
+
+// config is edged.yaml.
+func (b *bed) config() string { return filepath.Join(b.dir, "edged.yaml") }
 
 func (b *bed) startPeers() {
 	b.Helper()

@@ -103,7 +103,7 @@ func TestConsentOutlivesTheProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x.file("second.yaml", []byte(strings.Replace(string(text), "/s}", "/t}", 1))) // another admin socket
+	x.file("second.yaml", []byte(strings.Replace(string(text), "/s,", "/t,", 1))) // another admin socket
 	_, err = daemon.Start(t.Context(), daemon.Options{ConfigPath: filepath.Join(x.dir, "second.yaml"), LogTo: x.log})
 	want := "state_dir: state file " + filepath.Join(x.dir, "state", "edged.db") + ": another process uses it; is edged running already?"
 	if err == nil || err.Error() != want {

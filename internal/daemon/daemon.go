@@ -29,6 +29,7 @@ type Options struct {
 	Version    string       // of the program, for logs and metrics
 	Log        *slog.Logger // nil: standard error, as the configuration says
 	LogTo      io.Writer    // in place of standard error
+	SelfCheck  SelfCheck    // for the status page; nil looks at nothing
 }
 
 // Daemon is a running edge.
@@ -44,6 +45,11 @@ type Daemon struct {
 	xmpp    xmppPart
 	keeps   bool // consent is kept
 	tap     trace.Tap
+	rates   rates
+	history history
+	checks  checks
+	recheck chan struct{} // asks for a SelfCheck
+	started time.Time
 	store   *store.Store                 // nil if it could not be opened, or release has closed it
 	watch   map[string]*limit.Discovered // by protocol; fixed once serving
 
@@ -70,7 +76,7 @@ func Start(ctx context.Context, o Options) (*Daemon, error) {
 	d := &Daemon{
 		options: o, members: make(map[string]*nexthop.Pool), addrs: make(map[string]net.Addr),
 		watch:   make(map[string]*limit.Discovered),
-		reloads: make(chan reloadRequest), metrics: newMetrics(o.Version),
+		reloads: make(chan reloadRequest), metrics: newMetrics(o.Version), recheck: make(chan struct{}, 1), started: time.Now(),
 	}
 	d.metrics.watchCRLs(d.staleCRLs)
 	d.ctx, d.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -137,6 +143,7 @@ func (d *Daemon) start(ctx context.Context, l *config.Loaded, m *material) error
 		}
 	}
 	d.inForce(b)
+	d.history.add("start", l, nil)
 	d.serve()
 	return nil
 }
@@ -176,9 +183,9 @@ func (d *Daemon) openMetrics(ctx context.Context, s *sockets, a config.Address) 
 	return nil
 }
 
-// openAdmin opens the socket that steers the daemon, and admin.listen, which
-// serves the metrics listener's pages again and steers nothing: who may reload is
-// decided by the file mode of the socket.
+// openAdmin opens the socket that steers the daemon, and admin.listen, which serves the
+// status page and steers nothing: who may reload is decided by the file mode of the
+// socket.
 func (d *Daemon) openAdmin(ctx context.Context, s *sockets, c config.Admin) error {
 	if c.Socket != "" {
 		l, err := admin.ListenSocket(ctx, c.Socket)
@@ -196,8 +203,12 @@ func (d *Daemon) openAdmin(ctx context.Context, s *sockets, c config.Admin) erro
 		return err
 	}
 	for _, l := range all {
+		page, err := admin.ServePage(l, d.metrics.registry, d.funcs(), d.log)
+		if err != nil {
+			return errors.Join(err, l.Close())
+		}
 		d.addrs["admin.listen"] = l.Addr()
-		d.pages = append(d.pages, admin.ServeMetrics(l, d.metrics.registry, d.funcs(), d.log))
+		d.pages = append(d.pages, page)
 	}
 	return nil
 }
@@ -205,17 +216,12 @@ func (d *Daemon) openAdmin(ctx context.Context, s *sockets, c config.Admin) erro
 // funcs is what the admin pages may ask.
 func (d *Daemon) funcs() admin.Funcs {
 	f := admin.Funcs{
-		Ready:  d.ready,
-		Reload: d.Reload,
-		Running: func() admin.Running {
-			b := d.current.Load()
-			if b == nil {
-				return admin.Running{Version: d.options.Version}
-			}
-			return admin.Running{Version: d.options.Version, Config: b.loaded.Hash, Policy: b.loaded.PolicyHash, LoadedAt: b.loadedAt}
-		},
+		Ready:       d.ready,
+		Reload:      d.Reload,
+		Running:     d.running,
 		Connections: d.connections,
 		Pools:       d.pools,
+		Status:      d.status,
 		Trace:       d.trace,
 	}
 	f.ListWatched, f.ReleaseWatched = d.listWatched, d.releaseWatched
@@ -246,6 +252,13 @@ func (d *Daemon) serve() {
 	}
 	d.serveXMPP()
 	d.work.Go(d.reloadLoop)
+	if d.addrs["admin.listen"] == nil {
+		return
+	}
+	d.work.Go(func() { d.sampleLoop(d.ctx) })
+	if d.options.SelfCheck != nil {
+		d.work.Go(func() { d.checkLoop(d.ctx, d.options.SelfCheck) })
+	}
 }
 
 func (d *Daemon) accept(side sipfed.Side, l net.Listener) {

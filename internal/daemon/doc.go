@@ -10,6 +10,9 @@
 //	reload.go    the one goroutine that rebuilds: SIGHUP, admin socket, hourly
 //	run.go       signals and systemd's notifications around it
 //	metrics.go   what only the process knows: configuration, certificates, DNS
+//	status.go    what the status page shows: partners.go, rates.go, history.go
+//	connections.go, trace.go, watch.go, consent.go  what else operators ask
+//	probe.go     the same build, for walks without a gateway
 //
 // A reload builds everything anew beside what runs, and swaps one pointer only
 // when all of it is good. Check makes the same build and throws it away, so that

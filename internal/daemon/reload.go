@@ -79,11 +79,13 @@ func (d *Daemon) reload() error {
 		err = d.replace(l, m)
 	}
 	d.metrics.reloaded(err)
+	d.history.add("reload", l, err)
 	d.notify(status(err))
 	if err != nil {
 		d.log.Error("reload refused, the old configuration stays in force", slog.Any("err", err))
 		return err
 	}
+	d.checkSoon()
 	d.log.Info("reloaded", slog.String("config_hash", l.Hash), slog.String("policy_hash", l.PolicyHash))
 	return nil
 }
@@ -94,6 +96,7 @@ func (d *Daemon) refresh() {
 	m := &material{}
 	if problems := m.read(l); len(problems) > 0 {
 		d.metrics.reloaded(errors.New("material"))
+		d.history.add("refresh", nil, errors.New(problems[0].Text))
 		d.log.Error("certificates not refreshed, the old ones stay in use", slog.String("err", problems[0].Text), slog.Int("problems", len(problems)))
 		return
 	}

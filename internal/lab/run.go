@@ -79,6 +79,7 @@ func (w *World) stayUp(ctx context.Context, p *printer) error {
 
 func (w *World) invite(p *printer) {
 	p.say("\nThe lab stays up until interrupted.")
+	p.say("  status page  http://%s/", w.Addr("admin.listen"))
 	p.say("  metrics      http://%s/metrics", w.Addr("metrics"))
 	p.say("  SIP outside  %s", w.Addr("sip.external"))
 	p.say("  SIP inside   %s", w.Addr("sip.internal"))

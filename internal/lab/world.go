@@ -17,6 +17,7 @@ import (
 	"edged/internal/lab/ca"
 	"edged/internal/lab/sippeer"
 	"edged/internal/lab/zone"
+	"edged/internal/records"
 )
 
 // The edge's names, outside and inside.
@@ -109,7 +110,7 @@ func (w *World) makeDir() error {
 func (w *World) startEdge(ctx context.Context, log slog.Handler) error {
 	captured := newCapture(log)
 	w.log = captured.log
-	e, err := daemon.Start(ctx, daemon.Options{ConfigPath: w.Config(), Version: "lab", Log: slog.New(captured)})
+	e, err := daemon.Start(ctx, daemon.Options{ConfigPath: w.Config(), Version: "lab", Log: slog.New(captured), SelfCheck: records.SelfCheck})
 	if err != nil {
 		return fmt.Errorf("lab: starting the edge: %w", err)
 	}

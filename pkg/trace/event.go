@@ -32,6 +32,19 @@ type Event struct {
 // Refused tells whether it went no further.
 func (e *Event) Refused() bool { return e.Reason != verdict.Allowed }
 
+// Remote is the host of the partner's address; "" if there is none.
+func (e *Event) Remote() string {
+	address := e.To
+	switch {
+	case e.Inward:
+		address = e.From
+	case e.URI != "":
+		address = e.URI
+	}
+	_, host := split(address)
+	return strings.ToLower(host)
+}
+
 // Filter picks events. The zero value picks all of them.
 type Filter struct {
 	ID     string // exactly
