@@ -38,11 +38,11 @@ type Host struct {
 // Look measures this machine, as far as the options leave something to find out.
 func Look(ctx context.Context, o *Options) Host {
 	h := Host{Addresses: addresses()}
-	if o.speaksSIP() && o.InternalFQDN.IsZero() {
-		h.Name = fullName(ctx)
+	if name, err := os.Hostname(); err == nil && o.speaksSIP() && o.InternalFQDN.IsZero() {
+		h.Name = fullName(ctx, net.DefaultResolver, name)
 	}
 	if o.speaksSIP() && len(o.SIPPool) == 0 && len(o.Domains) > 0 {
-		h.Pool = pool(ctx, o.Domains[0])
+		h.Pool = pool(ctx, net.DefaultResolver, o.Domains[0])
 	}
 	// Addresses set aside for documentation, so that nobody is bothered. Nothing is
 	// sent: a datagram socket that connects only chooses its route.
@@ -55,16 +55,14 @@ func Look(ctx context.Context, o *Options) Host {
 	return h
 }
 
-// fullName is the host name with its domain, by the hosts file or DNS.
-func fullName(ctx context.Context) domain.Name {
-	name, err := os.Hostname()
-	if err != nil {
-		return domain.Name{}
-	}
+// fullName completes a host name with its domain, by the hosts file or DNS; zero if
+// there is none.
+func fullName(ctx context.Context, r *net.Resolver, name string) domain.Name {
 	if !strings.Contains(name, ".") {
 		ctx, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
-		if name, err = net.DefaultResolver.LookupCNAME(ctx, name); err != nil {
+		var err error
+		if name, err = r.LookupCNAME(ctx, name); err != nil {
 			return domain.Name{}
 		}
 	}
@@ -123,10 +121,10 @@ func sourceFor(ctx context.Context, far string) (netip.Addr, bool) {
 }
 
 // pool looks up where clients inside sign in.
-func pool(ctx context.Context, d domain.Name) []string {
+func pool(ctx context.Context, r *net.Resolver, d domain.Name) []string {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	_, records, err := net.DefaultResolver.LookupSRV(ctx, "sipinternaltls", "tcp", d.String())
+	_, records, err := r.LookupSRV(ctx, "sipinternaltls", "tcp", d.String())
 	if err != nil {
 		return nil
 	}
