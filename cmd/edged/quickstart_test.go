@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -129,25 +128,11 @@ func (s *stage) edit(t *testing.T, oldnew ...string) {
 }
 
 // publish puts a zone file into the DNS.
-func (s *stage) publish(t *testing.T, lines string) {
+func (s *stage) publish(t *testing.T, file string) {
 	t.Helper()
 	s.dns.Set(func(z *zone.Zone) {
-		for line := range strings.Lines(lines) {
-			f := strings.Fields(line)
-			switch {
-			case f[0] == ";":
-			case f[3] == "SRV":
-				port, err := strconv.ParseUint(f[6], 10, 16)
-				if err != nil {
-					t.Error(err)
-				}
-				name := strings.TrimSuffix(f[0], ".")
-				z.SRV[name] = append(z.SRV[name], zone.SRV{Port: uint16(port), Target: strings.TrimSuffix(f[7], ".")})
-			case f[3] == "A":
-				z.A[strings.TrimSuffix(f[0], ".")] = []netip.Addr{netip.MustParseAddr(f[4])}
-			default:
-				t.Errorf("what is this record? %s", line)
-			}
+		if err := z.Add(file); err != nil {
+			t.Error(err)
 		}
 	})
 }
@@ -214,22 +199,6 @@ func (s *stage) peer(t *testing.T, host string, cert tls.Certificate, roots *x50
 	return p
 }
 
-// write sends one message from one end and returns the answer's status.
-func write(ctx context.Context, p *sippeer.Peer, to, serverName, from, uri string) (int, error) {
-	conn, err := p.Dial(ctx, to, serverName)
-	if err != nil {
-		return 0, err
-	}
-	defer conn.Close()
-	outcome := conn.Do(ctx, p.Compose(sippeer.Request{
-		Method: "MESSAGE", URI: uri, From: "<" + from + ">", To: "<" + uri + ">", CallID: sippeer.NewCallID(p.Host()), Body: "hello",
-	}))
-	if final := outcome.Final(); final != nil {
-		return final.Status(), nil
-	}
-	return 0, outcome.Err
-}
-
 // TestQuickstart does what docs/quickstart.md says, from an empty folder to a message
 // that crosses in each direction.
 func TestQuickstart(t *testing.T) {
@@ -293,7 +262,7 @@ func TestQuickstart(t *testing.T) {
 
 	// 7. A message, and one back.
 	s.follow(t, func(ctx context.Context) error {
-		status, err := write(ctx, fe1, s.hosts["edge.corp.contoso.com"].String()+":5061", "edge.corp.contoso.com", "sip:alice@contoso.com", "sip:bob@fabrikam.com")
+		status, err := fe1.Send(ctx, s.hosts["edge.corp.contoso.com"].String()+":5061", "edge.corp.contoso.com", "sip:alice@contoso.com", "sip:bob@fabrikam.com")
 		if err == nil && status != 200 {
 			err = fmt.Errorf("status %d", status)
 		}
@@ -304,7 +273,7 @@ func TestQuickstart(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	status, err := write(ctx, fabrikam, outside+":5061", "sip.contoso.com", "sip:bob@fabrikam.com", "sip:alice@contoso.com")
+	status, err := fabrikam.Send(ctx, outside+":5061", "sip.contoso.com", "sip:bob@fabrikam.com", "sip:alice@contoso.com")
 	if err != nil || status != 200 {
 		t.Errorf("from the partner: %d, %v", status, err)
 	}

@@ -110,3 +110,20 @@ func (c *Conn) forget(m *Message) {
 	defer c.mu.Unlock()
 	delete(c.waiting, m.key())
 }
+
+// Send opens a connection, sends one MESSAGE from one SIP URI to another, and returns
+// the status of the final answer.
+func (p *Peer) Send(ctx context.Context, addr, serverName, from, to string) (int, error) {
+	conn, err := p.Dial(ctx, addr, serverName)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	outcome := conn.Do(ctx, p.Compose(Request{
+		Method: "MESSAGE", URI: to, From: "<" + from + ">", To: "<" + to + ">", CallID: NewCallID(p.Host()), Body: "hello",
+	}))
+	if final := outcome.Final(); final != nil {
+		return final.Status(), nil
+	}
+	return 0, outcome.Err
+}

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"github.com/miekg/dns"
 )
 
 // SRV is one service record (RFC 2782). The target "." says that the service is
@@ -62,6 +64,28 @@ func (z *Zone) fill() {
 	z.Failing, z.Silent, z.Authentic = made(z.Failing), made(z.Silent), made(z.Authentic)
 	z.Truncated, z.Terse = made(z.Truncated), made(z.Terse)
 	z.Slow = made(z.Slow)
+}
+
+// Add adds the SRV, A and AAAA records of a zone file.
+func (z *Zone) Add(file string) error {
+	z.fill()
+	p := dns.NewZoneParser(strings.NewReader(file), ".", "")
+	for rr, ok := p.Next(); ok; rr, ok = p.Next() {
+		name := plain(rr.Header().Name)
+		switch rr := rr.(type) {
+		case *dns.SRV:
+			z.SRV[name] = append(z.SRV[name], SRV{rr.Priority, rr.Weight, rr.Port, plain(rr.Target)})
+		case *dns.A:
+			a, _ := netip.AddrFromSlice(rr.A.To4())
+			z.A[name] = append(z.A[name], a)
+		case *dns.AAAA:
+			a, _ := netip.AddrFromSlice(rr.AAAA)
+			z.AAAA[name] = append(z.AAAA[name], a)
+		default:
+			return fmt.Errorf("zone: no place for %s", rr)
+		}
+	}
+	return p.Err()
 }
 
 // made returns a copy, which is never nil: the caller's maps stay the caller's.

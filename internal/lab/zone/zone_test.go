@@ -146,3 +146,24 @@ func TestSetWhileRunning(t *testing.T) {
 		t.Errorf("got %v, %v; want one address", m, err)
 	}
 }
+
+func TestAddZoneFile(t *testing.T) {
+	z := zone.Zone{SRV: map[string][]zone.SRV{"_sip._tcp.a.example": {{Port: 1, Target: "old.a.example"}}}}
+	if err := z.Add("_SIP._tcp.a.example. 60 IN SRV 1 2 5061 sip.a.example.\n; a comment\nsip.a.example. IN A 192.0.2.1\nsip.a.example. IN AAAA 2001:db8::1\n"); err != nil {
+		t.Fatal(err)
+	}
+	want := zone.Zone{
+		SRV:  map[string][]zone.SRV{"_sip._tcp.a.example": {{Port: 1, Target: "old.a.example"}, {1, 2, 5061, "sip.a.example"}}},
+		A:    map[string][]netip.Addr{"sip.a.example": {netip.MustParseAddr("192.0.2.1")}},
+		AAAA: map[string][]netip.Addr{"sip.a.example": {netip.MustParseAddr("2001:db8::1")}},
+	}
+	got := zone.Zone{SRV: z.SRV, A: z.A, AAAA: z.AAAA}
+	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for _, bad := range []string{"a.example. IN MX 1 b.example.\n", "a.example. IN A nowhere\n"} {
+		if err := z.Add(bad); err == nil {
+			t.Errorf("%q was taken", bad)
+		}
+	}
+}
