@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -77,6 +78,9 @@ func LoadAuthority(c AuthorityConfig) (*Authority, error) {
 	a.budget = rate.NewLimiter(rate.Limit(c.Rate), int(math.Ceil(c.Rate)))
 	return a, nil
 }
+
+// Fingerprint tells authorities apart: the SHA-256 of the certificate.
+func (a *Authority) Fingerprint() [sha256.Size]byte { return sha256.Sum256(a.cert.Raw) }
 
 // Expiry returns when the authority's own certificate ends, and with it everything
 // minted.

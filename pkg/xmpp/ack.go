@@ -1,6 +1,7 @@
 package xmpp
 
 import (
+	"fmt"
 	"log/slog"
 	"strconv"
 	"sync"
@@ -150,6 +151,13 @@ func (c *conn) endWindow() {
 	c.wake()
 }
 
+// countTooHigh is an acknowledgement of more than was sent (XEP-0198 §4).
+type countTooHigh struct{ handled, sent uint32 }
+
+func (e countTooHigh) Error() string {
+	return fmt.Sprintf("%d stanzas acknowledged, %d sent", e.handled, e.sent)
+}
+
 // acknowledged is the other end's word that it has taken over all up to h.
 func (c *conn) acknowledged(text string) *refusal {
 	h, err := strconv.ParseUint(text, 10, 32)
@@ -164,9 +172,12 @@ func (c *conn) acknowledged(text string) *refusal {
 	n := int(uint32(h) - c.window.acked)
 	if n > len(c.window.items) {
 		most := len(c.window.items)
+		sent := c.window.acked + uint32(most) //nolint:gosec // the count goes round, as the other end's does
 		c.mu.Unlock()
 		c.log.Info("acknowledgement of more than was sent", slog.Int("stanzas", n), slog.Int("unacknowledged", most))
-		return fatal(undefinedCondition, verdict.Malformed, "acknowledged more stanzas than were sent")
+		r := fatal(undefinedCondition, verdict.Malformed, "acknowledged more stanzas than were sent")
+		r.cause = countTooHigh{uint32(h), sent}
+		return r
 	}
 	done := append([]item(nil), c.window.items[:n]...)
 	c.window.items = append(c.window.items[:0], c.window.items[n:]...)

@@ -115,7 +115,21 @@ func testTooManyAcks(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = s.SendAck(2)
-	b.ended(s, "undefined-condition")
+	err := b.streamError(s)
+	if more := err.Element.Child("handled-count-too-high", xmpppeer.NSManagement); err.Condition != "undefined-condition" ||
+		more == nil || more.Attr("h") != "2" || more.Attr("send-count") != "1" {
+		t.Errorf("got %s, want handled-count-too-high (XEP-0198 §4)", err.Element)
+	}
+}
+
+// streamError waits for one.
+func (b *bed) streamError(s *xmpppeer.Stream) *xmpppeer.StreamError {
+	b.t.Helper()
+	e, err := s.AwaitError(b.ctx)
+	if err != nil {
+		b.t.Fatalf("no stream error: %v", err)
+	}
+	return e
 }
 
 // TestPatience: a stream has limits.stream_timeout to authenticate, and none after it.

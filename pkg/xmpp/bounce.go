@@ -2,6 +2,7 @@ package xmpp
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 
 	"edged/pkg/verdict"
@@ -104,11 +105,17 @@ func appendErrorBody(dst []byte, e *xmlstream.Element, a answer, by string) []by
 }
 
 // appendStreamError appends a stream error (RFC 6120 §4.9); a stanza that is too large
-// is said to be so (§4.9.3.14).
+// is said to be so (§4.9.3.14), and so is an acknowledgement of too many (XEP-0198 §4).
 func appendStreamError(dst []byte, condition xmlstream.Condition, why error) []byte {
 	dst = append(dst, "<stream:error><"+string(condition)+" xmlns='"+nsStreamErrors+"'/>"...)
-	if r, ok := errors.AsType[*refusal](why); ok && r.reason == verdict.BodyTooLarge {
-		dst = append(dst, "<stanza-too-big xmlns='urn:xmpp:errors'/>"...)
+	if r, ok := errors.AsType[*refusal](why); ok {
+		count, isCount := r.cause.(countTooHigh)
+		switch {
+		case r.reason == verdict.BodyTooLarge:
+			dst = append(dst, "<stanza-too-big xmlns='urn:xmpp:errors'/>"...)
+		case isCount:
+			dst = fmt.Appendf(dst, "<handled-count-too-high xmlns='"+nsAck+"' h='%d' send-count='%d'/>", count.handled, count.sent)
+		}
 	}
 	return append(dst, "</stream:error>"...)
 }

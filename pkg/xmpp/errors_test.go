@@ -195,8 +195,13 @@ func TestErrorsOutside(t *testing.T) {
 			change:    func(c *setup) { c.policy.XMPPPartners[0].Type = policy.PublicUnverified },
 			condition: "service-unavailable", kind: "cancel",
 		},
-		"pool down":     {change: func(c *setup) { c.noPool = true }, condition: "internal-server-error", kind: "wait"},
-		"iq of no type": {sent: xmpppeer.Stanza{Kind: "iq", Type: "fetch"}, condition: "bad-request", kind: "modify"},
+		"pool down": {change: func(c *setup) { c.noPool = true }, condition: "internal-server-error", kind: "wait"},
+		"iq that asks for two things": {
+			sent:      xmpppeer.Stanza{Kind: "iq", Type: "get", Payload: "<a xmlns='urn:a'/><b xmlns='urn:b'/>"},
+			condition: "bad-request", kind: "modify",
+		},
+		"iq that asks for nothing": {sent: xmpppeer.Stanza{Kind: "iq", Type: "set", Payload: "text"}, condition: "bad-request", kind: "modify"},
+		"iq of no type":            {sent: xmpppeer.Stanza{Kind: "iq", Type: "fetch"}, condition: "bad-request", kind: "modify"},
 		"budget": {
 			change: strangers, condition: "resource-constraint", kind: "wait",
 			before: func(b *bed) {

@@ -158,10 +158,10 @@ func (s *Server) cutOff(c *conn, r *refusal) {
 }
 
 // shown names the certificate that we show on a side for a domain, so that a new one
-// is noticed. Certificates of our private authority are made anew by themselves.
+// is noticed. Of those that our private authority makes it is the authority's.
 func (st *State) shown(side Side, self domain.Name) [32]byte {
 	if side == Internal && st.Authority != nil {
-		return [32]byte{}
+		return st.Authority.Fingerprint()
 	}
 	cert := st.Outside.Keys.ForXMPP(self)
 	return sha256.Sum256(cert.Certificate[0])

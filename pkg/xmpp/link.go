@@ -70,6 +70,7 @@ type links struct {
 	srv  *Server
 	mu   sync.Mutex
 	m    map[linkKey]*link
+	most map[domain.Name]int     // bytes that the pool of a domain of ours takes as one stanza, when last heard
 	gone map[domain.Name]Traffic // of links that were removed; at most maxTraffic, and the zero name for all others
 }
 
@@ -101,6 +102,42 @@ func (ls *links) all() []*link {
 	}
 	return all
 }
+
+// learn notes what a pool takes.
+func (ls *links) learn(key linkKey, most int) {
+	if key.side == External {
+		return
+	}
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if ls.most == nil {
+		ls.most = make(map[domain.Name]int)
+	}
+	ls.most[key.pair.ours] = most // as many as we have domains
+}
+
+// takes is how many bytes of a stanza get through, for whoever sends on a side: what we
+// take, or less if the next hop is known to take less (XEP-0478 §2).
+func (ls *links) takes(from Side, p pair, most int) int {
+	ls.mu.Lock()
+	l, next := ls.m[linkKey{from.other(), p}], ls.most[p.ours]
+	ls.mu.Unlock()
+	if from == Internal {
+		next = 0
+		if l != nil {
+			l.mu.Lock()
+			next = l.most
+			l.mu.Unlock()
+		}
+	}
+	if next == 0 {
+		return most
+	}
+	return min(most, max(next, leastMost))
+}
+
+// leastMost is what everybody has to take (RFC 6120 §13.12).
+const leastMost = 10_000
 
 // sweep removes links that hold nothing worth keeping.
 func (ls *links) sweep(now time.Time) {
@@ -234,6 +271,7 @@ func (l *link) bounceAll(q queue, why *refusal) {
 
 // attach lets a stream carry the link's stanzas, as far as the next hop takes them.
 func (l *link) attach(c *conn) {
+	l.srv.links.learn(l.key, c.most)
 	l.mu.Lock()
 	l.conn, l.dialling, l.most = c, false, c.most
 	large := l.queue.over(c.most)

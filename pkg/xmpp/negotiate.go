@@ -248,7 +248,7 @@ func (c *conn) features(st *State, t terms) string {
 		}
 	}
 	if c.encrypted {
-		b.WriteString("<limits xmlns='" + nsLimits + "'><max-bytes>" + strconv.Itoa(int(st.Bounds.StanzaBytes)) + "</max-bytes></limits>")
+		b.WriteString("<limits xmlns='" + nsLimits + "'><max-bytes>" + strconv.Itoa(c.srv.links.takes(c.side, pairOf(c.side, c.self, c.peer), int(st.Bounds.StanzaBytes))) + "</max-bytes></limits>")
 	}
 	b.WriteString("</stream:features>")
 	return b.String()

@@ -166,6 +166,61 @@ func TestHeldBytes(t *testing.T) {
 	}
 }
 
+// TestAnnouncedSize: what we say that we take is what gets through (XEP-0478 §2).
+func TestAnnouncedSize(t *testing.T) {
+	b := newBed(t, func(c *setup) { c.pool.MaxBytes = 30_000 })
+	announced := func() string {
+		s := b.dial(theirs, b.cert(theirs), xmpppeer.Secured)
+		if err := s.SendHeader(xmpppeer.Header{From: theirs, To: ours, Version: "1.0"}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.ReadHeader(b.ctx); err != nil {
+			t.Fatal(err)
+		}
+		features, err := s.Await(b.ctx, "features", xmpppeer.NSStreams)
+		if err != nil {
+			t.Fatal(err)
+		}
+		limits := features.Child("limits", xmpppeer.NSLimits)
+		return limits.Child("max-bytes", xmpppeer.NSLimits).Text
+	}
+	if got := announced(); got != fmt.Sprint(int64(limit.DefaultBounds().StanzaBytes)) {
+		t.Errorf("before the pool is known: %s", got)
+	}
+	p := b.partner(theirs)
+	b.chat(p.User(alice), b.pool.User(bob), "hello")
+	if got := announced(); got != "30000" {
+		t.Errorf("afterwards: %s", got)
+	}
+}
+
+// TestAuthorityReplaced: streams to pools that show a certificate of the old authority
+// end with a reload, and those of the same one do not.
+func TestAuthorityReplaced(t *testing.T) {
+	b := newBed(t)
+	p, user := b.partner(theirs), b.pool.User(bob)
+	b.chat(p.User(alice), user, "before")
+	dialled := func() (ids []uint64) {
+		for _, c := range b.s.Connections() {
+			if c.Side == Internal.String() && c.Dialled {
+				ids = append(ids, c.ID)
+			}
+		}
+		return ids
+	}
+	before := dialled()
+	b.reload(func(*State) {})
+	b.chat(p.User(alice), user, "the same")
+	if after := dialled(); len(before) != 1 || len(after) != 1 || after[0] != before[0] {
+		t.Errorf("streams %v before a reload, %v after it", before, after)
+	}
+	other := *b.world
+	other.dir = t.TempDir()
+	other.loadMint()
+	b.reload(func(st *State) { st.Authority = other.mint })
+	b.eventually("the stream of the old authority has ended", func() bool { return len(dialled()) == 0 })
+}
+
 // TestVerificationRate: of a listed partner's keys, one address may have only so many
 // verified.
 func TestVerificationRate(t *testing.T) {

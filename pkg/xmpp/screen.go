@@ -150,6 +150,17 @@ func screenIQ(e *xmlstream.Element, kind string) *refusal {
 	if id, _ := e.Attr("id"); len(id) == 0 {
 		return refuse(verdict.Malformed, "an iq without id")
 	}
+	children := 0
+	e.Children(func(_, _ []byte, _, _ int) bool {
+		children++
+		return children <= 2
+	})
+	switch {
+	case (kind == "get" || kind == "set") && children != 1:
+		return refuse(verdict.Malformed, "%d children of an iq that asks; it has one", children)
+	case kind == "result" && children > 1:
+		return refuse(verdict.Malformed, "more than one child of the result of an iq")
+	}
 	return nil
 }
 
