@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/alecthomas/kong"
+	"github.com/miekg/dns"
 	"go.yaml.in/yaml/v4"
 
 	"edged/internal/config/configtest"
@@ -130,6 +131,28 @@ func merge(whole, part map[string]any) {
 		} else {
 			whole[key] = value
 		}
+	}
+}
+
+// TestZonesInDocuments reads every example of a zone.
+func TestZonesInDocuments(t *testing.T) {
+	records := 0
+	for _, manual := range manuals(t) {
+		for _, b := range doctest.Blocks(t, manual) {
+			if b.Language != "zone" && b.Name != "zone" {
+				continue
+			}
+			zone := dns.NewZoneParser(strings.NewReader(b.Text), ".", manual)
+			for _, ok := zone.Next(); ok; _, ok = zone.Next() {
+				records++
+			}
+			if err := zone.Err(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if records < 5 {
+		t.Errorf("%d records in all documents", records)
 	}
 }
 

@@ -170,6 +170,15 @@ func TestPage(t *testing.T) {
 	if worlds == 0 {
 		t.Errorf("%s shows no findings", page)
 	}
+	var r Report
+	r.add(Wrong, "sip.contoso.com A/AAAA", "there is no such record", "publish: sip.contoso.com. 3600 IN A 203.0.113.10")
+	var printed strings.Builder
+	if err := r.JSON(&printed); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(doctest.Block(t, page, "report"), printed.String()); diff != "" {
+		t.Errorf("%s, as JSON (-page +got):\n%s", page, diff)
+	}
 }
 
 func contains(t *testing.T, file, text string) {

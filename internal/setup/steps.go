@@ -89,7 +89,7 @@ func (p *printer) steps() {
 func (p *printer) pools(step func(string, ...any)) {
 	v := p.values
 	if v.SIP {
-		step("Tell the SIP pool that the way out is %s, at %s.", v.InternalFQDN, v.Inside(sipPort))
+		step("Tell the SIP pool that the way out is %s, at %s: docs/pools.md.", v.InternalFQDN, v.Inside(sipPort))
 	}
 	if !v.XMPP {
 		return
