@@ -21,7 +21,7 @@ type explainCmd struct {
 	SignedBy  []string      `placeholder:"ENTRY" help:"Policy entries whose own roots signed it, such as litware.com, provider:Name or xmpp:jabber.example (default: tls.roots)."`
 	SRV       []domain.Name `placeholder:"HOST" xor:"srv" help:"SIP: current targets of the partner's SRV record."`
 	NoSRV     bool          `name:"no-srv" xor:"srv" help:"SIP: the partner publishes no SRV record."`
-	Live      bool          `xor:"srv" help:"SIP: ask the DNS for the partner's SRV record."`
+	Live      bool          `xor:"srv" help:"Measure what can be: by SIP the partner's SRV record; and ask the running gateway about consent, the watch list and our pools."`
 	Media     bool          `help:"SIP: audio or video is offered."`
 	Carried   string        `enum:",discovered,allowed,direct,hosting-provider,public-provider" default:"" placeholder:"KIND" help:"SIP: what kind of partner the connection has carried before: discovered, allowed, direct, hosting-provider or public-provider."`
 	Passed    bool          `help:"SIP, outward: the request has come in by this edge before (users hosted at a provider)."`
@@ -44,8 +44,8 @@ func (explainCmd) Help() string {
 func (c *explainCmd) Validate() error {
 	xmpp := c.Protocol == "xmpp"
 	switch {
-	case xmpp && (c.Live || c.NoSRV || len(c.SRV) > 0):
-		return errors.New("--srv, --no-srv and --live are about the SIP record of the partner; leave them out with --protocol xmpp")
+	case xmpp && (c.NoSRV || len(c.SRV) > 0):
+		return errors.New("--srv and --no-srv are about the SIP record of the partner; leave them out with --protocol xmpp")
 	case xmpp && (len(c.Proves) > 0 || c.Media || c.Anonymous || c.Passed || c.Carried != ""):
 		return errors.New("--proves, --media, --anonymous, --passed and --carried are for SIP; with --protocol xmpp, say by --proven how the partner's domain was proven")
 	case !xmpp && (c.Proven != "" || c.Consent || c.Answer):
@@ -65,10 +65,13 @@ func (c *explainCmd) Run(ctx context.Context) error {
 	}
 	e := explanation{File: l.Config.Policy}
 	q := c.question(l.Policy)
-	if c.Live {
+	if c.Live && q.Protocol == policy.SIP {
 		if err := e.look(ctx, daemon.ResolverConfig(&l.Config), l.Policy, &q); err != nil {
 			return err
 		}
+	}
+	if c.Live && l.Config.Admin.Socket != "" {
+		e.live(reach(ctx, l.Config.Admin.Socket), l, &q, policy.User(c.From))
 	}
 	e.judge(l, q)
 	if c.JSON {

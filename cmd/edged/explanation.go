@@ -33,6 +33,7 @@ type explanation struct {
 	Left    string   `json:"left,omitempty"`
 
 	reason verdict.Reason
+	down   bool // the pool of our user
 }
 
 // check is one step of policy.Set.Explain.
@@ -74,8 +75,11 @@ func (e *explanation) look(ctx context.Context, rc discovery.Config, set *policy
 // judge asks policy, and for a refusal what would have to change.
 func (e *explanation) judge(l *config.Loaded, q policy.Question) {
 	d, steps := l.Policy.Explain(q)
-	if unreachable(q, d) {
+	switch {
+	case unreachable(q, d):
 		d.Reason = verdict.DNSNoRecord
+	case d.Allow() && e.down:
+		d.Reason = verdict.PoolDown
 	}
 	e.Protocol, e.Direction, e.Local, e.Remote = q.Protocol.String(), q.Direction.String(), q.Local.String(), q.Remote.String()
 	e.Allowed, e.Reason, e.Rule, e.reason = d.Allow(), d.Reason.String(), string(d.Rule), d.Reason

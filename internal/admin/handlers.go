@@ -60,6 +60,9 @@ type Running struct {
 	LoadedAt time.Time `json:"loaded_at"`
 }
 
+// RunningPath is what to GET for what is in force, a JSON object of type Running.
+const RunningPath = "/-/config"
+
 // ServeMetrics answers GET /metrics, /-/healthy and /-/ready on the listener,
 // which it owns from now on, until Close.
 func ServeMetrics(ln net.Listener, metrics prometheus.Gatherer, f Funcs, log *slog.Logger) *Server {
@@ -82,7 +85,7 @@ func handleMetrics(mux *http.ServeMux, metrics prometheus.Gatherer, log *slog.Lo
 func ServeAdmin(ln net.Listener, f Funcs, log *slog.Logger) *Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /-/reload", f.reload)
-	mux.HandleFunc("GET /-/config", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, f.Running()) })
+	mux.HandleFunc("GET "+RunningPath, func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, f.Running()) })
 	mux.HandleFunc("GET "+ConnectionsPath, func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, f.Connections()) })
 	mux.HandleFunc("GET "+PoolsPath, func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, f.Pools()) })
 	mux.HandleFunc("GET "+tracePath, f.trace)

@@ -1,14 +1,22 @@
 package daemon_test
 
 import (
+	"bufio"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"edged/internal/daemon"
+	"edged/internal/lab/ca"
+	"edged/internal/lab/zone"
 	"edged/internal/probe"
 	"edged/pkg/domain"
 	"edged/pkg/policy"
@@ -97,4 +105,94 @@ func found(r *probe.Report, reason, cause string) error {
 		return errors.New("no " + reason + " because of " + cause + " in:\n" + text.String())
 	}
 	return nil
+}
+
+// server is a partner's that does with each TLS connection what a test wants.
+func (b *bed) server(serve func(net.Conn)) {
+	b.Helper()
+	cert := b.public.Issue(ca.Leaf{DNS: []string{"sip.fabrikam.com"}}).TLS
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAnyClientCert, MinVersion: tls.VersionTLS12})
+	if err != nil {
+		b.Fatal(err)
+	}
+	var all sync.WaitGroup
+	all.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			all.Go(func() { serve(c); c.Close() })
+		}
+	})
+	b.Cleanup(all.Wait)
+	b.Cleanup(func() { l.Close() })
+	b.dns.Set(func(z *zone.Zone) {
+		z.SRV["_sipfederationtls._tcp.fabrikam.com"] = []zone.SRV{{Port: portOf(l), Target: "sip.fabrikam.com"}}
+	})
+}
+
+// TestProberAsksForSIP: what partners may do with a plain question.
+func TestProberAsksForSIP(t *testing.T) {
+	answer := func(lines ...string) func(net.Conn) {
+		return func(c net.Conn) {
+			asked, err := http.ReadRequest(bufio.NewReader(&sipAsHTTP{Conn: c}))
+			if err != nil {
+				return
+			}
+			h := asked.Header
+			for _, line := range lines {
+				fmt.Fprintf(c, "%s\r\nVia: %s\r\nFrom: %s\r\nTo: %s;tag=x\r\nCall-ID: %s\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n",
+					line, h.Get("Via"), h.Get("From"), h.Get("To"), h.Get("Call-Id"))
+			}
+			_, _ = io.Copy(io.Discard, c)
+		}
+	}
+	for _, tt := range []struct {
+		name   string
+		serve  func(net.Conn)
+		reason string // "": good
+		says   string
+	}{
+		{"answers late", answer("SIP/2.0 100 Trying", "SIP/2.0 200 OK"), "", "answered 200 OK"},
+		{"refuses", answer("SIP/2.0 403 Forbidden"), "", "ask the partner whether it lists contoso.com"},
+		{"says nothing", func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }, "no-answer", "says nothing for 1s"},
+		{"hangs up", func(c net.Conn) { _, _ = c.Read(make([]byte, 1)) }, "connection-lost", "ends the connection when it has our request"},
+		{"speaks something else", func(c net.Conn) {
+			fmt.Fprint(c, "220 mail.fabrikam.com ESMTP\r\n\r\n")
+			_, _ = io.Copy(io.Discard, c)
+		}, "malformed", "something that is not SIP"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := start(t, func(s *setup) { s.Limits = "{connect_timeout: 1s}" })
+			b.stop()
+			b.server(tt.serve)
+			r, err := b.walk(policy.SIP, fabrikam, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var text strings.Builder
+			if err := r.Write(&text); err != nil || r.Good() != (tt.reason == "") || !strings.Contains(text.String(), tt.says) {
+				t.Errorf("%v, want %q in\n%s", err, tt.says, &text)
+			}
+			if tt.reason != "" && (len(r.Findings) != 1 || r.Findings[0].Reason != tt.reason) {
+				t.Errorf("findings %+v", r.Findings)
+			}
+		})
+	}
+}
+
+// sipAsHTTP lets net/http read a SIP request.
+type sipAsHTTP struct {
+	net.Conn
+	begun bool
+}
+
+func (s *sipAsHTTP) Read(p []byte) (int, error) {
+	n, err := s.Conn.Read(p)
+	if !s.begun && n > 0 {
+		s.begun = true
+		n = copy(p, strings.Replace(strings.Replace(string(p[:n]), " SIP/2.0", " HTTP/1.1", 1), "OPTIONS sip:fabrikam.com", "OPTIONS *", 1))
+	}
+	return n, err
 }

@@ -14,14 +14,15 @@ import (
 	"edged/pkg/verdict"
 )
 
-// optionsTimeout is how long an answer to OPTIONS is waited for.
-const optionsTimeout = 5 * time.Second
-
-// options asks whether SIP is spoken at the other end (RFC 3261 §11). Any final
-// answer will do. to is a domain or host that means the other end; from is ours.
+// options asks whether SIP is spoken at the other end (RFC 3261 §11), and waits for the
+// answer as long as for a connection. Any final answer will do. to is a domain or host that means the other end; from is ours.
 func (w *walk) options(sock *tls.Conn, target, host, from, to string) bool {
 	began := time.Now()
 	id := rand.Text()
+	if err := sock.SetDeadline(began.Add(w.bounds().ConnectTimeout)); err != nil {
+		w.step(began, "options", Failed, "%v", err)
+		return false
+	}
 	status, phrase, err := ask(sock, id, fmt.Sprintf("OPTIONS sip:%s SIP/2.0\r\nVia: SIP/2.0/TLS %s;branch=z9hG4bK%s\r\nMax-Forwards: 70\r\n"+
 		"From: <sip:%s>;tag=%s\r\nTo: <sip:%s>\r\nCall-ID: %s\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n", to, host, id, from, id[:8], to, id))
 	if err != nil {
@@ -38,9 +39,6 @@ func (w *walk) options(sock *tls.Conn, target, host, from, to string) bool {
 
 // ask writes a request and waits for its final response.
 func ask(sock *tls.Conn, id, request string) (status int, phrase string, err error) {
-	if err := sock.SetDeadline(time.Now().Add(optionsTimeout)); err != nil {
-		return 0, "", err
-	}
 	if _, err := sock.Write([]byte(request)); err != nil {
 		return 0, "", err
 	}
@@ -67,7 +65,10 @@ func phraseOf(m *sipmsg.Message) string {
 // noOptions says what the silence means. With TLS 1.3 it is only now that the other
 // end has looked at our certificate (RFC 8446 §4.4.4).
 func (w *walk) noOptions(target string, err error) {
+	_, foreign := errors.AsType[*sipmsg.FramingError](err)
 	switch {
+	case foreign:
+		w.find(verdict.Malformed, fmt.Sprintf("%s answers with something that is not SIP: %v", target, err), w.must("see that the record names the right port"))
 	case tlsid.IsAlert(err):
 		ours := "none"
 		if c := w.ourCertificate(); c != nil {
@@ -76,7 +77,7 @@ func (w *walk) noOptions(target string, err error) {
 		w.find(verdict.TLSFailed, fmt.Sprintf("%s refuses our certificate (%v), which %s", target, err, ours),
 			w.must("trust who issued it"), "see that it names our domain or the target of its SRV record, and is valid")
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		w.find(verdict.NoAnswer, fmt.Sprintf("%s takes our request and says nothing for %s", target, optionsTimeout),
+		w.find(verdict.NoAnswer, fmt.Sprintf("%s takes our request and says nothing for %s", target, w.bounds().ConnectTimeout),
 			w.must("look into its log: it may expect somebody else on that port, or drop what it does not know"))
 	default:
 		w.find(verdict.ConnectionLost, fmt.Sprintf("%s ends the connection when it has our request: %v", target, err),
