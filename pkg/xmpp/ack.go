@@ -151,10 +151,10 @@ func (c *conn) endWindow() {
 	c.wake()
 }
 
-// countTooHigh is an acknowledgement of more than was sent (XEP-0198 §4).
-type countTooHigh struct{ handled, sent uint32 }
+// countError is an acknowledgement of more than was sent (XEP-0198 §4).
+type countError struct{ handled, sent uint32 }
 
-func (e countTooHigh) Error() string {
+func (e countError) Error() string {
 	return fmt.Sprintf("%d stanzas acknowledged, %d sent", e.handled, e.sent)
 }
 
@@ -176,7 +176,7 @@ func (c *conn) acknowledged(text string) *refusal {
 		c.mu.Unlock()
 		c.log.Info("acknowledgement of more than was sent", slog.Int("stanzas", n), slog.Int("unacknowledged", most))
 		r := fatal(undefinedCondition, verdict.Malformed, "acknowledged more stanzas than were sent")
-		r.cause = countTooHigh{uint32(h), sent}
+		r.cause = countError{uint32(h), sent}
 		return r
 	}
 	done := append([]item(nil), c.window.items[:n]...)

@@ -109,7 +109,7 @@ func appendErrorBody(dst []byte, e *xmlstream.Element, a answer, by string) []by
 func appendStreamError(dst []byte, condition xmlstream.Condition, why error) []byte {
 	dst = append(dst, "<stream:error><"+string(condition)+" xmlns='"+nsStreamErrors+"'/>"...)
 	if r, ok := errors.AsType[*refusal](why); ok {
-		count, isCount := r.cause.(countTooHigh)
+		count, isCount := errors.AsType[countError](r.cause)
 		switch {
 		case r.reason == verdict.BodyTooLarge:
 			dst = append(dst, "<stanza-too-big xmlns='urn:xmpp:errors'/>"...)
