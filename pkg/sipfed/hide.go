@@ -81,12 +81,12 @@ func (s *Server) hideUser(st *State, c *conn, m *sipmsg.Message, adm *admission,
 		m.Release()
 		return
 	}
+	tx.mu.Lock() // before it can be found in the table
+	defer tx.mu.Unlock()
 	if !s.enter(tx) {
 		m.Release()
 		return
 	}
-	tx.mu.Lock()
-	defer tx.mu.Unlock()
 	tx.failure = r
 	tx.connectBy = tx.born // the next timer is the last
 	tx.begin()

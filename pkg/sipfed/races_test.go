@@ -1,6 +1,8 @@
 package sipfed
 
 import (
+	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -213,5 +215,50 @@ func TestOldBranches(t *testing.T) {
 				pool.expect("CANCEL")
 			})
 		})
+	}
+}
+
+// TestNobodyFindsItTooEarly: what another connection of the sender says of an INVITE in
+// the moment in which it enters the table (CANCEL, and the ACK of what that was answered)
+// comes after the 100 and the first attempt, and never between them.
+func TestNobodyFindsItTooEarly(t *testing.T) {
+	b := newBed(t)
+	partner, pool := b.partner(b.world.partner), b.poolServer()
+	go func() { _, _ = io.Copy(io.Discard, partner.sock) }()
+	go func() { _, _ = io.Copy(io.Discard, pool.sock) }()
+	var other *conn
+	for other == nil {
+		for _, open := range b.s.group.All() {
+			if open.side == External {
+				other = open
+			}
+		}
+	}
+	c := newConn(b.s, External, partner.sock, other.peer, *other.identity.Load()) // whose reader is this test
+	rounds := 20_000
+	if testing.Short() {
+		rounds = 2000
+	}
+	for i := range rounds {
+		branch := fmt.Sprint("enters", i)
+		invite, cancel, ack := parsed(t, request("INVITE", branch, "")), parsed(t, request("CANCEL", branch, "")), parsed(t, request("ACK", branch, ""))
+		done := make(chan bool)
+		go func() {
+			key, tx := serverKey(other, cancel), (*transaction)(nil)
+			for tx == nil {
+				tx = b.s.table.server(key)
+			}
+			tx.mu.Lock()
+			early := tx.last == nil
+			tx.mu.Unlock()
+			b.s.handleCancel(other, cancel)
+			b.s.handleACK(t.Context(), other, ack)
+			done <- early
+		}()
+		b.s.handleRequest(t.Context(), c, invite)
+		if <-done {
+			t.Fatalf("INVITE %d was found before it had begun", i)
+		}
+		c.fed = c.fed[:0]
 	}
 }

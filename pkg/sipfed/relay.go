@@ -70,12 +70,12 @@ func (tx *transaction) invite() bool { return tx.method == "INVITE" }
 // queue of its next hop.
 func (s *Server) forwardRequest(st *State, c *conn, m *sipmsg.Message, adm *admission) {
 	tx := newTransaction(s, st, c, m, adm)
+	tx.mu.Lock() // before it can be found in the table
+	defer tx.mu.Unlock()
 	if !s.enter(tx) {
 		m.Release()
 		return
 	}
-	tx.mu.Lock()
-	defer tx.mu.Unlock()
 	tx.by = c
 	defer func() { tx.by = nil }()
 	tx.begin()
@@ -114,8 +114,8 @@ func (tx *transaction) wantsAnswer() bool {
 	return tx.method != "BENOTIFY" && tx.method != "ACK"
 }
 
-// enter puts a transaction into the table, within its bounds, or answers. A
-// request without responses needs no place there.
+// enter puts a transaction, whose lock is held, into the table, within its bounds, or
+// answers. A request without responses needs no place there.
 func (s *Server) enter(tx *transaction) bool {
 	refused := s.crowded(tx)
 	if refused == nil && tx.wantsAnswer() {
