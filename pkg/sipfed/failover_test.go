@@ -1,6 +1,9 @@
 package sipfed
 
 import (
+	"crypto/tls"
+	"fmt"
+	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -256,4 +259,76 @@ func TestShutdownFinishesWhatIsUnderWay(t *testing.T) {
 			t.Errorf("after the end came\n%s", m)
 		}
 	})
+}
+
+// TestConnectionsThatEndAtOnce: a next hop whose connections end before anything can be
+// sent on them is dialled a few times, not for ever.
+func TestConnectionsThatEndAtOnce(t *testing.T) {
+	distrusting := world().side(world().edge, world().private, "nobody")
+	t.Run("by a reload", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBed(t, direct)
+			member := b.client(b.inside, b.world.member)
+			member.send(outgoing("MESSAGE", "1", ""))
+			raw := <-b.members[partnerAddr] // the dial begins under roots that are taken away
+			st := b.newState()
+			st.Faces[External].TLS = distrusting
+			b.put(st)
+			b.endAll(raw)
+			member.expect("SIP/2.0 504")
+		})
+	})
+	t.Run("by the partner", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBed(t, direct)
+			member := b.client(b.inside, b.world.member)
+			for i := range 20 {
+				member.send(outgoing("MESSAGE", fmt.Sprint(i), ""))
+			}
+			b.endAll(<-b.members[partnerAddr])
+			for range 20 {
+				member.expect("SIP/2.0 504")
+			}
+		})
+	})
+}
+
+// endAll is a partner whose connections end together with their handshakes, in one
+// segment, for as long as the edge dials.
+func (b *bed) endAll(raw net.Conn) {
+	b.t.Helper()
+	for dials := 1; ; dials++ {
+		if dials > 20 {
+			b.t.Fatal("it is dialled again and again")
+		}
+		sock := tls.Server(&segment{Conn: raw}, &tls.Config{
+			Certificates: []tls.Certificate{b.world.partner.TLS}, ClientAuth: tls.RequestClientCert, MaxVersion: tls.VersionTLS12,
+		})
+		_ = sock.HandshakeContext(b.t.Context())
+		_ = sock.Close()
+		synctest.Wait()
+		select {
+		case raw = <-b.members[partnerAddr]:
+		default:
+			return
+		}
+	}
+}
+
+// segment collects what is written until the other side's turn comes, or the end.
+type segment struct {
+	net.Conn
+	held []byte
+}
+
+func (s *segment) Write(b []byte) (int, error) { s.held = append(s.held, b...); return len(b), nil }
+func (s *segment) Read(b []byte) (int, error)  { s.flush(); return s.Conn.Read(b) }
+func (s *segment) Close() error                { s.flush(); return s.Conn.Close() }
+
+func (s *segment) flush() {
+	if len(s.held) > 0 {
+		_ = s.SetWriteDeadline(time.Time{}) // tls.Conn.Close has left one
+		_, _ = s.Conn.Write(s.held)
+		s.held = nil
+	}
 }

@@ -134,7 +134,7 @@ func (l *link) obtain(a *attempt) (*conn, *refusal) {
 	}
 	l.dials[a.target] = append(waiting, a)
 	l.waiting++
-	if !dialling && !l.dial(a.target) {
+	if !dialling && !l.dial(a.target, 0) {
 		delete(l.dials, a.target)
 		l.waiting--
 		return nil, refuse(verdict.ShuttingDown, "this edge is stopping")
@@ -142,8 +142,13 @@ func (l *link) obtain(a *attempt) (*conn, *refusal) {
 	return nil, nil
 }
 
-// dial starts the goroutine that connects to one target. It is called with l.mu.
-func (l *link) dial(target string) bool {
+// maxRedials is how often a target is dialled again whose connection has ended before
+// what waited for it could be sent. That says nothing against it the first time.
+const maxRedials = 3
+
+// dial starts the goroutine that connects to one target, for the first time or again.
+// It is called with l.mu.
+func (l *link) dial(target string, redials int) bool {
 	h := l.hop
 	return l.srv.group.Go(func(ctx context.Context) {
 		c, refused := l.srv.dialTarget(ctx, l, h, target)
@@ -152,14 +157,14 @@ func (l *link) dial(target string) bool {
 			l.srv.log.Info("dial failed", slog.String("side", h.key.side.String()), slog.String("hop", h.key.hop),
 				slog.String("target", target), slog.String("reason", refused.reason.String()), slog.String("detail", verdict.Quotable(refused.detail)))
 			l.failed(target, refused)
-			l.resume(target, nil, refused)
+			l.resume(target, nil, refused, redials)
 			return
 		}
 		l.srv.metrics.dial(h.key.side, verdict.Allowed)
 		l.connected(target, c)
 		c.log.Info("connection opened", slog.Bool("dialled", true), slog.String("hop", h.key.hop), slog.String("target", target))
 		var resumed sync.WaitGroup
-		resumed.Go(func() { l.resume(target, c, nil) })
+		resumed.Go(func() { l.resume(target, c, nil, redials) })
 		c.run(ctx)
 		resumed.Wait()
 	})
@@ -223,14 +228,20 @@ func (l *link) suspect(target string) {
 
 // resume lets everything that waited for a target go on, in order; what comes
 // meanwhile waits behind it. If the connection has ended by then, another one is
-// dialled for what is left.
-func (l *link) resume(target string, c *conn, refused *refusal) {
+// dialled for what is left, a few times.
+func (l *link) resume(target string, c *conn, refused *refusal, redials int) {
 	for {
 		l.mu.Lock()
 		waiting := l.dials[target]
-		if len(waiting) > 0 && c != nil && !c.usable() && l.dial(target) {
+		if refused == nil && len(waiting) > 0 && !c.usable() {
+			again := redials < maxRedials && l.dial(target, redials+1)
 			l.mu.Unlock()
-			return
+			if again {
+				return
+			}
+			refused = refuse(verdict.ConnectionLost, "connections to %s end as soon as they are open", target)
+			l.failed(target, refused)
+			continue
 		}
 		l.waiting -= len(waiting)
 		last := refused != nil || len(waiting) == 0
@@ -272,7 +283,7 @@ func (l *link) ensureNow(target string) {
 		return
 	}
 	l.dials[target] = nil
-	if !l.dial(target) {
+	if !l.dial(target, 0) {
 		delete(l.dials, target)
 	}
 }

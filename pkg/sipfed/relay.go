@@ -37,7 +37,7 @@ type transaction struct {
 	first     attempt
 	current   *attempt
 	earlier   []*attempt // INVITE: given up for the next target, may still answer
-	redials   int        // connections that ended before the request was queued on them
+	redials   int        // connections that ended before the request was written to them
 	cancelled bool
 	left      bool     // it counts as under way no more
 	hinted    bool     // non-INVITE: 100 was sent (RFC 4320 §4.1)
@@ -277,14 +277,18 @@ func (tx *transaction) send(a *attempt, c *conn) bool {
 // or was retired, between the dial and this moment says nothing against its
 // target: it is tried again, a few times.
 func (tx *transaction) unsent(a *attempt, err error) {
-	const redials = 3
 	if errors.Is(err, errQueueFull) {
 		tx.failure = refuse(verdict.QueueFull, "%s does not take what is queued for it", a.target)
 		return
 	}
 	tx.failure = refuse(verdict.ConnectionLost, "connection to %s was lost", a.target)
-	if tx.redials++; tx.redials <= redials {
-		tx.targets = slices.Insert(tx.targets, 0, a.target)
+	tx.redial(a.target)
+}
+
+// redial puts a target back in front, for a fresh connection, a few times.
+func (tx *transaction) redial(target string) {
+	if tx.redials++; tx.redials <= maxRedials {
+		tx.targets = slices.Insert(tx.targets, 0, target)
 	}
 }
 
@@ -314,7 +318,7 @@ func (a *attempt) lost(refused, unwritten bool) {
 		return
 	}
 	if unwritten && !refused {
-		tx.targets = slices.Insert(tx.targets, 0, a.target) // once more on a fresh connection
+		tx.redial(a.target)
 	}
 	tx.retry()
 }
