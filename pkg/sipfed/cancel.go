@@ -110,8 +110,11 @@ func (s *Server) handleACK(ctx context.Context, c *conn, m *sipmsg.Message) {
 func (tx *transaction) acknowledged() bool {
 	tx.mu.Lock()
 	defer tx.mu.Unlock()
-	if tx.phase == accepted {
+	switch {
+	case tx.phase == accepted:
 		return false
+	case tx.phase == completed && tx.hasOpenAttempts():
+		return true // they have to be taken back as soon as they ring: timer H ends it
 	}
 	tx.phase = tx.phase.next(acknowledged, true)
 	if tx.phase == terminated {

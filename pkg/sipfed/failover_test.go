@@ -60,6 +60,31 @@ func TestSilentMemberIsLeftForTheNext(t *testing.T) {
 	})
 }
 
+// TestSilentMemberRingsAfterTheEnd: a call that is over, and whose end the sender has
+// acknowledged, rings nowhere on.
+func TestSilentMemberRingsAfterTheEnd(t *testing.T) {
+	world()
+	synctest.Test(t, func(t *testing.T) {
+		b, partner, first, second := twoMembers(t, "1")
+		partner.send(request("INVITE", "1", ""))
+		partner.expect("SIP/2.0 100")
+		early := first.expect("INVITE")
+		second.send(second.expect("INVITE").reply("486 Busy Here"))
+		second.expect("ACK")
+		partner.expect("SIP/2.0 486")
+		partner.send(request("ACK", "1", ""))
+		synctest.Wait()
+		first.send(early.reply("180 Ringing"))
+		first.send(first.expect("CANCEL").reply("200 OK"))
+		first.send(early.reply("487 Request Terminated"))
+		first.expect("ACK")
+		partner.silent(time.Minute)
+		if n := b.clients(); n != 0 {
+			t.Errorf("%d client transactions are left", n)
+		}
+	})
+}
+
 // A MESSAGE that was written may have been read: sending it again would double
 // it. An INVITE may go to the next member.
 func TestLostConnection(t *testing.T) {
