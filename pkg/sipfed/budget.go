@@ -10,19 +10,20 @@ import (
 // spend takes a request of a partner that nothing lists, and that is proven, out of
 // its budgets (federation.discovered). It comes before the answer about the local
 // user: who asks for users that are refused spends as much as others, and a budget
-// that is used up looks the same for both. In a dialog the user is known, and what
-// ends or completes one is never held back.
+// that is used up looks the same for both. The user of a dialog is no new one, and what
+// ends or completes a dialog is never held back.
 func (adm *admission) spend(st *State, c *conn, m *sipmsg.Message, uri sipmsg.URI, readable bool) *refusal {
 	if st.Discovered == nil || adm.decision.Partner == nil || adm.decision.Partner.Kind != policy.Discovered {
 		return nil
 	}
 	adm.stranger = true
-	if m.Method == "BYE" || m.Method == "ACK" {
+	known := adm.toItsUser()
+	if m.Method == "ACK" || m.Method == "BYE" && known {
 		return nil
 	}
 	contact := ""
 	switch {
-	case adm.dialog:
+	case known:
 	case readable:
 		contact = adm.local().String()
 	default: // spelled so that it is nobody: one more guess all the same

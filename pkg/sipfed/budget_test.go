@@ -240,6 +240,47 @@ func TestStrangersEndTheirDialogs(t *testing.T) {
 	})
 }
 
+// TestStrangersGuessInDialogs: a dialog with one user opens no way to look for others,
+// and BYE none to look for any.
+func TestStrangersGuessInDialogs(t *testing.T) {
+	world()
+	synctest.Test(t, func(t *testing.T) {
+		b := strangers(t, func(l *policy.DiscoveredLimits) { l.Contacts = 3 })
+		partner := b.partner(b.world.partner)
+		partner.send(request("INVITE", "dialog", ""))
+		partner.expect("SIP/2.0 100")
+		rr := partner.expect("SIP/2.0 200").all("Record-Route")
+		for i, tt := range []struct{ method, uri, want string }{
+			{"INFO", "sip:user1@contoso.com", "200"},
+			{"BYE", "sip:nobody@pool.corp.contoso.com", "404"},
+			{"INFO", "sip:user2@contoso.com", "480"},
+			{"BYE", "sip:user2@contoso.com", "480"},
+			{"INFO", "sip:mallory@contoso.com", "480"},
+			{"BYE", "sip:%00@contoso.com", "480"},
+			{"INFO", "sip:user1@contoso.com", "200"},
+			{"INFO", "sip:alice@contoso.com", "200"},
+			{"BYE", "sip:alice@10.0.0.9", "200"},
+		} {
+			text := strings.NewReplacer("branch=z9hG4bKdialog", fmt.Sprint("branch=z9hG4bKd", i), "sip:alice@contoso.com SIP", tt.uri+" SIP",
+				"To: <sip:alice@contoso.com>", "To: <sip:alice@contoso.com>;tag=there", "CSeq: 1", fmt.Sprint("CSeq: ", i+2)).
+				Replace(request(tt.method, "dialog", ""))
+			partner.send(with(text, "Route: "+rr[1], "Route: "+rr[0]))
+			if m, err := partner.read(time.Minute); err != nil || strings.Fields(m.first)[1] != tt.want {
+				t.Errorf("%s %s: %s, want %s", tt.method, tt.uri, m.first, tt.want)
+			}
+		}
+		<-time.After(time.Second)
+		for i := range 21 {
+			want := "SIP/2.0 404"
+			if i == 20 {
+				want = "SIP/2.0 480"
+			}
+			partner.send(strings.Replace(request("BYE", fmt.Sprint("bye", i), ""), "sip:alice@", "sip:nobody@", 1))
+			partner.expect(want)
+		}
+	})
+}
+
 // TestImpostorsSpendNobodysBudget: who does not prove a domain takes nothing from it.
 func TestImpostorsSpendNobodysBudget(t *testing.T) {
 	world()

@@ -42,12 +42,13 @@ func (h *hiding) delay() time.Duration {
 
 // hiddenStatus is the rule hide-user: outside, a user who does not exist, one who
 // left and one who may not federate look alike. It returns the status to show
-// instead, or 0. From the user of a dialog there is nothing left to hide.
+// instead, or 0. Of the user of a dialog there is nothing left to hide; of another user
+// whom a dialog does not concern, all is.
 func (tx *transaction) hiddenStatus(m *sipmsg.Message) int {
-	if !tx.adm.inward || tx.adm.dialog && tx.adm.local() == tx.adm.token.local {
+	if !tx.adm.inward || tx.adm.toItsUser() {
 		return 0
 	}
-	if deniesUser(m) {
+	if deniesUser(m) || tx.adm.dialog && m.Status == 481 {
 		return answerTo(verdict.UserNotFederated, External).status
 	}
 	return 0

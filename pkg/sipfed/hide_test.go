@@ -55,3 +55,27 @@ func TestOtherAnswersAreNotHidden(t *testing.T) {
 		}
 	})
 }
+
+// TestDialogsTellNothingOfOthers: that another user than the dialog's exists does not show
+// in the pool not knowing the dialog.
+func TestDialogsTellNothingOfOthers(t *testing.T) {
+	world()
+	synctest.Test(t, func(t *testing.T) {
+		b, partner, pool := between(t)
+		later := b.dialogWith(partner, pool)
+		for i, tt := range []struct{ method, uri, says, want string }{
+			{"INFO", "sip:carol@contoso.com", "481 Gone", "404"},
+			{"INFO", "sip:nobody@contoso.com", "404 Not Found", "404"},
+			{"BYE", "sip:mallory@contoso.com", "481 Gone", "404"},
+			{"INFO", "sip:mallory@contoso.com", "", "404"},
+			{"INFO", "sip:alice@contoso.com", "481 Gone", "481"},
+			{"INFO", "sip:alice@10.0.0.9", "481 Gone", "481"},
+		} {
+			partner.send(later(tt.method, tt.uri, fmt.Sprint(i+2)))
+			if tt.says != "" {
+				pool.send(pool.expect(tt.method).reply(tt.says))
+			}
+			partner.expect("SIP/2.0 " + tt.want)
+		}
+	})
+}

@@ -62,6 +62,9 @@ func (p *waypointPool) put(adm *admission) {
 func (a *admission) local() policy.User  { return a.question.Local }
 func (a *admission) remote() domain.Name { return a.question.Remote }
 
+// toItsUser reports whether an inward request is for the local user of its dialog.
+func (a *admission) toItsUser() bool { return a.dialog && a.local() == a.token.local }
+
 // handleRequest takes a request from its connection to its next hop, or
 // answers it. It never waits for a next hop.
 func (s *Server) handleRequest(ctx context.Context, c *conn, m *sipmsg.Message) {
