@@ -9,18 +9,19 @@ import (
 	"edged/pkg/limit"
 )
 
-// bounds are the limits of a configuration, with no more accepted connections than
-// this process can afford: each takes a descriptor, and some must be left for what
-// the edge opens itself, which is links, look-ups and files. The text is a warning,
-// "" if everything fits.
+// bounds are the limits of a configuration, with no more connections than this process
+// can afford: each takes a descriptor, and some must be left for what else the edge
+// opens, which is links inside, look-ups and files. The text is a warning, "" if
+// everything fits.
 func bounds(c *config.Config, files int) (limit.Bounds, string) {
-	b, sides := c.Limits, 0
-	for _, serves := range []bool{c.SIP.Serves(), c.XMPP.Serves()} {
-		if serves {
-			sides += 2
-		}
+	b, shares := c.Limits, 0
+	if c.SIP.Serves() {
+		shares += 3 // accepted on either side, and dialled outside
 	}
-	most := max(files/4*3/max(sides, 1), 1)
+	if c.XMPP.Serves() {
+		shares += 2 // whose streams are bounded by themselves
+	}
+	most := max(files/4*3/max(shares, 1), 1)
 	if b.Connections <= most {
 		return b, ""
 	}

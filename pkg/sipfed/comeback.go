@@ -5,9 +5,19 @@ import (
 	"net/netip"
 )
 
-// maxComebacks is at how many places at once a link may be dialled for the sake of
-// responses: the port is the sender's choice.
-const maxComebacks = 8
+// maxComebacks is at how many places a link outside may be dialled, or be connected
+// already, for a response to be taken to one more: the port is the sender's choice.
+// Inside it bounds the dials.
+const maxComebacks = 16
+
+// comesBackToFew reports whether there are no more of them. It is called with l.mu.
+func (l *link) comesBackToFew() bool {
+	places := len(l.dials)
+	if l.hop.key.side == External {
+		places += len(l.conns)
+	}
+	return places < maxComebacks
+}
 
 // comeBack delivers a response whose connection is gone (RFC 3261 §18.2.2): on
 // another connection of the same certificate, else on a new one to where the

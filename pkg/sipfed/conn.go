@@ -26,6 +26,7 @@ var (
 	errIdle       = errors.New("idle")
 	errStopped    = errors.New("edge is stopping")
 	errRetired    = errors.New("our certificate was replaced")
+	errCrowded    = errors.New("limits.connections: others that were dialled need its place")
 	errRechecked  = errors.New("no longer allowed after a reload")
 )
 
@@ -73,7 +74,7 @@ type conn struct {
 	queued  int64                    // bytes ever appended to out
 	written int64                    // ... of them handed to the TLS layer, whole or in part
 	closed  error                    // why; set once
-	retired bool                     // to be closed when nothing waits on it
+	retired error                    // why to close as soon as nothing waits on it
 	leaving error                    // why to close as soon as nothing is queued
 	waiting map[*attempt]struct{}    // client transactions without a final answer
 	domains map[domain.Name]*Traffic // partner domains accepted on it: asked again after a reload
@@ -207,7 +208,7 @@ func (c *conn) fail() {
 
 // endedByUs reports whether a connection was ended by this edge.
 func endedByUs(why error) bool {
-	return slices.ContainsFunc([]error{errIdle, errStopped, errRetired, errRechecked},
+	return slices.ContainsFunc([]error{errIdle, errStopped, errRetired, errCrowded, errRechecked},
 		func(own error) bool { return errors.Is(why, own) })
 }
 
@@ -226,19 +227,19 @@ func (c *conn) answered() {
 }
 
 // retire ends a connection as soon as nothing is owed on it, either way.
-func (c *conn) retire() {
+func (c *conn) retire(why error) {
 	c.mu.Lock()
-	c.retired = true
+	c.retired = why
 	c.mu.Unlock()
 	c.endRetired()
 }
 
 func (c *conn) endRetired() {
 	c.mu.Lock()
-	over := c.retired && len(c.waiting) == 0 && c.pending.Load() == 0
+	why, busy := c.retired, len(c.waiting) > 0 || c.pending.Load() > 0
 	c.mu.Unlock()
-	if over {
-		c.finish(errRetired)
+	if why != nil && !busy {
+		c.finish(why)
 	}
 }
 
@@ -273,7 +274,7 @@ func (c *conn) accepted(d domain.Name, by *policy.Partner, inward bool) {
 func (c *conn) usable() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.closed == nil && c.leaving == nil && !c.retired
+	return c.closed == nil && c.leaving == nil && c.retired == nil
 }
 
 func (c *conn) isClosed() bool { return c.why() != nil }

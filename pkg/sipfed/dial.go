@@ -29,6 +29,9 @@ func (s *Server) dialTarget(ctx context.Context, l *link, h hop, target string) 
 	if !h.serverName.IsZero() {
 		name = h.serverName
 	}
+	if h.key.side == External {
+		s.makeRoom(st.Bounds.Connections)
+	}
 	last := refuse(verdict.ConnectFailed, "%s has no address", target)
 	for i, addr := range addrs {
 		if h.key.side == External {
@@ -44,6 +47,24 @@ func (s *Server) dialTarget(ctx context.Context, l *link, h hop, target string) 
 		last = refused
 	}
 	return nil, last
+}
+
+// makeRoom lets there be no more connections that were dialled outside than so many, with
+// the one to come: the port, and in a dialog the host, is a partner's choice. The one that
+// was used longest ago ends, as soon as nothing is owed on it.
+func (s *Server) makeRoom(most int) {
+	n, oldest := 0, (*conn)(nil)
+	for _, c := range s.group.All() {
+		if c.dialled && c.side == External && c.usable() {
+			n++
+			if oldest == nil || c.lastUsed().Before(oldest.lastUsed()) {
+				oldest = c
+			}
+		}
+	}
+	if oldest != nil && n >= most {
+		oldest.retire(errCrowded)
+	}
 }
 
 // resolveTarget turns host:port into addresses.

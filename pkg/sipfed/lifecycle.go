@@ -39,7 +39,7 @@ func (s *Server) recheck(st *State) {
 			continue
 		}
 		if c.shown.ours != st.keyFingerprint(c.side, c.shownFor) {
-			c.retire()
+			c.retire(errRetired)
 		}
 		if every, known := st.pingFor(c); known && c.side == External {
 			c.link.setPing(every)

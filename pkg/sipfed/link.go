@@ -126,8 +126,8 @@ func (l *link) obtain(a *attempt) (*conn, *refusal) {
 	if o, ok := l.down[a.target]; ok && !dialling && time.Now().Before(o.until) {
 		return nil, o.why
 	}
-	if a.response != nil && !dialling && len(l.dials) >= maxComebacks {
-		return nil, refuse(verdict.QueueFull, "too many connections are dialled to return responses of %s", l.hop.key.hop)
+	if a.response != nil && !dialling && !l.comesBackToFew() {
+		return nil, refuse(verdict.QueueFull, "too many connections to return responses of %s", l.hop.key.hop)
 	}
 	if l.waiting >= a.tx.st.Bounds.QueueMessages {
 		return nil, refuse(verdict.QueueFull, "limits.queue_messages reached for %s", a.target)

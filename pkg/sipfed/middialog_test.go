@@ -1,10 +1,16 @@
 package sipfed
 
 import (
+	"errors"
+	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"edged/pkg/limit"
+	"edged/pkg/policy"
 )
 
 func TestMidDialogOddities(t *testing.T) {
@@ -125,6 +131,58 @@ func comeBacks(t *testing.T) {
 		synctest.Wait()
 		if servers, clients := b.s.table.size.Load(), b.clients(); servers != 0 || clients != 0 {
 			t.Errorf("%d server and %d client transactions are left", servers, clients)
+		}
+	})
+}
+
+// TestComeBacksAreFew: a sender that names a port in each request, and is away when the
+// response comes, has the edge hold few connections.
+func TestComeBacksAreFew(t *testing.T) {
+	world()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		pool, open := b.poolServer(), 0
+		for i := range 2 * maxComebacks {
+			partner := b.partner(b.world.partner)
+			partner.send(strings.Replace(request("MESSAGE", fmt.Sprint(i), ""), ":5061", fmt.Sprint(":", 6000+i), 1))
+			got := pool.expect("MESSAGE")
+			_ = partner.raw.Close()
+			synctest.Wait()
+			pool.send(got.reply("200 OK"))
+			synctest.Wait()
+			if len(b.members[partnerAddr]) > 0 {
+				b.serverAt(partnerAddr, b.world.many).expect("SIP/2.0 200")
+				open++
+			}
+		}
+		if open != maxComebacks {
+			t.Errorf("%d connections, want %d", open, maxComebacks)
+		}
+	})
+}
+
+// TestDialledOutside: of the connections that were dialled to partners, the one that was
+// used longest ago ends where there would be too many.
+func TestDialledOutside(t *testing.T) {
+	world()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, direct, func(_ *policy.Source, l *limit.Bounds) { l.Connections = 3 })
+		b.poolServer()
+		member := b.client(b.inside, b.world.member)
+		var partners []*peer
+		for i := range 5 {
+			member.send(strings.Replace(outgoing("MESSAGE", fmt.Sprint(i), ""), ":5061;lr", fmt.Sprint(":", 6000+i, ";lr"), 1))
+			partner := b.serverAt(partnerAddr, b.world.partner)
+			partner.send(partner.expect("MESSAGE").reply("200 OK"))
+			member.expect("SIP/2.0 200")
+			partners = append(partners, partner)
+			time.Sleep(time.Second)
+		}
+		for i, ended := range []bool{true, true, false, false, false} {
+			_, err := partners[i].read(time.Second)
+			if ended != errors.Is(err, io.EOF) {
+				t.Errorf("connection %d: %v", i, err)
+			}
 		}
 	})
 }

@@ -14,7 +14,7 @@ func (c *conn) send(b []byte) error { return c.queue(nil, nil, b) }
 func (c *conn) queue(by *conn, a *attempt, b []byte) error {
 	most := c.queueRoom(a)
 	c.mu.Lock()
-	if c.closed != nil || c.leaving != nil || a != nil && c.retired {
+	if c.closed != nil || c.leaving != nil || a != nil && c.retired != nil {
 		c.mu.Unlock()
 		return errConnClosed
 	}
