@@ -235,9 +235,9 @@ func TestNobodyFindsItTooEarly(t *testing.T) {
 		}
 	}
 	c := newConn(b.s, External, partner.sock, other.peer, *other.identity.Load()) // whose reader is this test
-	rounds := 20_000
+	rounds := 5000
 	if testing.Short() {
-		rounds = 2000
+		rounds = 1000
 	}
 	for i := range rounds {
 		branch := fmt.Sprint("enters", i)
