@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Report is what became of the files.
@@ -145,7 +146,7 @@ func (l *Left) String() string {
 // oneLine keeps what somebody once typed from breaking lines, and short.
 func oneLine(s string) string {
 	const most = 80
-	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7F }), " ")
+	s = strings.Join(strings.FieldsFunc(s, unicode.IsControl), " ")
 	if runes := []rune(s); len(runes) > most {
 		return string(runes[:most]) + "..."
 	}

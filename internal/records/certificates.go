@@ -14,6 +14,7 @@ import (
 	"edged/internal/config"
 	"edged/pkg/domain"
 	"edged/pkg/tlsid"
+	"edged/pkg/verdict"
 )
 
 // soon is when the end of a certificate is worth a warning: ACME clients renew
@@ -152,7 +153,7 @@ func (v *verifier) signers(file string, c *tls.Certificate, trust *tlsid.Trust) 
 // issuer is who signed the last certificate of what we present.
 func issuer(chain []*x509.Certificate) string {
 	if name := chain[len(chain)-1].Issuer.String(); name != "" {
-		return name
+		return verdict.Quotable(name)
 	}
 	return "an authority without a name"
 }
@@ -206,9 +207,9 @@ func namesOf(leaf *x509.Certificate) string {
 	case len(names) == 0:
 		return "nothing (the common name does not count)"
 	case len(names) > most:
-		return strings.Join(names[:most], ", ") + ", ..."
+		names = append(names[:most], "...")
 	}
-	return strings.Join(names, ", ")
+	return verdict.Quotable(strings.Join(names, ", "))
 }
 
 // same tells whether a peer showed the certificate that our file holds.

@@ -62,7 +62,7 @@ type values struct {
 	External          []netip.Addr // one, or one of each family
 	Public            []netip.Addr // External, if the Internet can reach it
 	Internal          netip.Addr
-	Shared            bool         // both sides have one address
+	Shared            bool         // both sides have one address, or one of them has all
 	Sources           netip.Prefix // the network that pools connect from
 	Resolvers         []netip.AddrPort
 	SIPPool, XMPPPool []string // host:port
@@ -168,7 +168,7 @@ func (v *values) inside(o *Options, h *Host) {
 			v.Guesses["internal"] = "this host has one address, so that pools use other ports of it; write an address inside if there is one"
 		}
 	}
-	v.Shared = slices.Contains(v.External, v.Internal)
+	v.Shared = slices.Contains(v.External, v.Internal) || v.External[0].IsUnspecified() || v.Internal.IsUnspecified()
 	v.Sources = netip.PrefixFrom(v.Internal, v.Internal.BitLen())
 	for _, p := range h.Addresses {
 		if p.Addr() == v.Internal {

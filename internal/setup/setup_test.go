@@ -99,6 +99,7 @@ func TestWhatIsWrittenPassesCheck(t *testing.T) {
 		"one address":          {Options{Domains: contoso}, alone},
 		"nothing known":        {Options{Domains: contoso}, &Host{}},
 		"addresses given":      {Options{Domains: contoso, External: netip.MustParseAddr("2001:db8::7"), Internal: netip.MustParseAddr("fd00::7")}, &Host{}},
+		"every address":        {Options{Domains: contoso, External: netip.IPv4Unspecified(), Internal: netip.MustParseAddr("10.0.0.5")}, dmz()},
 		"loopback on one host": {Options{Domains: contoso, External: netip.MustParseAddr("127.0.0.2"), Internal: netip.MustParseAddr("127.0.0.3")}, &Host{}},
 	}
 	for name, tt := range tests {
