@@ -22,6 +22,13 @@ type dnsCmd struct {
 	NoConnect bool     `name:"no-connect" help:"With --verify: do not connect to our own addresses, which behind NAT often cannot be reached from here."`
 }
 
+// Help says what is compared (kong.HelpProvider).
+func (dnsCmd) Help() string {
+	return "Records and certificate names follow from the domains, listeners and addresses of edged.yaml; no other file has to be there " +
+		"yet. With --verify each finding is ok, warning, wrong, or unknown where the DNS did not answer, and all but the first come " +
+		"with what to do. The exit status is 0 if nothing is wrong or unknown, else 1; warnings do not count."
+}
+
 // Validate refuses flags that would have no effect.
 func (c *dnsCmd) Validate() error {
 	switch {

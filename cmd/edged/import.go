@@ -18,6 +18,13 @@ type importCmd struct {
 	JSON  bool     `name:"json" help:"Print the report as JSON, on standard output instead of standard error."`
 }
 
+// Help says what is told (kong.HelpProvider).
+func (importCmd) Help() string {
+	return "Which file is what is told by what is in it; UTF-16 is read too. Every setting that has no place in a policy is reported with " +
+		"the reason, first those without which more is allowed than before. The exit status is 0 if the policy was written, 1 if not: " +
+		"because a file was not understood, or one of that name is there."
+}
+
 // Run writes the policy, and reports what it could not carry.
 func (c *importCmd) Run() error {
 	out, err := migrate.Import(filepath.Base(c.Out), c.Files)

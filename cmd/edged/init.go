@@ -26,6 +26,14 @@ type initCmd struct {
 	Authority    bool          `help:"Make the private authority that proves partners to XMPP pools."`
 }
 
+// Help says what is written (kong.HelpProvider).
+func (initCmd) Help() string {
+	return "Written are edged.yaml, policy.yaml and the secret; with --authority the private authority too. What can be found out about " +
+		"this host is not asked; what had to be guessed is marked in edged.yaml and listed. Outside of " + setup.SystemDir + " the folder " +
+		"holds everything, the state and the admin socket too. A file that is there is kept, and the rest written. The exit status is " +
+		"0 if all files are there, 1 if one could not be written."
+}
+
 // Validate refuses what would have no effect.
 func (c *initCmd) Validate() error {
 	switch sipOnly, xmppOnly := c.SIP && !c.XMPP, c.XMPP && !c.SIP; {
