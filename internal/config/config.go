@@ -218,7 +218,7 @@ type Admin struct {
 	// Socket is a Unix socket that serves reload, what is in force and the open
 	// connections; its file mode says who may. Left out, there is none.
 	Socket string `yaml:"socket"`
-	// Listen serves the status page and the pages of Metrics, on a loopback address;
+	// Listen serves the status page and the pages of metrics.listen, on a loopback address;
 	// nothing can be changed there. Left out, there is none.
 	Listen Address `yaml:"listen"`
 }

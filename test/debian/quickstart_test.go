@@ -167,7 +167,7 @@ func (n *newcomer) send(t *testing.T, p *sippeer.Peer, at, serverName, from, to 
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	if err := n.machine.inside(func() (err error) {
+	if err := n.inside(func() (err error) {
 		status, err = p.Send(ctx, at+":5061", serverName, from, to)
 		return err
 	}); err != nil {
