@@ -130,6 +130,7 @@ func (d *Daemon) start(ctx context.Context, l *config.Loaded, m *material) error
 			b.resolver.Close()
 			return err
 		}
+		d.metrics.watchQueues("sip", func() float64 { return d.server.QueueFill(sipfed.External) }, func() float64 { return d.server.QueueFill(sipfed.Internal) })
 	}
 	if d.keeps {
 		d.setXMPPMembers(b, true)

@@ -25,6 +25,7 @@ type metrics struct {
 	insideDNS   *prometheus.CounterVec   // kind, outcome
 	watchMoves  *prometheus.CounterVec   // proto, change
 	stateOpen   prometheus.Gauge
+	limits      *prometheus.GaugeVec // limit
 }
 
 func newMetrics(version string) *metrics {
@@ -71,9 +72,16 @@ func newMetrics(version string) *metrics {
 		Name: "edged_state_usable",
 		Help: "1 if the state file could be opened; 0 if nothing outlasts a restart.",
 	})
+	for _, result := range []string{"done", "refused"} {
+		m.reloads.WithLabelValues(result)
+	}
+	m.limits = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "edged_limit",
+		Help: "The bounds in force that are counts or bytes, by their names in limits of edged.yaml.",
+	}, []string{"limit"})
 	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "edged_build_info", Help: "The program that runs."}, []string{"version", "goversion"})
 	info.WithLabelValues(version, runtime.Version()).Set(1)
-	m.registry.MustRegister(m.reloadGood, m.reloadTime, m.reloads, m.config, m.certificate, m.lookups, m.lookupTime, m.insideDNS, m.watchMoves, m.stateOpen, info,
+	m.registry.MustRegister(m.reloadGood, m.reloadTime, m.reloads, m.config, m.certificate, m.lookups, m.lookupTime, m.insideDNS, m.watchMoves, m.stateOpen, m.limits, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -125,6 +133,19 @@ func (m *metrics) watchList(proto string, read func() limit.WatchStats) {
 			Name: "edged_watch_list_write_errors_total", Help: "Failures to write the watch list to disk.", ConstLabels: labels,
 		}, func() float64 { return float64(read().WriteErrors) }),
 	)
+	for _, change := range []limit.Change{limit.Entered, limit.Released, limit.Listed} {
+		m.watchMoves.WithLabelValues(proto, change.String()) // the first is an increase too
+	}
+}
+
+// watchQueues shows how full the queues of a protocol are.
+func (m *metrics) watchQueues(proto string, external, internal func() float64) {
+	for side, fill := range map[string]func() float64{"external": external, "internal": internal} {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "edged_queue_fill_ratio", Help: "How full the fullest queue towards a next hop is, 1 at its bound.",
+			ConstLabels: prometheus.Labels{"proto": proto, "side": side},
+		}, fill))
+	}
 }
 
 // reloaded counts an attempt to reload.
@@ -147,6 +168,13 @@ func (m *metrics) inForce(b *build) {
 	m.expiry("external", b.material.external.Keys.Expiry())
 	if inside := b.material.internal; inside != nil {
 		m.expiry("internal", inside.Keys.Expiry())
+	}
+	if a := b.material.authority; a != nil {
+		m.expiry("internal", map[string]time.Time{b.loaded.Config.XMPP.Internal.Authority.CACert: a.Expiry()})
+	}
+	m.limits.Reset()
+	for name, value := range b.bounds.Counts() {
+		m.limits.WithLabelValues(name).Set(value)
 	}
 }
 

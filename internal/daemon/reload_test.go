@@ -116,7 +116,8 @@ func TestReloadRefused(t *testing.T) {
 				t.Fatalf("error %v, want one that has %q, and nothing else", err, tt.want)
 			}
 			b.logged(`level=ERROR msg="reload refused, the old configuration stays in force" err=`)
-			want := append(before, "edged_config_last_reload_successful 0", `edged_config_reloads_total{result="refused"} 1`)
+			want := append(before, "edged_config_last_reload_successful 0",
+				`edged_config_reloads_total{result="done"} 0`, `edged_config_reloads_total{result="refused"} 1`)
 			got := append(append(b.metric("edged_config_info"), b.metric("edged_config_last_reload_successful")...), b.metric("edged_config_reloads_total")...)
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("metrics (-want +got):\n%s", diff)

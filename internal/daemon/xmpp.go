@@ -63,6 +63,7 @@ func (d *Daemon) startXMPP(b *build) (err error) {
 	x.server = xmpp.New(xmpp.Config{
 		Log: d.log, Metrics: xmpp.NewMetrics(d.metrics.registry), Tap: &d.tap, Dial: d.dialXMPP, Consent: x.consent, POSH: x.posh,
 	}, d.xmppState(b))
+	d.metrics.watchQueues("xmpp", func() float64 { return x.server.QueueFill(xmpp.External) }, func() float64 { return x.server.QueueFill(xmpp.Internal) })
 	return nil
 }
 

@@ -35,6 +35,13 @@ func Run(ctx context.Context, o Options) error {
 	return errors.Join(err, w.Stop(context.WithoutCancel(ctx)))
 }
 
+// Play plays every scenario in a world, prints one line for each to out, and returns
+// ErrDiffers, wrapped, if a verdict was not what the lab expects.
+func (w *World) Play(ctx context.Context, out io.Writer) error {
+	all := acts()
+	return w.perform(ctx, newPrinter(out, all), all)
+}
+
 // perform plays all acts and counts what differs.
 func (w *World) perform(ctx context.Context, p *printer, acts []act) error {
 	h, begin, wrong := newShow(w), time.Now(), 0

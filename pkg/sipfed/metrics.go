@@ -75,8 +75,13 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	return m
 }
 
-// findUsual looks the counters of the usual cases up.
+// findUsual looks the counters of the usual cases up, and begins those of which an
+// operator hears when they are no longer 0.
 func (m *Metrics) findUsual() {
+	for _, side := range []Side{External, Internal} { // the first one is an increase too
+		m.accepts.WithLabelValues(side.String())
+		m.full.WithLabelValues(side.String())
+	}
 	for i, way := range []string{direction(true), direction(false)} {
 		m.allowed[i] = make(map[string]prometheus.Counter)
 		for _, method := range methods() {

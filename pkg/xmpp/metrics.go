@@ -60,6 +60,11 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "edged_xmpp_queue_bytes", Help: "Bytes of stanzas that wait to be written.",
 	}, func() float64 { return float64(m.queued.Load()) }))
+	for _, side := range []Side{External, Internal} { // the first one is an increase too
+		m.accepts.WithLabelValues(side.String())
+		m.stalls.WithLabelValues(side.String())
+		m.unsure.WithLabelValues(side.String())
+	}
 	for side := range m.allowed {
 		for i, kind := range stanzaKinds() {
 			m.allowed[side][i] = m.stanzas.WithLabelValues(direction(Side(side)), kind, verdict.Allowed.String())

@@ -116,6 +116,10 @@ func (b *bed) deafPartner(flows func(string)) {
 			_, _ = b.pool.User(carol).Message(flood, "dave@"+name, text)
 		}
 	}()
+	b.eventually("its queue is full", func() bool { return b.s.QueueFill(External) > 0.9 })
+	if fill := b.s.QueueFill(Internal); fill > 0.5 {
+		b.t.Errorf("the queue inside is filled to %.2f", fill)
+	}
 	for i := range 20 {
 		flows(fmt.Sprintf("meanwhile %d", i))
 	}
