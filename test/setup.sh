@@ -11,6 +11,7 @@ missing() {
 	echo 'int main(void) { return 0; }' | gcc -x c -o /dev/null - 2>/dev/null || echo gcc libc6-dev
 	has kamailio || echo kamailio
 	ls /usr/lib/*/kamailio/modules/tls.so >/dev/null 2>&1 || echo kamailio-tls-modules
+	has patch || echo patch
 	has sipp || echo sip-tester
 	has knotd || echo knot
 	has prosody || echo prosody

@@ -46,6 +46,10 @@ func newStockPool(t *testing.T) *stockPool {
 
 func (s *stockPool) startAll(t *testing.T) {
 	t.Helper()
+	findBinary(t, "patch")
+	if out, err := exec.Command(findBinary(t, "kamailio"), "-v").Output(); err != nil || !strings.Contains(string(out), "kamailio 5.6.") {
+		missing(t, fmt.Sprintf("the page is about Kamailio 5.6, here is %s", out))
+	}
 	s.servers = make(map[string]*process)
 	for _, host := range []string{sip1, sip2} {
 		s.servers[host] = s.startStock(t, host)
