@@ -43,6 +43,14 @@ func withoutDiscovery() Settings {
 	return s
 }
 
+// oneUser lets those whom nothing lists address one user of ours, beside those whom
+// they know already.
+func oneUser() Settings {
+	s := everything()
+	s.Contacts = 1
+	return s
+}
+
 // openXMPP lets in whom nothing lists, each for one user of ours.
 func openXMPP() Settings {
 	s := everything()
@@ -69,6 +77,7 @@ func acts() []act {
 		{"Answers of others", everything(), sip(answers())},
 		{"Messages that are broken", everything(), sip(broken())},
 		{"Connections that are not let in", everything(), sip(handshakes())},
+		{"Partners that nothing lists have budgets", oneUser(), sip(budgets())},
 		{"Partner discovery is switched off", withoutDiscovery(), sip(undiscovered())},
 		{"XMPP: partners and we talk", everything(), xmpp(talks())},
 		{"XMPP: who is heard only once we wrote", everything(), xmpp(consents())},
@@ -178,6 +187,15 @@ func relays() []scenario {
 		request("INFO", lena, alice, "forged token").with(forged).by(within("call out", callee)).refused(481, verdict.RouteInvalid, ""),
 		message(nina, alice, "stolen token").by(stolen("watch")).refused(481, verdict.RouteInvalid, ""),
 		request("BYE", robin, alice, "no token").with(set("To", "<sip:"+alice+">;tag=none")).refused(481, verdict.RouteInvalid, ""),
+	}
+}
+
+func budgets() []scenario {
+	return []scenario{
+		message(nina, anna, "one user too many").refused(480, verdict.BudgetExhausted, ruleDiscovered),
+		message(nina, "nobody@contoso.com", "nobody, the same").refused(480, verdict.BudgetExhausted, ruleDiscovered),
+		message(nina, bob, "already known").passes(ruleDiscovery),
+		message(robin, anna, "listed").passes(ruleFabrikam),
 	}
 }
 
