@@ -81,7 +81,8 @@ func TestExplainLive(t *testing.T) {
 		},
 		{
 			"other files", "sip", "bob@fabrikam.com", "alice@contoso.com",
-			map[string]any{admin.RunningPath: admin.Running{Config: "c", Policy: "old", LoadedAt: then}}, verdict.Allowed,
+			map[string]any{admin.RunningPath: admin.Running{Config: "c", Policy: "old", LoadedAt: then}},
+			verdict.Allowed,
 			[]string{
 				"the running gateway goes by other files, loaded 2026-01-02T03:04:05Z; edged reload puts these in force",
 				"the watch list is not known: no answer to /-/watch", "pools are not known: no answer to /-/pools",

@@ -89,7 +89,7 @@ func traceText(l *admin.TraceLine) string {
 	}
 	b.WriteString(l.What)
 	if l.From+l.To != "" {
-		fmt.Fprintf(&b, " %s -> %s", bare(l.From), bare(l.To))
+		fmt.Fprintf(&b, " %s -> %s", admin.Bare(l.From), admin.Bare(l.To))
 	} else {
 		fmt.Fprintf(&b, " of %s", l.Peer)
 	}
@@ -110,10 +110,4 @@ func traceText(l *admin.TraceLine) string {
 		fmt.Fprintf(&b, " [%s]", l.ID)
 	}
 	return b.String()
-}
-
-// bare is an address without scheme and parameters.
-func bare(address string) string {
-	address, _, _ = strings.Cut(address, ";")
-	return strings.TrimPrefix(strings.TrimPrefix(address, "sip:"), "sips:")
 }

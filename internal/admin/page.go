@@ -97,7 +97,7 @@ func pageFuncs() template.FuncMap {
 		"rfc":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"rate":  rate,
 		"join":  func(all []string) string { return strings.Join(all, ", ") },
-		"bare":  bare,
+		"bare":  Bare,
 		"tone":  tone,
 		"base":  func(file string) string { return file[strings.LastIndexByte(file, '/')+1:] },
 	}
@@ -129,12 +129,6 @@ func rate(perMinute float64) string {
 		return fmt.Sprintf("%.0f", perMinute)
 	}
 	return fmt.Sprintf("%.1f", perMinute)
-}
-
-// bare is an address without scheme and parameters.
-func bare(address string) string {
-	address, _, _ = strings.Cut(address, ";")
-	return strings.TrimPrefix(strings.TrimPrefix(address, "sip:"), "sips:")
 }
 
 // tone is the class of a word or of days left: ok, warn, bad or plain.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -37,6 +38,12 @@ type TraceLine struct {
 	// Lost is how many messages before this one there was no room for, because they were
 	// not read fast enough.
 	Lost uint64 `json:"lost,omitempty"`
+}
+
+// Bare is an address of a TraceLine without scheme and parameters.
+func Bare(address string) string {
+	address, _, _ = strings.Cut(address, ";")
+	return strings.TrimPrefix(strings.TrimPrefix(address, "sip:"), "sips:")
 }
 
 const (
