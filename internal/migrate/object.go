@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,8 +15,9 @@ import (
 // object is one thing that a command returned: its properties by their names in
 // lower case, since case means nothing to PowerShell.
 type object struct {
-	properties map[string]value
-	names      []string // as they are written, in their order
+	names  []string       // as they are written
+	index  map[string]int // of a name in values; the rows of one file share it
+	values []value
 }
 
 // value is a property. An absent one and null are the zero value.
@@ -40,20 +42,26 @@ func (v value) String() string {
 	return v.text
 }
 
-func (o *object) set(name string, v value) {
-	key := strings.ToLower(name)
-	if _, known := o.properties[key]; !known {
-		o.names = append(o.names, name)
-	}
-	o.properties[key] = v
-}
-
 func (o *object) has(name string) bool {
-	_, ok := o.properties[strings.ToLower(name)]
+	_, ok := o.index[strings.ToLower(name)]
 	return ok
 }
 
-func (o *object) get(name string) value { return o.properties[strings.ToLower(name)] }
+func (o *object) get(name string) value {
+	if i, ok := o.index[strings.ToLower(name)]; ok {
+		return o.values[i]
+	}
+	return value{}
+}
+
+// indexOf is where each name stands; of two that differ in case only, the first.
+func indexOf(names []string) map[string]int {
+	index := make(map[string]int, len(names))
+	for i, name := range slices.Backward(names) {
+		index[strings.ToLower(name)] = i
+	}
+	return index
+}
 
 // read finds the objects in a file's text.
 func read(text string) ([]object, error) {
@@ -103,11 +111,11 @@ func flatten(all []object, v any) ([]object, error) {
 		if list, ok := v["value"].([]any); ok && v["Count"] != nil {
 			return flatten(all, list)
 		}
-		o := object{properties: make(map[string]value, len(v))}
-		for name, one := range v {
-			o.set(name, plain(one))
+		o := object{names: slices.Sorted(maps.Keys(v))}
+		o.index = indexOf(o.names)
+		for _, name := range o.names {
+			o.values = append(o.values, plain(v[name]))
 		}
-		slices.Sort(o.names)
 		return append(all, o), nil
 	}
 	return nil, errors.New("what is listed is not an object; pipe the command itself into ConvertTo-Json")
@@ -170,6 +178,7 @@ func readCSV(text string) ([]object, error) {
 		return nil, fmt.Errorf("neither JSON nor CSV: %w", err)
 	}
 	var all []object
+	index := indexOf(names)
 	for {
 		row, err := r.Read()
 		if errors.Is(err, io.EOF) {
@@ -178,9 +187,9 @@ func readCSV(text string) ([]object, error) {
 		if err != nil {
 			return nil, fmt.Errorf("CSV: %w", err)
 		}
-		o := object{properties: make(map[string]value, len(row))}
+		o := object{names: names, index: index, values: make([]value, len(row))}
 		for i, field := range row {
-			o.set(names[i], cell(field))
+			o.values[i] = cell(field)
 		}
 		all = append(all, o)
 	}
