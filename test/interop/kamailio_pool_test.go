@@ -30,15 +30,16 @@ const (
 // each server.
 type stockPool struct {
 	*world
-	config      string // edged's
+	hosts       []string // the servers of the pool
+	config      string   // edged's
 	servers     map[string]*process
 	carol, dave *agent // at sip1, at sip2
 }
 
-func newStockPool(t *testing.T) *stockPool {
+func newStockPool(t *testing.T, hosts ...string) *stockPool {
 	t.Helper()
 	t.Parallel()
-	s := &stockPool{world: newWorld(t)}
+	s := &stockPool{world: newWorld(t), hosts: hosts}
 	s.startDNS(t)
 	s.startAll(t)
 	return s
@@ -51,21 +52,20 @@ func (s *stockPool) startAll(t *testing.T) {
 		missing(t, fmt.Sprintf("the page is about Kamailio 5.6, here is %s", out))
 	}
 	s.servers = make(map[string]*process)
-	for _, host := range []string{sip1, sip2} {
+	members := make([]string, len(s.hosts))
+	for i, host := range s.hosts {
 		s.servers[host] = s.startStock(t, host)
+		members[i] = fmt.Sprintf("%q", fmt.Sprintf("%s:%d", host, s.place(host).Port()))
 	}
 	s.config = s.configure(t, edgeSpec{sip: func(inside credential) string {
 		return poolBlock(t, "kamailio-limits") + poolBlock(t, "kamailio-edged",
 			"203.0.113.10:5061", s.place("sip.contoso.com").String(), "10.0.0.5:5061", s.place(sipEdge).String(),
 			"tls/inside.crt", inside.certFile, "tls/inside.key", inside.keyFile, "tls/internal-ca.crt", s.inside.file,
-			sip1+":5061", s.named(sip1), sip2+":5061", s.named(sip2))
+			fmt.Sprintf("%q, %q", sip1+":5061", sip2+":5061"), strings.Join(members, ", "))
 	}})
 	s.runEdge(t, s.config)
-	s.carol, s.dave = s.phone(t, "carol", sip1, false), s.phone(t, "dave", sip2, true)
+	s.carol, s.dave = s.phone(t, "carol", sip1, false), s.phone(t, "dave", s.hosts[len(s.hosts)-1], true)
 }
-
-// named is a place by its name.
-func (w *world) named(host string) string { return fmt.Sprintf("%s:%d", host, w.place(host).Port()) }
 
 // startStock runs one server of the pool.
 func (s *stockPool) startStock(t *testing.T, host string) *process {
@@ -124,13 +124,16 @@ func (s *stockPool) edgeFile(t *testing.T, host string) string {
 	t.Helper()
 	other := map[string]string{sip1: sip2, sip2: sip1}[host]
 	inside := []string{}
-	for _, place := range []string{sip1, sip2, "carol." + sip1, "dave." + sip2} {
+	for _, place := range slices.Concat(s.hosts, []string{"carol." + sip1, "dave." + s.hosts[len(s.hosts)-1]}) {
 		inside = append(inside, s.place(place).Addr().String())
 	}
 	text := poolBlock(t, "kamailio-edge", `"`+sip2+`"`, `"`+other+`"`, "10.0.1.0/24,10.0.0.21,10.0.0.22", strings.Join(inside, ","))
 	for _, name := range []string{"EDGE", "OTHER"} {
 		at := s.place(map[string]string{"EDGE": sipEdge, "OTHER": other}[name])
 		text = strings.ReplaceAll(text, name+` + ":5061`, fmt.Sprintf(`%s + ":%d`, name, at.Port()))
+	}
+	if len(s.hosts) == 1 {
+		text = strings.Replace(text, fmt.Sprintf("#!define OTHER %q\n", other), "", 1)
 	}
 	return text
 }
@@ -199,7 +202,7 @@ func (a *agent) register(t *testing.T) {
 
 // TestStockKamailio sends messages and calls each way, to phones at both servers.
 func TestStockKamailio(t *testing.T) {
-	s := newStockPool(t)
+	s := newStockPool(t, sip1, sip2)
 	bob := s.fabrikamAgent(t)
 	for i := range 3 { // Call-IDs spread over the members
 		for name, user := range map[string]*agent{"carol": s.carol, "dave": s.dave} {
@@ -219,10 +222,20 @@ func TestStockKamailio(t *testing.T) {
 	t.Run("to nobody, with one server", func(t *testing.T) { bob.wantRefused(t, "nobody", 480) })
 }
 
+// TestStockKamailioAlone has a pool of one server.
+func TestStockKamailioAlone(t *testing.T) {
+	s := newStockPool(t, sip1)
+	bob := s.fabrikamAgent(t)
+	bob.call(t, s.carol)
+	s.dave.call(t, bob)
+	s.carol.call(t, s.dave)
+	bob.wantRefused(t, "nobody", 404)
+}
+
 // TestStockKamailioRelaysNoFurther sends requests in a real dialog, which lead on to a
 // third party.
 func TestStockKamailioRelaysNoFurther(t *testing.T) {
-	s := newStockPool(t)
+	s := newStockPool(t, sip1, sip2)
 	stranger := s.tripwire(t, "sip.unlisted.example")
 	third := "sip:dan@" + stranger.at.String() + ";transport="
 	cert := s.issue(t, s.roots, "sip.fabrikam.com")
@@ -260,7 +273,7 @@ func TestStockKamailioRelaysNoFurther(t *testing.T) {
 
 // TestStockKamailioBelievesTheEdgeOnly has a user of ours write in a partner's name.
 func TestStockKamailioBelievesTheEdgeOnly(t *testing.T) {
-	s := newStockPool(t)
+	s := newStockPool(t, sip1, sip2)
 	forged := func(a *agent) *sip.Request {
 		bob := agent{user: sip.Uri{Scheme: "sip", User: "bob", Host: "fabrikam.com"}, via: a.via, edge: a.edge}
 		req := bob.request(sip.MESSAGE, s.dave)
@@ -307,7 +320,7 @@ func (a *agent) wantRefused(t *testing.T, user string, want int) {
 // down and comes first.
 func TestStockKamailioFindsAnotherEdge(t *testing.T) {
 	t.Parallel()
-	s := &stockPool{world: newWorld(t)}
+	s := &stockPool{world: newWorld(t), hosts: []string{sip1, sip2}}
 	dead := s.place("ns.test").Addr().String() // the lowest address, so the first in an answer
 	l, err := net.ListenPacket("udp", net.JoinHostPort(dead, "53"))
 	if err != nil {
@@ -326,7 +339,7 @@ func TestStockKamailioFindsAnotherEdge(t *testing.T) {
 // TestStockKamailioLongMessages sends what Kamailio takes, and more: the edge refuses
 // that, and the connection to the pool stays.
 func TestStockKamailioLongMessages(t *testing.T) {
-	s := newStockPool(t)
+	s := newStockPool(t, sip1, sip2)
 	cert := s.issue(t, s.roots, "sip.fabrikam.com")
 	fabrikam := s.peer(t, "sip.fabrikam.com", &cert.TLS, s.roots)
 	for _, size := range []int{40 << 10, 41 << 10, 1000} {
