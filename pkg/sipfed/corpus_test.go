@@ -16,32 +16,34 @@ import (
 // (405), and what is not for a domain of ours is none of our business (403). The
 // second message of dblreq is followed by bytes that begin none.
 func corpusWants() (inward, outward map[string]string) {
-	return map[string]string{
-			"rfc4475/intmeth.dat": "forward", "rfc4475/esc01.dat": "forward", "rfc4475/esc02.dat": "forward",
-			"rfc4475/escnull.dat": "405", "rfc4475/lwsdisp.dat": "forward", "rfc4475/longreq.dat": "forward",
-			"rfc4475/dblreq.dat": "405 arrive close", "rfc4475/semiuri.dat": "forward", "rfc4475/transports.dat": "forward",
-			"rfc4475/mpart01.dat": "forward", "rfc4475/unreason.dat": "drop", "rfc4475/noreason.dat": "drop",
-			"rfc4475/badinv01.dat": "400", "rfc4475/clerr.dat": "stall", "rfc4475/ncl.dat": "400 close",
-			"rfc4475/scalar02.dat": "400", "rfc4475/scalarlg.dat": "drop", "rfc4475/quotbal.dat": "400",
-			"rfc4475/ltgtruri.dat": "400", "rfc4475/lwsruri.dat": "400", "rfc4475/lwsstart.dat": "400",
-			"rfc4475/trws.dat": "400", "rfc4475/escruri.dat": "400", "rfc4475/baddate.dat": "forward",
-			"rfc4475/regbadct.dat": "405", "rfc4475/badaspec.dat": "400", "rfc4475/baddn.dat": "400",
-			"rfc4475/badvers.dat": "505", "rfc4475/mismatch01.dat": "400", "rfc4475/mismatch02.dat": "400",
-			"rfc4475/bigcode.dat": "drop", "rfc4475/badbranch.dat": "400", "rfc4475/insuf.dat": "400",
-			"rfc4475/unkscm.dat": "416", "rfc4475/novelsc.dat": "416", "rfc4475/unksm2.dat": "405",
-			"rfc4475/bext01.dat": "420", "rfc4475/invut.dat": "forward", "rfc4475/regaut01.dat": "405",
-			"rfc4475/multi01.dat": "400", "rfc4475/mcl01.dat": "400 close", "rfc4475/bcast.dat": "drop",
-			"rfc4475/zeromf.dat": "483", "rfc4475/cparam01.dat": "405", "rfc4475/cparam02.dat": "405",
-			"rfc4475/regescrt.dat": "405", "rfc4475/sdp01.dat": "forward", "rfc4475/inv2543.dat": "400 close",
-			"rfc5118/ipv6-good.dat": "405", "rfc5118/ipv6-bad.dat": "400", "rfc5118/port-ambiguous.dat": "405",
-			"rfc5118/port-unambiguous.dat": "405", "rfc5118/via-received-param-no-delim.dat": "forward",
-			"rfc5118/ipv6-in-sdp.dat": "forward", "rfc5118/mult-ip-in-sdp.dat": "forward",
-			"rfc5118/ipv4-mapped-ipv6.dat": "forward", "rfc5118/ipv6-bug-abnf-3-colons.dat": "403",
-			"rfc5118/ipv6-correct-abnf-2-colons.dat": "403",
-		}, map[string]string{
-			"rfc4475/wsinv.dat": "forward", "rfc5118/mult-ip-in-header.dat": "forward",
-			"rfc5118/via-received-param-with-delim.dat": "forward",
-		}
+	inward = map[string]string{
+		"rfc4475/intmeth.dat": "forward", "rfc4475/esc01.dat": "forward", "rfc4475/esc02.dat": "forward",
+		"rfc4475/escnull.dat": "405", "rfc4475/lwsdisp.dat": "forward", "rfc4475/longreq.dat": "forward",
+		"rfc4475/dblreq.dat": "405 arrive close", "rfc4475/semiuri.dat": "forward", "rfc4475/transports.dat": "forward",
+		"rfc4475/mpart01.dat": "forward", "rfc4475/unreason.dat": "drop", "rfc4475/noreason.dat": "drop",
+		"rfc4475/badinv01.dat": "400", "rfc4475/clerr.dat": "stall", "rfc4475/ncl.dat": "400 close",
+		"rfc4475/scalar02.dat": "400", "rfc4475/scalarlg.dat": "drop", "rfc4475/quotbal.dat": "400",
+		"rfc4475/ltgtruri.dat": "400", "rfc4475/lwsruri.dat": "400", "rfc4475/lwsstart.dat": "400",
+		"rfc4475/trws.dat": "400", "rfc4475/escruri.dat": "400", "rfc4475/baddate.dat": "forward",
+		"rfc4475/regbadct.dat": "405", "rfc4475/badaspec.dat": "400", "rfc4475/baddn.dat": "400",
+		"rfc4475/badvers.dat": "505", "rfc4475/mismatch01.dat": "400", "rfc4475/mismatch02.dat": "400",
+		"rfc4475/bigcode.dat": "drop", "rfc4475/badbranch.dat": "400", "rfc4475/insuf.dat": "400",
+		"rfc4475/unkscm.dat": "416", "rfc4475/novelsc.dat": "416", "rfc4475/unksm2.dat": "405",
+		"rfc4475/bext01.dat": "420", "rfc4475/invut.dat": "forward", "rfc4475/regaut01.dat": "405",
+		"rfc4475/multi01.dat": "400", "rfc4475/mcl01.dat": "400 close", "rfc4475/bcast.dat": "drop",
+		"rfc4475/zeromf.dat": "483", "rfc4475/cparam01.dat": "405", "rfc4475/cparam02.dat": "405",
+		"rfc4475/regescrt.dat": "405", "rfc4475/sdp01.dat": "forward", "rfc4475/inv2543.dat": "400 close",
+		"rfc5118/ipv6-good.dat": "405", "rfc5118/ipv6-bad.dat": "400", "rfc5118/port-ambiguous.dat": "405",
+		"rfc5118/port-unambiguous.dat": "405", "rfc5118/via-received-param-no-delim.dat": "forward",
+		"rfc5118/ipv6-in-sdp.dat": "forward", "rfc5118/mult-ip-in-sdp.dat": "forward",
+		"rfc5118/ipv4-mapped-ipv6.dat": "forward", "rfc5118/ipv6-bug-abnf-3-colons.dat": "403",
+		"rfc5118/ipv6-correct-abnf-2-colons.dat": "403",
+	}
+	outward = map[string]string{
+		"rfc4475/wsinv.dat": "forward", "rfc5118/mult-ip-in-header.dat": "forward",
+		"rfc5118/via-received-param-with-delim.dat": "forward",
+	}
+	return inward, outward
 }
 
 // corpusDir is where the messages are: the folder in EDGED_CORPUS, or one beside

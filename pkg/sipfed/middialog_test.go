@@ -176,7 +176,7 @@ func TestDialledOutside(t *testing.T) {
 			partner.send(partner.expect("MESSAGE").reply("200 OK"))
 			member.expect("SIP/2.0 200")
 			partners = append(partners, partner)
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 		}
 		for i, ended := range []bool{true, true, false, false, false} {
 			_, err := partners[i].read(time.Second)
