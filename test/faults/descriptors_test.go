@@ -17,6 +17,9 @@ import (
 // can be raised again.
 func (e *edge) mayOpen(n int) {
 	e.Helper()
+	if _, err := exec.LookPath("prlimit"); err != nil {
+		e.Skip("prlimit is not installed")
+	}
 	out, err := exec.Command("prlimit", "--pid", strconv.Itoa(e.cmd.Process.Pid), fmt.Sprintf("--nofile=%d:", n)).CombinedOutput()
 	if err != nil {
 		e.Fatalf("prlimit: %v: %s", err, out)
