@@ -76,6 +76,7 @@ type bed struct {
 	settings        settings
 	dns             *zone.Server
 	public, private *ca.Authority
+	current         string             // secret
 	servers         map[string]*server // by host
 	asked           []*ask
 }
@@ -170,6 +171,7 @@ func newSecret() string {
 // secret writes the secret file: the current secret, then the previous.
 func (b *bed) secret(lines ...string) {
 	b.Helper()
+	b.current = lines[0]
 	var text string
 	for _, line := range lines {
 		text += line + "\n"

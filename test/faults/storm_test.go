@@ -95,8 +95,6 @@ func TestReloadStorm(t *testing.T) {
 // storm changes a file and sends SIGHUP, over and over. Other limits than these are
 // refused.
 func (e *edge) storm(d, every time.Duration, limits string) {
-	secret := newSecret()
-	e.secret(secret)
 	for i := range int(d / every) {
 		e.settings.Limits, e.settings.Refused = limits, nil
 		switch i % 5 {
@@ -108,9 +106,7 @@ func (e *edge) storm(d, every time.Duration, limits string) {
 			e.issue("edge", e.public, outside, "contoso.com")
 			e.issue("inside", e.private, inside)
 		case 3:
-			next := newSecret()
-			e.secret(next, secret)
-			secret = next
+			e.secret(newSecret(), e.current)
 		case 4:
 			e.settings.Limits = "{connections: none}"
 		}
