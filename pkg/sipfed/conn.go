@@ -1,10 +1,12 @@
 package sipfed
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"os"
 	"slices"
@@ -201,7 +203,8 @@ func (c *conn) fail() {
 	case c.dialled && len(lost) > 0 && !endedByUs(why):
 		c.link.suspect(c.target)
 	}
-	for a := range lost {
+	inOrder := slices.SortedFunc(maps.Keys(lost), func(a, b *attempt) int { return cmp.Compare(a.end, b.end) })
+	for _, a := range inOrder {
 		a.lost(refused, a.end > written)
 	}
 }
