@@ -115,8 +115,8 @@ func isMapping(t reflect.Type) bool {
 	if t.Kind() != reflect.Struct {
 		return false
 	}
-	for i := range t.NumField() {
-		if tag := t.Field(i).Tag.Get("yaml"); tag != "" && tag != "-" {
+	for f := range t.Fields() {
+		if tag := f.Tag.Get("yaml"); tag != "" && tag != "-" {
 			return true
 		}
 	}
@@ -175,7 +175,7 @@ func kinds() map[string]string {
 // alternatives lists the words of a type that takes only some: its error about
 // another one names them.
 func alternatives(t reflect.Type) string {
-	v, ok := reflect.New(t).Interface().(encoding.TextUnmarshaler)
+	v, ok := reflect.TypeAssert[encoding.TextUnmarshaler](reflect.New(t))
 	if !ok {
 		return ""
 	}

@@ -79,7 +79,7 @@ func boot(t *testing.T) *machine {
 			t.Log(m.try("journalctl", "--no-pager", "--lines=60", "--unit=edged*").text())
 		}
 		_ = nspawn.Process.Signal(syscall.SIGTERM) // the whole system goes down in order
-		<-ended
+		_ = <-ended
 	})
 	eventually(t, "the system has booted", func() error {
 		select {
@@ -173,7 +173,7 @@ func (m *machine) write(t *testing.T, name, text string) {
 	if err := os.WriteFile(m.path(name), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(m.path(name), 0o644); err != nil { //nolint:gosec // as on any system
+	if err := os.Chmod(m.path(name), 0o644); err != nil { // whatever the umask is
 		t.Fatal(err)
 	}
 }

@@ -23,6 +23,7 @@ const (
 // restart restarts the service six times under new connections. systemd holds the
 // sockets: nobody is refused, and everybody gets an answer.
 func (m *machine) restart(t *testing.T) {
+	t.Helper()
 	l := newLoad(t)
 	stop, done := make(chan struct{}), make(chan error, 1)
 	begin := time.Now()
@@ -69,7 +70,7 @@ func newLoad(t *testing.T) *load {
 		t.Fatal(err)
 	}
 	return &load{config: &tls.Config{
-		Certificates: []tls.Certificate{pair}, ServerName: "sip.contoso.com", InsecureSkipVerify: true, //nolint:gosec // it is counted, not trusted
+		Certificates: []tls.Certificate{pair}, ServerName: "sip.contoso.com", InsecureSkipVerify: true, // it is counted, not trusted
 	}}
 }
 

@@ -37,8 +37,8 @@ func TestPackage(t *testing.T) {
 		name string
 		run  func(*testing.T)
 	}{
-		{"package", func(t *testing.T) { checkPackage(t, deb) }},
-		{"install", func(t *testing.T) { m.install(t, deb) }},
+		{"package", with(checkPackage, deb)},
+		{"install", with(m.install, deb)},
 		{"verify", m.verify},
 		{"configure", m.configure},
 		{"start", m.start},
@@ -49,7 +49,7 @@ func TestPackage(t *testing.T) {
 		{"never give up", m.neverGiveUp},
 		{"sockets", m.sockets},
 		{"restart under load", m.restart},
-		{"upgrade", func(t *testing.T) { m.upgrade(t, later) }},
+		{"upgrade", with(m.upgrade, later)},
 		{"remove and purge", m.purge},
 	} {
 		if !t.Run(step.name, step.run) {
@@ -58,9 +58,18 @@ func TestPackage(t *testing.T) {
 	}
 }
 
+// with is a step that needs a package.
+func with(step func(*testing.T, string), deb string) func(*testing.T) {
+	return func(t *testing.T) {
+		t.Helper()
+		step(t, deb)
+	}
+}
+
 // install installs the package on a system that has never seen it: nothing runs, and
 // nobody but root and the service reads its folder.
 func (m *machine) install(t *testing.T, deb string) {
+	t.Helper()
 	m.copy(t, deb, "/tmp/edged.deb")
 	m.run(t, "dpkg", "--install", "/tmp/edged.deb")
 	for _, tt := range []struct {
@@ -83,6 +92,7 @@ func (m *machine) install(t *testing.T, deb string) {
 
 // verify lets systemd read the units where they are installed.
 func (m *machine) verify(t *testing.T) {
+	t.Helper()
 	units := []string{"edged.service", "edged.socket", "edged-internal.socket"}
 	if r := m.try(append([]string{"systemd-analyze", "verify", "--man=no"}, units...)...); r.status != 0 || r.stdout+r.stderr != "" {
 		t.Errorf("verify: %s", r.text())
@@ -93,6 +103,7 @@ func (m *machine) verify(t *testing.T) {
 // configure lays out configs/ with what it names, as an operator has it, apart from
 // the answerer, whose port needs sockets. The host gets the addresses in it.
 func (m *machine) configure(t *testing.T) {
+	t.Helper()
 	dir := configtest.Lay(t, top+"/configs")
 	if err := os.CopyFS(m.path("/etc/edged"), os.DirFS(dir)); err != nil {
 		t.Fatal(err)
@@ -149,6 +160,7 @@ func (m *machine) property(t *testing.T, name string) string {
 
 // start starts the service, which is ready when systemctl returns.
 func (m *machine) start(t *testing.T) {
+	t.Helper()
 	m.run(t, "systemctl", "start", "edged.service")
 	if got := m.property(t, "StatusText"); got != "serving" {
 		t.Errorf("status %q, want serving", got)
@@ -164,6 +176,7 @@ func (m *machine) start(t *testing.T) {
 
 // sandbox looks at the process that runs.
 func (m *machine) sandbox(t *testing.T) {
+	t.Helper()
 	pid := m.property(t, "MainPID")
 	status := m.run(t, "cat", "/proc/"+pid+"/status")
 	for _, line := range []string{"CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "CapAmb:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"} {
@@ -205,6 +218,7 @@ func (m *machine) mark(t *testing.T) string {
 // reload puts a good configuration in force; a bad one fails where it was asked for,
 // says why, and changes nothing.
 func (m *machine) reload(t *testing.T) {
+	t.Helper()
 	pid, since := m.property(t, "MainPID"), m.mark(t)
 	m.write(t, "/etc/edged/policy.yaml", "federation: {enabled: true}\nallowed_domains: [{domain: adatum.example}]\n")
 	m.run(t, "systemctl", "reload", "edged.service")
@@ -246,7 +260,7 @@ func (m *machine) serial(t *testing.T) string {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	c := tls.Client(conn, &tls.Config{InsecureSkipVerify: true, ServerName: "sip.contoso.com"}) //nolint:gosec // it is looked at, not trusted
+	c := tls.Client(conn, &tls.Config{InsecureSkipVerify: true, ServerName: "sip.contoso.com"}) // it is looked at, not trusted
 	_ = c.Handshake()                                                                           // which edged refuses, after it has shown its own
 	chain := c.ConnectionState().PeerCertificates
 	if len(chain) == 0 {
@@ -257,6 +271,7 @@ func (m *machine) serial(t *testing.T) string {
 
 // renewal runs the hook of the manual.
 func (m *machine) renewal(t *testing.T) {
+	t.Helper()
 	before, pid := m.serial(t), m.property(t, "MainPID")
 	dir := configtest.Lay(t)
 	m.copy(t, filepath.Join(dir, "tls/edge.crt"), "/etc/letsencrypt/live/edge/fullchain.pem")
@@ -280,6 +295,7 @@ func (m *machine) dropIn(t *testing.T, unit, name, text string) {
 
 // watchdog stops the process without ending it: systemd notices, and starts another.
 func (m *machine) watchdog(t *testing.T) {
+	t.Helper()
 	m.dropIn(t, "edged.service", "test", "[Service]\nWatchdogSec=1s\nRestartSec=100ms\n")
 	m.run(t, "systemctl", "restart", "edged.service")
 	pid, since := m.property(t, "MainPID"), m.mark(t)
@@ -308,6 +324,7 @@ func (m *machine) eventuallyServes(t *testing.T, before string) {
 // neverGiveUp leaves the service without its secret for more starts than systemd's
 // default bound, five. It says what is missing, and runs when that is back.
 func (m *machine) neverGiveUp(t *testing.T) {
+	t.Helper()
 	since := m.mark(t)
 	m.run(t, "mv", "/etc/edged/tls/edge.secret", "/tmp/edge.secret")
 	if r := m.try("systemctl", "restart", "edged.service"); r.status == 0 {
@@ -328,6 +345,7 @@ func (m *machine) neverGiveUp(t *testing.T) {
 
 // sockets follows the manual: systemd listens, edged is handed what it listens on.
 func (m *machine) sockets(t *testing.T) {
+	t.Helper()
 	m.dropIn(t, "edged.socket", "override", doctest.Block(t, manual, "external"))
 	m.dropIn(t, "edged-internal.socket", "override", doctest.Block(t, manual, "internal"))
 	block := make(map[string]any)
@@ -389,6 +407,7 @@ func (m *machine) steers(t *testing.T) {
 // upgrade replaces the package while its service runs: the new version serves, and
 // what the operator has changed stays.
 func (m *machine) upgrade(t *testing.T, deb string) {
+	t.Helper()
 	const setting = "GOMAXPROCS=2\n"
 	m.write(t, "/etc/default/edged", setting)
 	before := m.sums(t)
@@ -414,6 +433,7 @@ func (m *machine) sums(t *testing.T) string {
 
 // purge takes it all away again, but for what is the operator's.
 func (m *machine) purge(t *testing.T) {
+	t.Helper()
 	before := m.sums(t)
 	m.run(t, "dpkg", "--remove", "edged")
 	if r := m.try("systemctl", "is-active", "edged.service", "edged.socket", "edged-internal.socket"); strings.Contains(r.stdout, "\nactive") || strings.HasPrefix(r.stdout, "active") {
