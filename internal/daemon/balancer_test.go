@@ -53,7 +53,7 @@ func TestBalancers(t *testing.T) {
 	if conn, err := x.peers[fabrikam].Dial(x.soon(), x.edge.Addr("sip.external").String(), outside); err == nil {
 		x.wantClosed(conn)
 	}
-	x.logged(`msg="connection refused" side=external peer_addr=127.0.0.1:\d+ reason=malformed err="from balancer 127.0.0.1:\d+: no PROXY header"`)
+	x.logged(`msg="connection refused" proto=sip side=external peer_addr=127.0.0.1:\d+ reason=malformed err="from balancer 127.0.0.1:\d+: no PROXY header"`)
 	x.metrics(`edged_sip_handshakes_total{opened="accepted",result="refused-header",side="external"} 1`)
 
 	x.outside.Store(x.balancer(x.edge.Addr("xmpp.external").String(), announced))
@@ -73,7 +73,7 @@ func TestBalancers(t *testing.T) {
 	if _, err := x.chat.User("dave@"+ours).Message(x.soon(), "eve@"+public, "hello"); err == nil {
 		t.Error("a pool at another address was let in")
 	}
-	x.logged(`msg="connection refused" side=internal peer_addr=10.9.9.9:5005 reason=not-ours`)
+	x.logged(`msg="connection refused" proto=xmpp side=internal peer_addr=10.9.9.9:5005 reason=not-ours`)
 }
 
 // announcedTo is the peer of an accepted connection as the log has it.

@@ -27,7 +27,7 @@ func TestRevokedStreams(t *testing.T) {
 	x.revokes(time.Hour, cert)
 	x.edge.Refresh()
 	for _, dialled := range []string{"true", "false"} {
-		x.logged(`msg="stream closed" .* theirs=` + jabber + ` dialled=` + dialled + ` .* err="no longer allowed after a reload"`)
+		x.logged(`msg="stream closed" .* peer_domain=` + jabber + ` dialled=` + dialled + ` .* err="no longer allowed after a reload"`)
 	}
 	x.logged(`msg="stream refused after reload" .* reason=certificate-refused`)
 	if _, err := bad.Message(x.soon(), alice, "hello"); err == nil {
@@ -36,7 +36,7 @@ func TestRevokedStreams(t *testing.T) {
 	x.refused(user, bad, "remote-server-timeout")
 	x.arrives(good, user)
 	x.arrives(user, good)
-	if streams := regexp.MustCompile(`msg="stream (opened|authenticated)" .* theirs=`+public).FindAllString(x.log.text(), -1); len(streams) != 4 {
+	if streams := regexp.MustCompile(`msg="stream (opened|authenticated)" .* peer_domain=`+public).FindAllString(x.log.text(), -1); len(streams) != 4 {
 		t.Errorf("another partner's streams were opened again: %q", streams)
 	}
 }

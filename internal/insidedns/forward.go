@@ -36,7 +36,7 @@ func (s *Server) forward(ctx context.Context, st *state, req *dns.Msg) *dns.Msg 
 	got, err := st.ask(ctx, question(req))
 	if err != nil {
 		s.observe("forwarded", "failed")
-		s.log.Debug("no forwarder of the inside DNS answered", slog.Any("error", err))
+		s.log.Debug("no forwarder of the inside DNS answered", slog.Any("err", err))
 		return reply(req, dns.RcodeServerFailure)
 	}
 	s.observe("forwarded", "answered")

@@ -47,7 +47,7 @@ func refusal(question []byte) (answer [12]byte, ok bool) {
 func (s *Server) stranger(addr net.Addr) {
 	s.observe("stranger", "refused")
 	if s.strange.Allow() {
-		s.log.Warn("the inside DNS was asked from outside of its clients' networks", slog.String("address", addr.String()))
+		s.log.Warn("the inside DNS was asked from outside of its clients' networks", slog.String("peer_addr", addr.String()))
 	}
 }
 

@@ -89,7 +89,7 @@ func (s *Server) serve(ctx context.Context, d *dns.Server) {
 	s.serving = append(s.serving, d)
 	s.running.Go(func() {
 		if err := d.ActivateAndServe(); err != nil && ctx.Err() == nil {
-			s.log.Error("the inside DNS stopped on one socket", slog.Any("error", err))
+			s.log.Error("the inside DNS stopped on one socket", slog.Any("err", err))
 		}
 	})
 	<-started

@@ -79,6 +79,9 @@ func (c *capture) WithGroup(name string) slog.Handler {
 }
 
 func put(m map[string]string, group string, a slog.Attr) {
+	if a.Equal(slog.Attr{}) {
+		return
+	}
 	v := a.Value.Resolve()
 	if v.Kind() != slog.KindGroup {
 		m[group+a.Key] = v.String()

@@ -290,7 +290,7 @@ func TestAnonymousInDialog(t *testing.T) {
 func TestDisplayNamesAreNotLogged(t *testing.T) {
 	m := parsed(t, strings.Replace(request("MESSAGE", "1", ""), "From: ", `From: "Bank \"of\" `+"\u202egnihtyrevE"+`" `, 1))
 	var b bytes.Buffer
-	slog.New(slog.NewTextHandler(&b, nil)).LogAttrs(t.Context(), slog.LevelInfo, "x", messageAttrs(m)...)
+	slog.New(slog.NewTextHandler(&b, nil)).LogAttrs(t.Context(), slog.LevelInfo, "x", (&conn{}).messageAttrs(m)...)
 	if line := b.String(); strings.Contains(line, "Bank") || strings.Contains(line, "gniht") || !strings.Contains(line, "bob@fabrikam.com") {
 		t.Errorf("logged %s", line)
 	}

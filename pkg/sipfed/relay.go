@@ -260,6 +260,7 @@ func (tx *transaction) send(a *attempt, c *conn) bool {
 	tx.current = a
 	tx.phase = tx.phase.next(sent, tx.invite())
 	tx.srv.metrics.relayed(tx.adm.inward, time.Since(tx.born))
+	tx.logSent(a)
 	if tx.srv.cfg.Tap.On() {
 		tx.traceSent(a)
 	}

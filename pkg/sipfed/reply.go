@@ -2,6 +2,7 @@ package sipfed
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -138,16 +139,32 @@ func (tx *transaction) log(r *refusal, status int) {
 }
 
 func (tx *transaction) outcome(reason verdict.Reason, rule verdict.Rule, status int) []slog.Attr {
-	return append(messageAttrs(tx.req), slog.String("reason", reason.String()), slog.String("rule", string(rule)),
+	return append(tx.from.messageAttrs(tx.req), slog.String("reason", reason.String()), slog.String("rule", string(rule)),
 		slog.Int("status", status), slog.Duration("dur", time.Since(tx.born)))
 }
 
 // messageAttrs describes a request in logs: never a body, never unescaped text
 // of a peer.
-func messageAttrs(m *sipmsg.Message) []slog.Attr {
+func (c *conn) messageAttrs(m *sipmsg.Message) []slog.Attr {
 	return []slog.Attr{
-		slog.String("proto", "sip"), slog.String("method", verdict.Quotable(m.Method)),
+		c.messageID(m), slog.String("method", verdict.Quotable(m.Method)),
 		slog.String("from", verdict.Quotable(string(m.From().URI))), slog.String("to", verdict.Quotable(string(m.To().URI))),
 		slog.String("uri", verdict.Quotable(string(m.RequestURI()))), slog.String("call_id", verdict.Quotable(string(m.CallID()))),
+	}
+}
+
+// messageID is what the lines of one request have in common, on the connection that it
+// came on and on those that it goes out on.
+func (c *conn) messageID(m *sipmsg.Message) slog.Attr {
+	return slog.String("id", fmt.Sprintf("s%d.%d", c.id, m.Number))
+}
+
+// logSent is the line of a request on the connection that it goes out on, for who asks
+// for so much.
+func (tx *transaction) logSent(a *attempt) {
+	ctx := tx.srv.group.Context()
+	if a.conn.log.Enabled(ctx, slog.LevelDebug) {
+		a.conn.log.LogAttrs(ctx, slog.LevelDebug, "request sent", tx.from.messageID(tx.req), slog.String("method", verdict.Quotable(tx.method)),
+			slog.String("target", a.target), slog.String("branch", a.branch))
 	}
 }

@@ -57,7 +57,7 @@ func New(cfg Config, st *State) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		cfg: cfg, log: cfg.Log, metrics: cfg.Metrics, group: serve.New[*conn](), table: newTable(), instance: rand.Text()[:8],
+		cfg: cfg, log: cfg.Log.With(slog.String("proto", "sip")), metrics: cfg.Metrics, group: serve.New[*conn](), table: newTable(), instance: rand.Text()[:8],
 		held: limit.NewHeld(heldConfig(&st.Bounds)),
 	}
 	s.links = links{srv: s, m: make(map[linkKey]*link)}
@@ -239,7 +239,7 @@ func (s *Server) answerRefusal(c *conn, m *sipmsg.Message, r *refusal) {
 	_ = c.send(sipmsg.AppendResponse(nil, m, a.status, phrase, newTag(), answerLines(s.state.Load(), c.side, a, r)...))
 	s.metrics.refused(c.side, m.Method, r.reason)
 	s.traceRefused(c, m, r, a.status)
-	c.log.LogAttrs(s.group.Context(), slog.LevelInfo, "request refused", append(messageAttrs(m),
+	c.log.LogAttrs(s.group.Context(), slog.LevelInfo, "request refused", append(c.messageAttrs(m),
 		slog.String("reason", r.reason.String()), slog.String("rule", string(r.rule)),
 		slog.Int("status", a.status), slog.String("detail", verdict.Quotable(r.detail)))...)
 }

@@ -44,7 +44,7 @@ func bounceable(e *xmlstream.Element) bool {
 }
 
 // bounceQueued answers a stanza that has waited in a link's queue in vain.
-func (s *Server) bounceQueued(l *link, raw []byte, why *refusal) {
+func (s *Server) bounceQueued(l *link, it item, raw []byte, why *refusal) {
 	e, err := readAgain(raw)
 	if err != nil {
 		return // never: it has been read before
@@ -52,8 +52,8 @@ func (s *Server) bounceQueued(l *link, raw []byte, why *refusal) {
 	from := l.key.side.other()
 	s.metrics.stanza(from, e.Local, why.reason)
 	l.traceBounced(e, why)
-	l.log.Info("stanza not delivered", slog.String("stanza", string(e.Local)), slog.String("from", verdict.Quotable(e.Value("from"))),
-		slog.String("to", verdict.Quotable(e.Value("to"))), slog.String("reason", why.reason.String()))
+	l.log.Info("stanza not delivered", it.id.attr(), slog.String("stanza", string(e.Local)), slog.String("from", verdict.Quotable(e.Value("from"))),
+		slog.String("to", verdict.Quotable(e.Value("to"))), slog.String("reason", why.reason.String()), slog.String("detail", verdict.Quotable(why.detail)))
 	s.bounce(e, from, l.key.pair, why)
 }
 

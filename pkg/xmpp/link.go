@@ -87,7 +87,7 @@ func (ls *links) get(side Side, p pair) *link {
 		return &link{srv: ls.srv, key: key, dead: true, refused: refused}
 	}
 	l = &link{srv: ls.srv, key: key, used: time.Now(), share: ls.shareOf(p.theirs), log: ls.srv.log.With(
-		slog.String("side", side.String()), slog.String("ours", p.ours.String()), slog.String("theirs", p.theirs.String()))}
+		slog.String("side", side.String()), slog.String("local_domain", p.ours.String()), slog.String("peer_domain", p.theirs.String()))}
 	ls.m[key] = l
 	return l
 }
@@ -264,7 +264,7 @@ func (l *link) tryAgain() {
 func (l *link) bounceAll(q queue, why *refusal) {
 	q.drop(func(it item, raw []byte) {
 		l.hold(-len(raw))
-		l.srv.bounceQueued(l, raw, why)
+		l.srv.bounceQueued(l, it, raw, why)
 		it.taken()
 	})
 }

@@ -148,7 +148,7 @@ func (c *conn) address(st *State, h header) *refusal {
 // named lets every further log line of the stream say whom it is between.
 func (c *conn) named() {
 	c.log = c.srv.log.With(slog.Uint64("conn", c.id), slog.String("side", c.side.String()), slog.String("peer_addr", c.addr.String()),
-		slog.String("ours", c.ours().String()), slog.String("theirs", c.theirs().String()))
+		slog.String("local_domain", c.ours().String()), slog.String("peer_domain", c.theirs().String()))
 }
 
 // headerStart is what all our headers begin with. Dialback's prefix is declared even

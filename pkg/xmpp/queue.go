@@ -1,11 +1,30 @@
 package xmpp
 
+import (
+	"fmt"
+	"log/slog"
+)
+
 // item is one stanza in a queue.
 type item struct {
 	size int     // bytes
 	from *intake // who awaits that it is taken over; nil: nobody
 	seq  uint64  // its number there
+	id   stanzaID
 }
+
+// stanzaID is what the lines of one stanza have in common, on the stream that it came
+// on and on the one that it goes out on. The zero value is a stanza of the edge's own.
+type stanzaID struct{ conn, number uint32 }
+
+// attr is no attribute for the zero value.
+func (id stanzaID) attr() slog.Attr {
+	if id == (stanzaID{}) {
+		return slog.Attr{}
+	}
+	return slog.String("id", fmt.Sprintf("x%d.%d", id.conn, id.number))
+}
+
 
 // taken tells the stream that the stanza came in on that somebody else is
 // responsible for it now: it was acknowledged, written, bounced or dropped.

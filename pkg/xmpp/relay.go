@@ -26,7 +26,7 @@ import (
 func (c *conn) forwardStanza(ctx context.Context, e *xmlstream.Element, adm *admission) {
 	c.learn(e, adm)
 	raw := c.rewrite(e, adm)
-	it := item{from: c.intake, seq: adm.seq}
+	it := item{from: c.intake, seq: adm.seq, id: adm.id}
 	err := c.send(ctx, adm, it, raw)
 	if cap(c.scratch) > 2*chunkBytes { // raw may be in it: done with
 		c.scratch = nil
@@ -48,7 +48,7 @@ func (c *conn) logRelayed(ctx context.Context, e *xmlstream.Element, adm *admiss
 	if !c.log.Enabled(ctx, slog.LevelDebug) {
 		return
 	}
-	c.log.LogAttrs(ctx, slog.LevelDebug, "stanza relayed", slog.String("stanza", string(e.Local)), slog.String("type", verdict.Quotable(adm.kind)),
+	c.log.LogAttrs(ctx, slog.LevelDebug, "stanza relayed", adm.id.attr(), slog.String("stanza", string(e.Local)), slog.String("type", verdict.Quotable(adm.kind)),
 		slog.String("from", verdict.Quotable(adm.from.String())), slog.String("to", verdict.Quotable(adm.to.String())),
 		slog.String("reason", verdict.Allowed.String()), slog.String("rule", string(adm.rule)))
 }
@@ -173,7 +173,7 @@ func (c *conn) undelivered(e *xmlstream.Element, adm *admission, err error) {
 	_ = errors.As(err, &r)
 	c.srv.metrics.stanza(c.side, e.Local, r.reason)
 	c.traceRefused(e, adm, r)
-	c.log.Info("stanza not delivered", slog.String("stanza", string(e.Local)), slog.String("from", verdict.Quotable(adm.from.String())),
+	c.log.Info("stanza not delivered", adm.id.attr(), slog.String("stanza", string(e.Local)), slog.String("from", verdict.Quotable(adm.from.String())),
 		slog.String("to", verdict.Quotable(adm.to.String())), slog.String("reason", r.reason.String()), slog.String("detail", verdict.Quotable(r.detail)))
 	c.srv.bounce(e, c.side, adm.pair, r)
 }

@@ -23,6 +23,7 @@ type admission struct {
 	partner  *policy.Partner
 	rule     verdict.Rule
 	seq      uint64 // its number on the stream
+	id       stanzaID
 }
 
 // local and remote are our user's address and the contact's.
@@ -72,6 +73,7 @@ func (c *conn) screenStanza(e *xmlstream.Element, adm *admission) *refusal {
 		adm.seq = c.intake.receive()
 	}
 	c.stanzas++
+	adm.id = stanzaID{uint32(c.id), uint32(c.stanzas)} //nolint:gosec // it comes round after a billion
 	// Whom is it between? (§8.1.1.2, §8.1.2.2)
 	known := c.recent.find(e, adm.st)
 	if known != nil {
@@ -232,13 +234,13 @@ func grantsConsent(local []byte, kind string) bool {
 func (c *conn) refuseStanza(e *xmlstream.Element, adm *admission, r *refusal) {
 	c.srv.metrics.stanza(c.side, e.Local, r.reason)
 	c.traceRefused(e, adm, r)
-	c.log.Info("stanza refused", slog.String("stanza", string(e.Local)), slog.String("type", verdict.Quotable(adm.kind)),
+	c.log.Info("stanza refused", adm.id.attr(), slog.String("stanza", string(e.Local)), slog.String("type", verdict.Quotable(adm.kind)),
 		slog.String("from", verdict.Quotable(adm.from.String())), slog.String("to", verdict.Quotable(adm.to.String())),
 		slog.String("reason", r.reason.String()), slog.String("rule", string(r.rule)), slog.String("detail", verdict.Quotable(r.detail)))
 	if r.reason != verdict.BudgetExhausted {
 		c.report(adm, true)
 	}
-	it := item{from: c.intake, seq: adm.seq}
+	it := item{from: c.intake, seq: adm.seq, id: adm.id}
 	if adm.inward && hidesUser(r.reason) {
 		c.srv.hideUser(e, adm, it)
 		return

@@ -53,7 +53,7 @@ const (
 func New(cfg Config, st *State) *Server {
 	st.prepare()
 	s := &Server{
-		cfg: cfg, log: cfg.Log, metrics: cfg.Metrics, group: serve.New[*conn](),
+		cfg: cfg, log: cfg.Log.With(slog.String("proto", "xmpp")), metrics: cfg.Metrics, group: serve.New[*conn](),
 		accounts: accounts{m: make(map[account]int)}, held: limit.NewHeld(heldConfig(&st.Bounds)),
 	}
 	s.links = links{srv: s, m: make(map[linkKey]*link), gone: make(map[domain.Name]Traffic)}

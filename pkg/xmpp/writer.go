@@ -220,6 +220,7 @@ func (c *conn) wrote(b batch, err error) {
 	if b.chunk == nil {
 		return
 	}
+	c.logSent(b.chunk)
 	if !b.waits {
 		for _, it := range b.chunk.items {
 			it.taken()
@@ -228,6 +229,20 @@ func (c *conn) wrote(b batch, err error) {
 	b.link.hold(-len(b.chunk.buf))
 	if err == nil {
 		b.link.reuse(b.chunk)
+	}
+}
+
+// logSent is the line of each stanza on the stream that it goes out on, for who asks
+// for so much.
+func (c *conn) logSent(sent *chunk) {
+	ctx := c.srv.group.Context()
+	if !c.log.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	for _, it := range sent.items {
+		if it.id != (stanzaID{}) {
+			c.log.LogAttrs(ctx, slog.LevelDebug, "stanza sent", it.id.attr())
+		}
 	}
 }
 

@@ -18,6 +18,8 @@ type Message struct {
 	Status int
 	// Source is where the message came from; nil if that is not known.
 	Source *Source
+	// Number is its place among what its Reader has read, from 1; 0 if there is none.
+	Number uint64
 
 	index
 	parsed

@@ -35,7 +35,7 @@ func (m *Message) reset() {
 	if m.fields == nil {
 		m.fields = m.inline[:0]
 	}
-	m.Raw, m.Body, m.Method, m.Status, m.Source = m.Raw[:0], nil, "", 0, nil
+	m.Raw, m.Body, m.Method, m.Status, m.Source, m.Number = m.Raw[:0], nil, "", 0, nil, 0
 	m.index, m.parsed, m.fields = index{}, parsed{}, m.fields[:0]
 }
 

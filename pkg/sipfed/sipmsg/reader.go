@@ -41,6 +41,7 @@ type Reader struct {
 	start, end int    // what of buf has not been consumed
 	breaks     int    // bytes of CRLF CRLF seen between messages, 0 to 3
 	waiting    bool
+	count      uint64   // messages that have begun
 	msg        *Message // the message under way
 	section    section
 	body       int // bytes of msg.Raw still missing; only once the headers are complete
@@ -133,7 +134,8 @@ func (r *Reader) begin() bool {
 	}
 	r.breaks = 0
 	r.msg, r.section, r.headed, r.waiting = r.Pool.get(), section{}, false, false
-	r.msg.Source = r.Source
+	r.count++
+	r.msg.Source, r.msg.Number = r.Source, r.count
 	return true
 }
 
