@@ -84,15 +84,15 @@ func handleMetrics(mux *http.ServeMux, metrics prometheus.Gatherer, log *slog.Lo
 // until Close. Whoever can connect may steer: give it what ListenSocket returns.
 func ServeAdmin(ln net.Listener, f Funcs, log *slog.Logger) *Server {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /-/reload", f.reload)
+	mux.HandleFunc("POST /-/reload", act(log, "reload", f.reload))
 	mux.HandleFunc("GET "+RunningPath, func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, f.Running()) })
 	mux.HandleFunc("GET "+ConnectionsPath, func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, f.Connections()) })
 	mux.HandleFunc("GET "+PoolsPath, func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, f.Pools()) })
-	mux.HandleFunc("GET "+tracePath, f.trace)
+	mux.HandleFunc("GET "+tracePath, begins(log, "trace", f.trace))
 	mux.HandleFunc("GET /-/consent", f.listConsent)
-	mux.HandleFunc("DELETE /-/consent", f.removeConsent)
+	mux.HandleFunc("DELETE /-/consent", act(log, "consent remove", f.removeConsent))
 	mux.HandleFunc("GET /-/watch", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, f.ListWatched()) })
-	mux.HandleFunc("DELETE /-/watch", f.releaseWatched)
+	mux.HandleFunc("DELETE /-/watch", act(log, "watch release", f.releaseWatched))
 	handleHealth(mux, f)
 	return serve(ln, mux, log)
 }

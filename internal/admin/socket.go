@@ -40,7 +40,7 @@ func ListenSocket(ctx context.Context, path string) (net.Listener, error) {
 	if err := os.Chmod(path, socketMode); err != nil {
 		return nil, errors.Join(fmt.Errorf("admin socket: %w", err), ln.Close())
 	}
-	return ln, nil
+	return callers{ln.(*net.UnixListener)}, nil //nolint:forcetypeassert // what "unix" is
 }
 
 // removeStale makes the path free, if nobody answers on it.

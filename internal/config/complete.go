@@ -19,6 +19,9 @@ func (c *Config) resolve(dir string) {
 	for _, path := range []*string{&a.CACert, &a.CAKey, &c.SecretFile, &c.StateDir, &c.Admin.Socket, &c.Policy} {
 		*path = within(dir, *path)
 	}
+	if c.Log.Audit != Stdout {
+		c.Log.Audit = within(dir, c.Log.Audit)
+	}
 	c.SecretFile, a.CAKey = credential(c.SecretFile), credential(a.CAKey)
 }
 

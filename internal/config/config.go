@@ -60,7 +60,7 @@ func Default() Config {
 		SIP:      SIP{Internal: SIPInternal{Realms: []string{"SIP Communications Service"}}},
 		XMPP:     XMPP{Internal: XMPPInternal{Authority: Authority{Mode: Mint}}},
 		Limits:   limit.DefaultBounds(),
-		Log:      Log{Level: "info", Format: "text"},
+		Log:      Log{Level: "info", Format: "text", AuditUsers: HashUsers},
 		Policy:   "policy.yaml",
 	}
 }
@@ -68,6 +68,9 @@ func Default() Config {
 // System stands for what the host provides: its root certificates, or the name
 // servers of its resolv.conf.
 const System = "system"
+
+// Stdout stands for standard output in place of a file.
+const Stdout = "stdout"
 
 // Domain is one of our domains. A plain name means both protocols and the
 // default hosts.
@@ -203,8 +206,15 @@ type Pool struct {
 type Log struct {
 	// Level is debug, info, warn or error.
 	Level string `yaml:"level"`
-	// Format is text or json.
+	// Format is text, json, or journald: systemd's journal, with a field for each
+	// attribute, and text where there is none.
 	Format string `yaml:"format"`
+	// Audit is a file, or stdout: what was decided about each message, and every act of
+	// an operator, in JSON. The file is opened again on reload. Default: none.
+	Audit string `yaml:"audit"`
+	// AuditUsers is how users are shown there: hash, the same for one user on every
+	// host with the same secret; cut, not at all; or show.
+	AuditUsers AuditUsers `yaml:"audit_users"`
 }
 
 // Metrics serves Prometheus and health checks, nothing else.

@@ -81,6 +81,7 @@ func TestExampleShowsDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, want := l.Config, Default()
+	want.Log.Audit = Stdout // one of two places; the default is none
 	diff := cmp.Diff(
 		[]any{want.Limits, want.Log, want.DNS, want.TLS.Roots, want.TLS.CRL, want.StateDir, want.Policy, want.XMPP.Internal.Authority.Mode, want.SIP.Internal.Realms},
 		[]any{got.Limits, got.Log, got.DNS, got.TLS.Roots, got.TLS.CRL, got.StateDir, got.Policy, got.XMPP.Internal.Authority.Mode, got.SIP.Internal.Realms},

@@ -65,6 +65,8 @@ func changes() []struct {
 		{"limits", reloads},
 		{"log.level", reloads},
 		{"log.format", reloads},
+		{"log.audit", reloads},
+		{"log.audit_users", reloads},
 		{"metrics.listen", restarts},
 		{"admin.socket", restarts},
 		{"admin.listen", restarts},

@@ -50,6 +50,21 @@ const (
 // UnmarshalText accepts the listed words and nothing else.
 func (m *AuthorityMode) UnmarshalText(b []byte) error { return oneOf(m, b, Mint, Dialback) }
 
+// AuditUsers is how users are shown in the audit stream.
+type AuditUsers string
+
+// The ways to show users.
+const (
+	HashUsers AuditUsers = "hash"
+	CutUsers  AuditUsers = "cut"
+	ShowUsers AuditUsers = "show"
+)
+
+// UnmarshalText accepts the listed words and nothing else.
+func (u *AuditUsers) UnmarshalText(b []byte) error {
+	return oneOf(u, b, HashUsers, CutUsers, ShowUsers)
+}
+
 // oneOf sets *v to the one of words that b is.
 func oneOf[T ~string](v *T, b []byte, words ...T) error {
 	for _, w := range words {

@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -192,7 +194,21 @@ func (v *validator) limits() {
 // log checks what the process writes.
 func (v *validator) log() {
 	v.oneOf("log.level", v.config.Log.Level, "debug", "info", "warn", "error")
-	v.oneOf("log.format", v.config.Log.Format, "text", "json")
+	v.oneOf("log.format", v.config.Log.Format, "text", "json", "journald")
+	v.placeFor("log.audit", v.config.Log.Audit)
+}
+
+// placeFor checks that a file can be there, though it need not be yet.
+func (v *validator) placeFor(path, name string) {
+	if name == "" || name == Stdout {
+		return
+	}
+	if info, err := os.Stat(filepath.Dir(name)); err != nil || !info.IsDir() {
+		v.bad(path, "the folder %s does not exist; make it, so that edged may write to it", filepath.Dir(name))
+	}
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		v.bad(path, "%s is no plain file; write another one, or stdout", name)
+	}
 }
 
 func (v *validator) oneOf(path, value string, words ...string) {

@@ -60,6 +60,7 @@ type setup struct {
 	XMPP       xmppSetup
 	Federation string // further switches
 	Balancers  string // a YAML list
+	Log        string // a YAML mapping
 }
 
 type poolSetup struct {
@@ -94,7 +95,7 @@ sip:
 {{- end}}
 {{.XMPP.Edged}}
 limits: {{.Limits}}
-log: {level: debug}
+log: {{.Log}}
 metrics: {listen: "127.0.0.1:0"}
 admin: {socket: {{.Dir}}/s, listen: "127.0.0.1:0"}
 `))
@@ -135,7 +136,7 @@ func start(t *testing.T, changes ...func(*setup)) *bed {
 	b.startPeers()
 	b.setup = setup{
 		Pools: []poolSetup{{Name: "front", Members: []string{b.member("fe1"), b.member("fe2")}}}, Allowed: []string{fabrikam, northwind},
-		CRLs: "[]", CRL: "optional", Balancers: "[]", Limits: "{}", DNS: b.dns.Addr(), DNSTimeout: "1s", StateDir: "state", Dir: b.dir, Zone: b.dns,
+		CRLs: "[]", CRL: "optional", Balancers: "[]", Limits: "{}", Log: "{level: debug}", DNS: b.dns.Addr(), DNSTimeout: "1s", StateDir: "state", Dir: b.dir, Zone: b.dns,
 	}
 	b.secret(newSecret())
 	b.issue("edge", b.public, outside, "contoso.com")

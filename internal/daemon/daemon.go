@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"edged/internal/admin"
 	"edged/internal/config"
 	"edged/pkg/limit"
@@ -34,10 +36,11 @@ type Options struct {
 
 // Daemon is a running edge.
 type Daemon struct {
-	options Options
-	log     *slog.Logger
-	own     *logger // nil if Options.Log was given
-	metrics *metrics
+	options   Options
+	log       *slog.Logger
+	own       *logger // nil if Options.Log was given
+	auditTold *rate.Limiter
+	metrics   *metrics
 
 	current atomic.Pointer[build]
 	members map[string]*nexthop.Pool // owned by Start, then by the reload goroutine
@@ -77,6 +80,7 @@ func Start(ctx context.Context, o Options) (*Daemon, error) {
 		options: o, members: make(map[string]*nexthop.Pool), addrs: make(map[string]net.Addr),
 		watch:   make(map[string]*limit.Discovered),
 		reloads: make(chan reloadRequest), metrics: newMetrics(o.Version), recheck: make(chan struct{}, 1), started: time.Now(),
+		auditTold: rate.NewLimiter(rate.Every(time.Minute), 1),
 	}
 	d.metrics.watchCRLs(d.staleCRLs)
 	d.ctx, d.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -120,14 +124,14 @@ func (d *Daemon) start(ctx context.Context, l *config.Loaded, m *material) error
 		return err
 	}
 	if err = d.openStore(&l.Config); err != nil {
-		b.resolver.Close()
+		b.drop()
 		return err
 	}
 	if l.Config.SIP.Serves() {
 		d.watchStrangers(b, policy.SIP)
 		config := sipfed.Config{Log: d.log, Metrics: sipfed.NewMetrics(d.metrics.registry), Tap: &d.tap, Dial: d.dial}
 		if d.server, err = sipfed.New(config, d.state(b)); err != nil {
-			b.resolver.Close()
+			b.drop()
 			return err
 		}
 		d.metrics.watchQueues("sip", func() float64 { return d.server.QueueFill(sipfed.External) }, func() float64 { return d.server.QueueFill(sipfed.Internal) })
@@ -139,7 +143,7 @@ func (d *Daemon) start(ctx context.Context, l *config.Loaded, m *material) error
 		}
 		if err != nil {
 			d.end(context.WithoutCancel(ctx))
-			b.resolver.Close()
+			b.drop()
 			return err
 		}
 	}
@@ -304,6 +308,9 @@ func (d *Daemon) Stop(ctx context.Context) error {
 		b.resolver.Close()
 	}
 	d.log.Info("stopped")
+	if d.own != nil {
+		d.own.audit.use(nil)
+	}
 	return err
 }
 

@@ -12,39 +12,55 @@ import (
 // logger writes what the configuration says, and follows it when it changes.
 type logger struct {
 	*slog.Logger
-	level slog.LevelVar
-	json  atomic.Bool
+	level  slog.LevelVar
+	format atomic.Pointer[string]
+	audit  *auditor
 }
 
 func newLogger(w io.Writer, c config.Log) *logger {
-	l := &logger{}
-	l.follow(c)
+	l := &logger{audit: &auditor{}}
+	l.setFormat(c.Format)
+	l.setLevel(c.Level)
 	options := &slog.HandlerOptions{Level: &l.level}
-	l.Logger = slog.New(formatHandler{json: &l.json, asText: slog.NewTextHandler(w, options), asJSON: slog.NewJSONHandler(w, options)})
+	l.Logger = slog.New(auditHandler{
+		next: formatHandler{format: &l.format, by: map[string]slog.Handler{
+			"text": slog.NewTextHandler(w, options), "json": slog.NewJSONHandler(w, options), "journald": newJournalHandler(&l.level),
+		}},
+		auditor: l.audit,
+	})
 	return l
 }
 
-// follow puts a changed log section in force.
-func (l *logger) follow(c config.Log) {
+// follow puts a changed log section in force, with the audit file that was opened for
+// it.
+func (l *logger) follow(c config.Log, audit *auditSink) {
+	l.setLevel(c.Level)
+	l.setFormat(c.Format)
+	l.audit.use(audit)
+}
+
+func (l *logger) setLevel(text string) {
 	var level slog.Level
-	if err := level.UnmarshalText([]byte(c.Level)); err == nil { // config has checked it
+	if err := level.UnmarshalText([]byte(text)); err == nil { // config has checked it
 		l.level.Set(level)
 	}
-	l.json.Store(c.Format == "json")
 }
 
-// formatHandler is a text and a JSON handler, one of which is in use.
-type formatHandler struct {
-	json           *atomic.Bool
-	asText, asJSON slog.Handler
-}
-
-func (h formatHandler) current() slog.Handler {
-	if h.json.Load() {
-		return h.asJSON
+// setFormat falls back to text where there is no journal.
+func (l *logger) setFormat(format string) {
+	if format == "journald" && !journalListens() {
+		format = "text"
 	}
-	return h.asText
+	l.format.Store(&format)
 }
+
+// formatHandler is a handler for each format, one of which is in use.
+type formatHandler struct {
+	format *atomic.Pointer[string]
+	by     map[string]slog.Handler
+}
+
+func (h formatHandler) current() slog.Handler { return h.by[*h.format.Load()] }
 
 // Enabled implements slog.Handler.
 func (h formatHandler) Enabled(ctx context.Context, level slog.Level) bool {
@@ -58,10 +74,18 @@ func (h formatHandler) Handle(ctx context.Context, r slog.Record) error {
 
 // WithAttrs implements slog.Handler.
 func (h formatHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return formatHandler{json: h.json, asText: h.asText.WithAttrs(attrs), asJSON: h.asJSON.WithAttrs(attrs)}
+	return h.each(func(by slog.Handler) slog.Handler { return by.WithAttrs(attrs) })
 }
 
 // WithGroup implements slog.Handler.
 func (h formatHandler) WithGroup(name string) slog.Handler {
-	return formatHandler{json: h.json, asText: h.asText.WithGroup(name), asJSON: h.asJSON.WithGroup(name)}
+	return h.each(func(by slog.Handler) slog.Handler { return by.WithGroup(name) })
+}
+
+func (h formatHandler) each(change func(slog.Handler) slog.Handler) slog.Handler {
+	changed := formatHandler{format: h.format, by: make(map[string]slog.Handler, len(h.by))}
+	for name, by := range h.by {
+		changed.by[name] = change(by)
+	}
+	return changed
 }

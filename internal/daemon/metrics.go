@@ -26,6 +26,7 @@ type metrics struct {
 	watchMoves  *prometheus.CounterVec   // proto, change
 	stateOpen   prometheus.Gauge
 	limits      *prometheus.GaugeVec // limit
+	auditLost   prometheus.Counter
 }
 
 func newMetrics(version string) *metrics {
@@ -79,9 +80,13 @@ func newMetrics(version string) *metrics {
 		Name: "edged_limit",
 		Help: "The bounds in force that are counts or bytes, by their names in limits of edged.yaml.",
 	}, []string{"limit"})
+	m.auditLost = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "edged_audit_write_errors_total",
+		Help: "Lines of the audit stream that could not be written.",
+	})
 	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "edged_build_info", Help: "The program that runs."}, []string{"version", "goversion"})
 	info.WithLabelValues(version, runtime.Version()).Set(1)
-	m.registry.MustRegister(m.reloadGood, m.reloadTime, m.reloads, m.config, m.certificate, m.lookups, m.lookupTime, m.insideDNS, m.watchMoves, m.stateOpen, m.limits, info,
+	m.registry.MustRegister(m.reloadGood, m.reloadTime, m.reloads, m.config, m.certificate, m.lookups, m.lookupTime, m.insideDNS, m.watchMoves, m.stateOpen, m.limits, m.auditLost, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

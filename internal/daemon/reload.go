@@ -113,9 +113,7 @@ func (d *Daemon) replace(l *config.Loaded, m *material) error {
 	}
 	if d.server != nil {
 		if err := d.server.Apply(d.state(b)); err != nil {
-			if b.fresh {
-				b.resolver.Close()
-			}
+			b.drop()
 			return err
 		}
 	}
@@ -145,7 +143,7 @@ func (d *Daemon) inForce(b *build) {
 		d.members["xmpp:"+p.Name] = p.Members
 	}
 	if d.own != nil {
-		d.own.follow(b.loaded.Config.Log)
+		d.own.follow(b.loaded.Config.Log, b.audit)
 	}
 	d.metrics.inForce(b)
 	for _, w := range b.loaded.Warnings {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
+
+	"edged/internal/admin"
 )
 
 // Run is `edged serve`: Start, signals, systemd's notifications, Stop. SIGHUP
@@ -35,7 +37,8 @@ func Run(ctx context.Context, o Options) error {
 			d.notify(sd.SdNotifyReloading + "\n" + sd.SdNotifyMonotonicUsec()) // sd_notify(3) wants both in one message
 			// Beside this loop: a reload may wait for the DNS, the watchdog does not.
 			d.work.Go(func() {
-				_ = d.Reload(ctx) // it is in the log and in the status
+				err := d.Reload(ctx) // it is in the log and in the status
+				d.log.Info(admin.ActEvent, slog.String("act", "reload"), slog.String("by", "SIGHUP"), slog.String("result", admin.Result(err == nil)))
 				reloaded <- struct{}{}
 			})
 		case <-reloaded:

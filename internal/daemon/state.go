@@ -31,7 +31,18 @@ type build struct {
 	xmppPools []*xmpp.Pool   // in the order of xmpp.pools
 	bounds    limit.Bounds
 	warnings  []string
+	audit     *auditSink // nil if there is none
 	loadedAt  time.Time
+}
+
+// drop gives up what was opened for a build that does not come in force.
+func (b *build) drop() {
+	if b.fresh {
+		b.resolver.Close()
+	}
+	if b.audit != nil {
+		b.audit.close()
+	}
 }
 
 // assemble turns a loaded configuration into a build. It reuses the resolver of
@@ -42,11 +53,15 @@ func (d *Daemon) assemble(l *config.Loaded, m *material) (*build, error) {
 	if b.bounds, few = bounds(&l.Config, mayOpen()); few != "" {
 		b.warnings = append(b.warnings, few)
 	}
+	if err := d.openAudit(b); err != nil {
+		return nil, fmt.Errorf("%s: %w", l.File, err)
+	}
 	if old := d.current.Load(); old != nil && sameDNS(old.loaded, l) {
 		b.resolver = old.resolver
 	} else {
 		r, err := discovery.New(resolverConfig(&l.Config, d.metrics.lookup))
 		if err != nil {
+			b.drop()
 			return nil, fmt.Errorf("%s: dns: %w", l.File, err)
 		}
 		b.resolver, b.fresh = r, true

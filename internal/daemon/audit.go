@@ -1,0 +1,222 @@
+package daemon
+
+import (
+	"context"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base32"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"sync/atomic"
+
+	"edged/internal/admin"
+	"edged/internal/config"
+)
+
+// The audit stream is a part of the log in a place of its own: what was decided about
+// each message, and what operators did. It has every verdict, whatever log.level says,
+// and users only as the configuration allows.
+
+// audited are the events that the stream has.
+func audited(event string) bool {
+	switch event {
+	case "request relayed", "request refused", "request failed", "request dropped", "message dropped",
+		"stanza relayed", "stanza refused", "stanza not delivered", "stream refused", "connection refused",
+		admin.ActEvent, "partner is watched", "partner is not watched any more",
+		"serving", "stopped", "reloaded", "reload refused, the old configuration stays in force":
+		return true
+	}
+	return false
+}
+
+// auditor is where the stream goes, if it is wanted.
+type auditor struct{ sink atomic.Pointer[auditSink] }
+
+// use puts another sink in force, nil for none, and closes the old one.
+func (a *auditor) use(s *auditSink) {
+	if old := a.sink.Swap(s); old != nil {
+		old.close()
+	}
+}
+
+// openAudit opens the stream of a build, if it wants one and the log is ours.
+func (d *Daemon) openAudit(b *build) (err error) {
+	if d.own != nil {
+		b.audit, err = openAudit(b.loaded.Config.Log, b.material.secret.Current, os.Stdout, d.auditLost)
+	}
+	return err
+}
+
+// auditLost counts lines that could not be written, and says so from time to time.
+func (d *Daemon) auditLost(err error) {
+	d.metrics.auditLost.Inc()
+	if d.auditTold.Allow() {
+		d.log.Error("audit lines are lost", slog.Any("err", err))
+	}
+}
+
+// auditSink is an open file, and how users are shown in it.
+type auditSink struct {
+	out   slog.Handler
+	file  *os.File // nil: standard output, which is not ours to close
+	users config.AuditUsers
+	key   []byte
+}
+
+// openAudit opens what a configuration says; nil if it wants none.
+func openAudit(c config.Log, secret []byte, stdout io.Writer, lost func(error)) (*auditSink, error) {
+	if c.Audit == "" {
+		return nil, nil //nolint:nilnil // none is wanted, and that is no error
+	}
+	key, err := hkdf.Key(sha256.New, secret, nil, "edged audit users", 32)
+	if err != nil {
+		return nil, err
+	}
+	s := &auditSink{users: c.AuditUsers, key: key}
+	w := stdout
+	if c.Audit != config.Stdout {
+		if s.file, err = os.OpenFile(c.Audit, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600); err != nil {
+			return nil, fmt.Errorf("log.audit: %w", err)
+		}
+		w = s.file
+	}
+	s.out = slog.NewJSONHandler(lossWriter{w, lost}, &slog.HandlerOptions{Level: slog.LevelDebug})
+	return s, nil
+}
+
+func (s *auditSink) close() {
+	if s.file != nil {
+		_ = s.file.Close()
+	}
+}
+
+// lossWriter tells of lines that could not be written: nobody looks at what a handler
+// returns.
+type lossWriter struct {
+	io.Writer
+	lost func(error)
+}
+
+// Write implements io.Writer.
+func (w lossWriter) Write(b []byte) (int, error) {
+	n, err := w.Writer.Write(b)
+	if err != nil {
+		w.lost(err)
+	}
+	return n, err
+}
+
+// auditHandler passes everything on, and gives the auditor its part.
+type auditHandler struct {
+	next    slog.Handler
+	attrs   []slog.Attr // of WithAttrs
+	auditor *auditor
+}
+
+// Enabled implements slog.Handler: verdicts are wanted whatever the level.
+func (h auditHandler) Enabled(ctx context.Context, level slog.Level) bool {
+	return h.next.Enabled(ctx, level) || h.auditor.sink.Load() != nil
+}
+
+// Handle implements slog.Handler.
+func (h auditHandler) Handle(ctx context.Context, r slog.Record) error {
+	if s := h.auditor.sink.Load(); s != nil && audited(r.Message) {
+		_ = s.out.Handle(ctx, s.redacted(r, h.attrs)) // lossWriter tells
+	}
+	if !h.next.Enabled(ctx, r.Level) {
+		return nil
+	}
+	return h.next.Handle(ctx, r)
+}
+
+// WithAttrs implements slog.Handler.
+func (h auditHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	all := append(append([]slog.Attr(nil), h.attrs...), attrs...)
+	return auditHandler{h.next.WithAttrs(attrs), all, h.auditor}
+}
+
+// WithGroup implements slog.Handler. No line of edged has groups.
+func (h auditHandler) WithGroup(name string) slog.Handler {
+	return auditHandler{h.next.WithGroup(name), h.attrs, h.auditor}
+}
+
+// redacted is a line as the stream has it.
+func (s *auditSink) redacted(r slog.Record, before []slog.Attr) slog.Record {
+	line := slog.NewRecord(r.Time, r.Level, r.Message, 0)
+	add := func(a slog.Attr) bool {
+		line.AddAttrs(s.redact(a))
+		return true
+	}
+	for _, a := range before {
+		add(a)
+	}
+	r.Attrs(add)
+	return line
+}
+
+// redact hides who an attribute names. Free text could name anybody, and is left out.
+func (s *auditSink) redact(a slog.Attr) slog.Attr {
+	if s.users == config.ShowUsers {
+		return a
+	}
+	switch a.Key {
+	case "from", "to", "uri", "user":
+		return slog.String(a.Key, s.address(a.Value.String()))
+	case "call_id":
+		return slog.String(a.Key, s.hidden(a.Value.String()))
+	case "detail", "err":
+		return slog.Attr{}
+	}
+	return a
+}
+
+// address hides the user in a SIP URI or a JID, and drops what follows the host: tags,
+// parameters, a resource.
+func (s *auditSink) address(text string) string {
+	scheme, rest, ok := strings.Cut(text, ":")
+	if !ok || !isScheme(scheme) {
+		scheme, rest = "", text
+	} else {
+		scheme += ":"
+	}
+	user, host, ok := strings.Cut(rest, "@")
+	if !ok {
+		host, user = rest, ""
+	}
+	if i := strings.LastIndexByte(host, '@'); i >= 0 { // a user with one in it
+		user, host = user+"@"+host[:i], host[i+1:]
+	}
+	if i := strings.IndexAny(host, ";?/>"); i >= 0 {
+		host = host[:i]
+	}
+	switch {
+	case scheme == "tel:":
+		return scheme + s.hidden(rest)
+	case !ok:
+		return scheme + host
+	}
+	return scheme + s.hidden(strings.ToLower(user+"@"+host)) + "@" + host
+}
+
+func isScheme(s string) bool {
+	switch strings.ToLower(s) {
+	case "sip", "sips", "tel", "xmpp", "im", "pres":
+		return true
+	}
+	return false
+}
+
+// hidden stands for a text: the same for the same one, on every host with this secret,
+// and nobody without the secret can try texts out.
+func (s *auditSink) hidden(text string) string {
+	if s.users == config.CutUsers {
+		return "*"
+	}
+	mac := hmac.New(sha256.New, s.key)
+	_, _ = io.WriteString(mac, text)
+	return "~" + strings.ToLower(base32.StdEncoding.EncodeToString(mac.Sum(nil)[:10]))
+}
