@@ -34,6 +34,7 @@ for unit in edged.service edged.socket edged-internal.socket; do
 done
 put 644 "$here/sysusers" usr/lib/sysusers.d/edged.conf
 put 644 "$here/default" etc/default/edged
+put 644 "$here/logrotate" etc/logrotate.d/edged
 install -d "$root/etc/edged/tls" # postinst restricts it
 
 for page in edged.1 edged.yaml.5 policy.yaml.5; do

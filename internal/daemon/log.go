@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 
 	"edged/internal/config"
@@ -13,7 +14,7 @@ import (
 type logger struct {
 	*slog.Logger
 	level  slog.LevelVar
-	format atomic.Pointer[string]
+	format atomic.Int32 // the place in formats
 	audit  *auditor
 }
 
@@ -23,13 +24,16 @@ func newLogger(w io.Writer, c config.Log) *logger {
 	l.setLevel(c.Level)
 	options := &slog.HandlerOptions{Level: &l.level}
 	l.Logger = slog.New(auditHandler{
-		next: formatHandler{format: &l.format, by: map[string]slog.Handler{
-			"text": slog.NewTextHandler(w, options), "json": slog.NewJSONHandler(w, options), "journald": newJournalHandler(&l.level),
+		next: formatHandler{format: &l.format, by: [...]slog.Handler{
+			slog.NewTextHandler(w, options), slog.NewJSONHandler(w, options), newJournalHandler(&l.level),
 		}},
 		auditor: l.audit,
 	})
 	return l
 }
+
+// formats are the values of log.format.
+func formats() []string { return []string{"text", "json", "journald"} }
 
 // follow puts a changed log section in force, with the audit file that was opened for
 // it.
@@ -51,16 +55,16 @@ func (l *logger) setFormat(format string) {
 	if format == "journald" && !journalListens() {
 		format = "text"
 	}
-	l.format.Store(&format)
+	l.format.Store(int32(max(slices.Index(formats(), format), 0))) //nolint:gosec // three
 }
 
 // formatHandler is a handler for each format, one of which is in use.
 type formatHandler struct {
-	format *atomic.Pointer[string]
-	by     map[string]slog.Handler
+	format *atomic.Int32
+	by     [3]slog.Handler
 }
 
-func (h formatHandler) current() slog.Handler { return h.by[*h.format.Load()] }
+func (h formatHandler) current() slog.Handler { return h.by[h.format.Load()] }
 
 // Enabled implements slog.Handler.
 func (h formatHandler) Enabled(ctx context.Context, level slog.Level) bool {
@@ -83,9 +87,8 @@ func (h formatHandler) WithGroup(name string) slog.Handler {
 }
 
 func (h formatHandler) each(change func(slog.Handler) slog.Handler) slog.Handler {
-	changed := formatHandler{format: h.format, by: make(map[string]slog.Handler, len(h.by))}
-	for name, by := range h.by {
-		changed.by[name] = change(by)
+	for i, by := range h.by {
+		h.by[i] = change(by)
 	}
-	return changed
+	return h
 }

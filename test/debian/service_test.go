@@ -45,6 +45,7 @@ func TestPackage(t *testing.T) {
 		{"sandbox", m.sandbox},
 		{"reload", m.reload},
 		{"renewal", m.renewal},
+		{"log", m.log},
 		{"watchdog", m.watchdog},
 		{"never give up", m.neverGiveUp},
 		{"sockets", m.sockets},
@@ -193,13 +194,10 @@ func (m *machine) sandbox(t *testing.T) {
 			t.Errorf("%s: %s", denied, r.text())
 		}
 	}
-	m.run(t, append(in, "setpriv", "--reuid=edged", "--regid=edged", "--clear-groups", "sh", "-c", "touch /var/lib/edged/x /run/edged/x && rm /var/lib/edged/x /run/edged/x")...)
+	m.run(t, append(in, "setpriv", "--reuid=edged", "--regid=edged", "--clear-groups", "sh", "-c", "touch /var/lib/edged/x /var/log/edged/x /run/edged/x && rm /var/lib/edged/x /var/log/edged/x /run/edged/x && grep -q . /run/credentials/edged.service/edge.secret")...)
 	// Go reads net.core.somaxconn, which ProcSubset=pid would hide.
 	if got := m.run(t, "ss", "--listening", "--tcp", "--numeric", "--no-header", "sport = 5061"); !strings.Contains(got, " 4096 ") {
 		t.Errorf("backlog:\n%s", got)
-	}
-	if _, err := os.Stat(m.path("/proc/" + pid + "/tmp/run/credentials/edged.service/edge.secret")); err != nil {
-		t.Error(err)
 	}
 }
 
@@ -283,6 +281,31 @@ func (m *machine) renewal(t *testing.T) {
 	}
 	if got := m.property(t, "MainPID"); got != pid {
 		t.Error("another process runs")
+	}
+}
+
+// log lets the journal have fields, and the audit stream a file of its own. What the
+// manual shows of journalctl works.
+func (m *machine) log(t *testing.T) {
+	t.Helper()
+	m.edit(t, func(c map[string]any) {
+		c["log"] = map[string]any{"format": "journald", "audit": "/var/log/edged/audit.log"}
+	})
+	m.run(t, "systemctl", "reload", "edged.service")
+	m.serial(t) // a handshake without a certificate
+	eventually(t, "the journal has it", func() error {
+		got := m.run(t, "journalctl", "--no-pager", "--output=cat", "--unit=edged.service", "EDGED_EVENT=handshake failed", "EDGED_SIDE=external", "EDGED_PROTO=sip")
+		if !strings.Contains(got, "handshake failed proto=sip side=external peer_addr=203.0.113.10:") || strings.Contains(got, "time=") {
+			return errors.New(got)
+		}
+		return nil
+	})
+	m.write(t, "/tmp/journal", doctest.Block(t, top+"/docs/logging.md", "journal"))
+	m.run(t, "sh", "-e", "/tmp/journal")
+	m.run(t, "mv", "/var/log/edged/audit.log", "/var/log/edged/audit.log.1") // as logrotate does
+	m.run(t, "systemctl", "reload", "edged.service")
+	if got := m.run(t, "stat", "-c", "%U:%G %a", "/var/log/edged", "/var/log/edged/audit.log"); got != "edged:edged 750\nedged:edged 600" {
+		t.Errorf("the audit file: %q", got)
 	}
 }
 
@@ -448,7 +471,7 @@ func (m *machine) purge(t *testing.T) {
 	if got := m.run(t, "dpkg", "--purge", "edged"); !strings.Contains(got, "/etc/edged stays") {
 		t.Error(got)
 	}
-	for _, gone := range []string{"/var/lib/edged", "/etc/default/edged", "/usr/bin/edged", "/usr/share/doc/edged", "/etc/systemd/system/sockets.target.wants/edged.socket"} {
+	for _, gone := range []string{"/var/lib/edged", "/var/log/edged", "/etc/default/edged", "/etc/logrotate.d/edged", "/usr/bin/edged", "/usr/share/doc/edged", "/etc/systemd/system/sockets.target.wants/edged.socket"} {
 		if _, err := os.Lstat(m.path(gone)); err == nil {
 			t.Errorf("%s is still there", gone)
 		}
