@@ -203,3 +203,27 @@ func (o oneWay) Read([]byte) (int, error) {
 	<-time.After(time.Minute)
 	return 0, io.EOF
 }
+
+// TestResponsesLeadNowhereElse: what a partner's response says of the way back must be
+// what the request said, all of it: servers inside may go by it.
+func TestResponsesLeadNowhereElse(t *testing.T) {
+	world()
+	synctest.Test(t, func(t *testing.T) {
+		_, member, partner := outward(t)
+		member.send(strings.Replace(outgoing("MESSAGE", "1", ""), "Max-Forwards",
+			"Via: SIP/2.0/TCP client.corp.contoso.com;branch=z9hG4bKc, SIP/2.0/UDP phone;branch=z9hG4bKp\nMax-Forwards", 1))
+		ok := partner.expect("MESSAGE").reply("200 OK")
+		for _, change := range [][2]string{
+			{"client.corp.contoso.com", "10.0.0.99"},
+			{"z9hG4bKp", "z9hG4bKother"},
+			{"UDP phone;", "UDP phone:25;"},
+			{", SIP/2.0/UDP phone;branch=z9hG4bKp", ""},
+			{"Via: SIP/2.0/TCP", "Via: SIP/2.0/TCP 10.0.0.99;branch=z9hG4bKmore\nVia: SIP/2.0/TCP"},
+		} {
+			partner.send(strings.Replace(ok, change[0], change[1], 1))
+		}
+		member.silent(time.Second)
+		partner.send(strings.NewReplacer("client.corp", "CLIENT.corp", ", SIP/2.0/UDP phone", "\nv: SIP / 2.0 / UDP phone;received=10.0.0.7").Replace(ok))
+		member.expect("SIP/2.0 200")
+	})
+}

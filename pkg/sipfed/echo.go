@@ -11,16 +11,15 @@ import (
 // echo is what a response has to repeat of its request (RFC 3261 §8.2.6.2), as
 // digests: the request need not be kept for it.
 type echo struct {
-	digest uint64   // dialog, number, and the sender's own Via
+	digest uint64   // dialog, number, and the way back: all Via values
 	routes []uint64 // the servers in the sender's Record-Route values
 	port   uint16   // of the sender's Via, where it may be reached
 	inside bool     // its credentials are for our own servers
 }
 
 func newEcho(st *State, seed maphash.Seed, m *sipmsg.Message) echo {
-	via := m.Via()
-	e := echo{digest: echoDigest(seed, m, via), inside: st.carriesCredentials(m)}
-	_, e.port = via.SentBy()
+	e := echo{digest: echoDigest(seed, m, 0), inside: st.carriesCredentials(m)}
+	_, e.port = m.Via().SentBy()
 	if m.Count(sipmsg.RecordRoute) > 0 {
 		for v := range m.Each(sipmsg.RecordRoute) {
 			e.routes = append(e.routes, serverDigest(seed, v))
@@ -29,22 +28,37 @@ func newEcho(st *State, seed maphash.Seed, m *sipmsg.Message) echo {
 	return e
 }
 
-// echoDigest is of what a message says of its dialog, and of a Via in it.
-func echoDigest(seed maphash.Seed, m *sipmsg.Message, via sipmsg.ViaValue) uint64 {
+// echoDigest is of what a message says of its dialog, and of its Via values below the
+// topmost ones: those of the servers that the response will pass.
+func echoDigest(seed maphash.Seed, m *sipmsg.Message, topmost int) uint64 {
 	var h maphash.Hash
 	h.SetSeed(seed)
 	number, _ := m.CSeq()
-	host, port := via.SentBy()
-	for _, part := range [][]byte{m.CallID(), m.From().Tag(), via.Branch()} {
+	for _, part := range [][]byte{m.CallID(), m.From().Tag(), binary.BigEndian.AppendUint32(nil, number)} {
 		_, _ = h.Write(part)
 		_ = h.WriteByte(0)
 	}
-	var numbers [6]byte
-	binary.BigEndian.PutUint32(numbers[:], number)
-	binary.BigEndian.PutUint16(numbers[4:], port)
-	_, _ = h.Write(numbers[:])
-	writeLower(&h, host)
+	for v := range m.Each(sipmsg.Via) {
+		if topmost--; topmost < 0 {
+			writeVia(&h, v.Text)
+		}
+	}
 	return h.Sum64()
+}
+
+// writeVia writes what a Via value leads to, and by which branch. Spellings may differ,
+// and parameters be added.
+func writeVia(h *maphash.Hash, text []byte) {
+	via, err := sipmsg.ParseVia(text)
+	if err != nil {
+		writeLower(h, text)
+	}
+	host, port := via.SentBy()
+	writeLower(h, host)
+	_ = h.WriteByte(0) // which is in no host
+	_, _ = h.Write(binary.BigEndian.AppendUint16(nil, port))
+	_, _ = h.Write(via.Branch())
+	_ = h.WriteByte(0)
 }
 
 // serverDigest is of the server that a Route or Record-Route value leads to.
@@ -71,17 +85,10 @@ func writeLower(h *maphash.Hash, text []byte) {
 }
 
 // answeredBy reports whether a response belongs to the request as its sender
-// sent it: dialog, number, the sender's own Via below ours, and the part of the
-// route set that the sender will go by first. A next hop may fill in the rest.
+// sent it: dialog, number, the Via values below ours, and the part of the route set
+// that the sender will go by first. A next hop may fill in the rest.
 func (tx *transaction) answeredBy(m *sipmsg.Message) bool {
-	n := 0
-	for v := range m.Each(sipmsg.Via) {
-		if n++; n == 2 {
-			below, err := sipmsg.ParseVia(v.Text)
-			return err == nil && echoDigest(tx.srv.table.seed, m, below) == tx.echo.digest && tx.keepsRoutes(m)
-		}
-	}
-	return false
+	return echoDigest(tx.srv.table.seed, m, 1) == tx.echo.digest && tx.keepsRoutes(m)
 }
 
 // keepsRoutes reports whether the Record-Route values of a response end in those
