@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"edged/internal/lab/ca"
@@ -22,36 +23,40 @@ import (
 // between it. Nobody gets what is another domain's, or what has been recycled (0xdd
 // stands there then), and in the end nothing is left or counted.
 func TestDisorder(t *testing.T) {
+	world()
+	rounds := 12
 	if testing.Short() {
-		t.Skip("runs for ten seconds")
+		rounds = 3
 	}
-	b := newBed(t, direct, func(_ *policy.Source, l *limit.Bounds) {
-		l.InviteTargetTimeout, l.ConnectTotal, l.IdleTimeout = 50*time.Millisecond, 300*time.Millisecond, 300*time.Millisecond
-		l.TransactionTimeout, l.InviteTimeout, l.AcceptedInvites = 400*time.Millisecond, 600*time.Millisecond, 50
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, direct, func(_ *policy.Source, l *limit.Bounds) {
+			l.InviteTargetTimeout, l.ConnectTotal, l.IdleTimeout = 50*time.Millisecond, 300*time.Millisecond, 300*time.Millisecond
+			l.TransactionTimeout, l.InviteTimeout, l.AcceptedInvites = 400*time.Millisecond, 600*time.Millisecond, 50
+		})
+		b.state.Pools[0].Members.SetMembers([]string{"10.0.0.1:5061", "10.0.0.2:5061"})
+		d := &disorder{bed: b, over: make(chan struct{})}
+		for addr, dialled := range b.members {
+			go d.serve(addr, dialled)
+		}
+		var senders sync.WaitGroup
+		for i := range 3 {
+			senders.Go(func() { d.send(b.outside, b.world.partner, "fabrikam.com", "alice@contoso.com", "") })
+			senders.Go(func() {
+				d.send(b.outside, b.world.other, "adatum.com", []string{"alice", "mallory"}[i%2]+"@contoso.com", "")
+			})
+			senders.Go(func() {
+				d.send(b.inside, b.world.member, "contoso.com", "bob@fabrikam.com", []string{partnerAddr, secondAddr}[i%2])
+			})
+		}
+		for range rounds {
+			<-time.After(100 * time.Millisecond)
+			b.apply(b.state.Pools)
+		}
+		close(d.over)
+		senders.Wait()
+		<-time.After(time.Minute)
+		b.nothingLeft()
 	})
-	b.state.Pools[0].Members.SetMembers([]string{"10.0.0.1:5061", "10.0.0.2:5061"})
-	d := &disorder{bed: b, over: make(chan struct{})}
-	for addr, dialled := range b.members {
-		go d.serve(addr, dialled)
-	}
-	var senders sync.WaitGroup
-	for i := range 3 {
-		senders.Go(func() { d.send(b.outside, b.world.partner, "fabrikam.com", "alice@contoso.com", "") })
-		senders.Go(func() {
-			d.send(b.outside, b.world.other, "adatum.com", []string{"alice", "mallory"}[i%2]+"@contoso.com", "")
-		})
-		senders.Go(func() {
-			d.send(b.inside, b.world.member, "contoso.com", "bob@fabrikam.com", []string{partnerAddr, secondAddr}[i%2])
-		})
-	}
-	for range 14 {
-		time.Sleep(500 * time.Millisecond)
-		b.apply(b.state.Pools)
-	}
-	close(d.over)
-	senders.Wait()
-	time.Sleep(3 * time.Second)
-	b.nothingLeft()
 }
 
 func (b *bed) nothingLeft() {
@@ -120,7 +125,7 @@ func (d *disorder) answer(raw net.Conn, cert ca.Cert) {
 			return
 		}
 		go func() {
-			time.Sleep(rand.N(60 * time.Millisecond))
+			<-time.After(rand.N(60 * time.Millisecond))
 			p.respond(m)
 		}()
 	})
@@ -140,12 +145,12 @@ func (p *unruly) respond(m msg) {
 		says("404 Not Found")
 	case 3:
 		says("180 Ringing")
-		time.Sleep(rand.N(300 * time.Millisecond))
+		<-time.After(rand.N(300 * time.Millisecond))
 		says("486 Busy Here")
 		says("200 OK")
 	case 4:
 		says("180 Ringing")
-		time.Sleep(rand.N(700 * time.Millisecond))
+		<-time.After(rand.N(700 * time.Millisecond))
 		says("200 OK")
 		says("200 OK")
 	case 5:
@@ -177,9 +182,9 @@ func (d *disorder) send(to *pipes, cert ca.Cert, domain, target, route string) {
 		}()
 		for n := rand.N(200); n > 0 && !d.ended(); n-- {
 			p.request(domain, target, route)
-			time.Sleep(max(rand.N(8*time.Millisecond)-5*time.Millisecond, 0))
+			<-time.After(max(rand.N(8*time.Millisecond)-5*time.Millisecond, 0))
 		}
-		time.Sleep(max(rand.N(400*time.Millisecond)-200*time.Millisecond, 0))
+		<-time.After(max(rand.N(400*time.Millisecond)-200*time.Millisecond, 0))
 		_ = ours.Close()
 		<-read
 	}
@@ -220,11 +225,11 @@ func (p *unruly) request(domain, target, route string) {
 	default:
 		p.put(text("INVITE"))
 		go func() {
-			time.Sleep(rand.N(100 * time.Millisecond))
+			<-time.After(rand.N(100 * time.Millisecond))
 			if rand.N(2) == 0 {
 				p.put(text("CANCEL"))
 			}
-			time.Sleep(rand.N(100 * time.Millisecond))
+			<-time.After(rand.N(100 * time.Millisecond))
 			p.put(text("ACK"))
 		}()
 	}
