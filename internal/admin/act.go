@@ -40,7 +40,7 @@ func begins(log *slog.Logger, name string, h http.HandlerFunc) http.HandlerFunc 
 }
 
 func logAct(log *slog.Logger, r *http.Request, name, result string) {
-	attrs := []slog.Attr{slog.String("act", name), slog.String("by", r.RemoteAddr)}
+	var attrs []slog.Attr
 	for _, p := range []struct{ parameter, key string }{
 		{"proto", "proto"}, {"partner", "partner"}, {"local", "from"}, {"remote", "to"}, {"user", "user"}, {"domain", "peer_domain"}, {"id", "call_id"},
 	} {
@@ -48,7 +48,14 @@ func logAct(log *slog.Logger, r *http.Request, name, result string) {
 			attrs = append(attrs, slog.String(p.key, quotable(value)))
 		}
 	}
-	log.LogAttrs(context.WithoutCancel(r.Context()), slog.LevelInfo, ActEvent, append(attrs, slog.String("result", result))...)
+	LogAct(context.WithoutCancel(r.Context()), log, name, r.RemoteAddr, result, attrs...)
+}
+
+// LogAct writes the line of an act: which it was, by whom, how it ended, and further
+// attributes that say what it was about.
+func LogAct(ctx context.Context, log *slog.Logger, name, by, result string, about ...slog.Attr) {
+	log.LogAttrs(ctx, slog.LevelInfo, ActEvent,
+		append([]slog.Attr{slog.String("act", name), slog.String("by", by), slog.String("result", result)}, about...)...)
 }
 
 // quotable bounds what an operator wrote, and makes it printable.

@@ -38,7 +38,7 @@ func Run(ctx context.Context, o Options) error {
 			// Beside this loop: a reload may wait for the DNS, the watchdog does not.
 			d.work.Go(func() {
 				err := d.Reload(ctx) // it is in the log and in the status
-				d.log.Info(admin.ActEvent, slog.String("act", "reload"), slog.String("by", "SIGHUP"), slog.String("result", admin.Result(err == nil)))
+				admin.LogAct(ctx, d.log, "reload", "SIGHUP", admin.Result(err == nil))
 				reloaded <- struct{}{}
 			})
 		case <-reloaded:

@@ -25,7 +25,6 @@ func (id stanzaID) attr() slog.Attr {
 	return slog.String("id", fmt.Sprintf("x%d.%d", id.conn, id.number))
 }
 
-
 // taken tells the stream that the stanza came in on that somebody else is
 // responsible for it now: it was acknowledged, written, bounced or dropped.
 func (it item) taken() {

@@ -79,7 +79,7 @@ func boot(t *testing.T) *machine {
 			t.Log(m.try("journalctl", "--no-pager", "--lines=60", "--unit=edged*").text())
 		}
 		_ = nspawn.Process.Signal(syscall.SIGTERM) // the whole system goes down in order
-		_ = <-ended
+		t.Log("the system is down:", <-ended)
 	})
 	eventually(t, "the system has booted", func() error {
 		select {
