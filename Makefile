@@ -42,6 +42,7 @@ microbench: # Go's benchmarks of single functions
 
 reference: # docs/reference, from the comments of the source
 	go test ./cmd/edged -run 'TestReference$$' -count=1 -update
+	go test ./internal/daemon -run 'TestMetricsPage$$' -count=1 -update
 
 man: # the manual pages, from docs/reference
 	sh packaging/man.sh $(BIN)/man $(VERSION)

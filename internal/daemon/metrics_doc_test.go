@@ -1,0 +1,87 @@
+package daemon
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"edged/pkg/limit"
+	"edged/pkg/sipfed"
+	"edged/pkg/xmpp"
+)
+
+var update = flag.Bool("update", false, "write docs/reference/metrics.md anew")
+
+// registered is the registry of a daemon that does everything.
+func registered() *prometheus.Registry {
+	m := newMetrics("test")
+	sipfed.NewMetrics(m.registry)
+	xmpp.NewMetrics(m.registry)
+	none := func() float64 { return 0 }
+	m.watchConsent(nil)
+	m.watchCRLs(func() int { return 0 })
+	m.watchList("sip", func() limit.WatchStats { return limit.WatchStats{} })
+	m.watchQueues("sip", none, none)
+	return m.registry
+}
+
+var described = regexp.MustCompile(`fqName: "(edged_[a-z_]+)", help: "((?:[^"\\]|\\.)*)", unit: "[^"]*", constLabels: \{(.*?)\}, variableLabels: \{(.*?)\}`)
+
+// metricsPage describes every metric of edged's own.
+func metricsPage(r *prometheus.Registry) string {
+	told := make(chan *prometheus.Desc)
+	go func() {
+		defer close(told)
+		r.Describe(told)
+	}()
+	var rows []string
+	for d := range told {
+		m := described.FindStringSubmatch(d.String())
+		if m == nil {
+			continue // of the Go runtime or the process
+		}
+		var labels []string
+		for _, l := range strings.Split(m[3]+","+m[4], ",") {
+			if name, _, _ := strings.Cut(l, "="); name != "" {
+				labels = append(labels, "`"+name+"`")
+			}
+		}
+		row := fmt.Sprintf("| `%s` | %s | %s |", m[1], strings.Join(labels, " "), strings.ReplaceAll(m[2], `\"`, `"`))
+		if !slices.Contains(rows, row) {
+			rows = append(rows, row)
+		}
+	}
+	slices.Sort(rows)
+	return "<!-- Made by `make reference`, from the metrics in the source. -->\n\n# Metrics\n\n" +
+		"What `metrics.listen` serves, beside those of the Go runtime and of the process. Names that end in `_total` count up; those in\n" +
+		"`_timestamp_seconds` are Unix times, others in `_seconds` histograms, the rest gauges. [Watching edged](../monitoring.md) says what the labels mean.\n\n" +
+		"| metric | labels | meaning |\n|---|---|---|\n" + strings.Join(rows, "\n") + "\n"
+}
+
+// TestMetricsPage: docs/reference/metrics.md has what is served.
+func TestMetricsPage(t *testing.T) {
+	const path = "../../docs/reference/metrics.md"
+	want := metricsPage(registered())
+	if *update {
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil { //nolint:gosec // a document
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(want, "\n| `edged_"); n < 40 {
+		t.Errorf("found %d metrics", n)
+	}
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("%s is not current; run make reference (-want +got):\n%s", path, diff)
+	}
+}
