@@ -9,7 +9,8 @@
 //     either;
 //   - the admin socket, where the permissions of a file in the host's own file
 //     system say who may steer: POST /-/reload, GET /-/config, /connections,
-//     /-/pools and /-/trace, GET and DELETE /-/consent and /-/watch.
+//     /-/pools and /-/trace, GET and DELETE /-/consent and /-/watch. What somebody did
+//     there is a line of the log (act.go).
 //
 // The package knows nothing of what it serves: the daemon hands it functions.
 package admin

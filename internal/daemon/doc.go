@@ -10,6 +10,8 @@
 //	reload.go    the one goroutine that rebuilds: SIGHUP, admin socket, hourly
 //	run.go       signals and systemd's notifications around it
 //	metrics.go   what only the process knows: configuration, certificates, DNS
+//	log.go       the log, in one of three forms; journald.go, and audit.go, its stream
+//	             of verdicts and acts
 //	status.go    what the status page shows: partners.go, rates.go, history.go
 //	connections.go, trace.go, watch.go, consent.go  what else operators ask
 //	probe.go     the same build, for walks without a gateway
