@@ -165,6 +165,11 @@ func (l *link) ask(ctx context.Context, key string, send func() error) error {
 	case answer := <-answered:
 		return verdict(answer)
 	case <-l.done:
+		select {
+		case answer := <-answered: // it came before the end
+			return verdict(answer)
+		default:
+		}
 		return l.ended()
 	case <-ctx.Done():
 		return context.Cause(ctx)
