@@ -37,9 +37,10 @@ const (
 	newcomerServer  = "10.0.0.21"
 )
 
-// TestQuickstart follows docs/quickstart.md on a bare Debian, word by word. What the
-// test has to stand in for are the partner, the server inside, the DNS of the world and
-// its certificate authority, and openssl, which runs outside of the system.
+// TestQuickstart follows docs/quickstart.md on a bare Debian, word by word, and then
+// types what the pages for bad nights say. What the test has to stand in for are the
+// partner, the server inside, the DNS of the world, its certificate authority and the
+// ACME client, and openssl, which runs outside of the system.
 func TestQuickstart(t *testing.T) {
 	if testing.Short() {
 		t.Skip("boots a system")
@@ -48,8 +49,8 @@ func TestQuickstart(t *testing.T) {
 	deb := build(t, "v0.1.0")
 	n := &newcomer{machine: boot(t), public: ca.New("Public CA")}
 	n.surround(t)
-	n.copy(t, deb, "/tmp/edged.deb")
-	n.run(t, "dpkg", "--install", "/tmp/edged.deb")
+	n.copy(t, deb, "/"+filepath.Base(deb)) // where commands are run
+	n.page(t, "install")
 
 	n.page(t, "init")
 	n.page(t, "dns")
@@ -75,6 +76,32 @@ func TestQuickstart(t *testing.T) {
 	}
 	if status := n.send(t, fabrikam, newcomerOutside, "sip.contoso.com", "sip:bob@fabrikam.com", "sip:alice@contoso.com"); status != 200 {
 		t.Errorf("the partner's message is answered %d", status)
+	}
+	n.troubleshoot(t)
+}
+
+// troubleshoot types what docs/troubleshooting.md and docs/logging.md say, line by line.
+// What a command finds is told by its status, 0 or 1; trace goes on until it is ended.
+func (n *newcomer) troubleshoot(t *testing.T) {
+	t.Helper()
+	const found, nothing, ended = 0, 1, 124
+	for _, page := range []string{"troubleshooting.md", "logging.md"} {
+		lines := 0
+		for _, b := range doctest.Blocks(t, top+"/docs/"+page) {
+			if b.Language != "sh" {
+				continue
+			}
+			for line := range strings.Lines(b.Text) {
+				lines++
+				r := n.try("timeout", "3", "sh", "-c", line)
+				if r.status != found && r.status != nothing && (r.status != ended || !strings.Contains(line, "edged trace")) {
+					t.Errorf("%s: %s%s", page, line, r.text())
+				}
+			}
+		}
+		if lines < 4 {
+			t.Errorf("%s has %d lines to type", page, lines)
+		}
 	}
 }
 
@@ -112,13 +139,22 @@ func (n *newcomer) surround(t *testing.T) {
 	n.write(t, "/etc/ssl/certs/ca-certificates.crt", string(n.public.Cert().PEM))
 }
 
-// certify is the ACME client, and the authority that it talks to.
+// certify runs the ACME client of the page: one that has what its authority would give
+// it, and that apt has nothing to fetch for.
 func (n *newcomer) certify(t *testing.T) {
 	t.Helper()
 	issued := n.public.Issue(ca.Leaf{DNS: []string{"sip.contoso.com"}})
-	const live = "/etc/letsencrypt/live/sip.contoso.com/"
-	n.write(t, live+"fullchain.pem", string(issued.PEM))
-	n.write(t, live+"privkey.pem", string(issued.KeyPEM))
+	n.write(t, "/srv/fullchain.pem", string(issued.PEM))
+	n.write(t, "/srv/privkey.pem", string(issued.KeyPEM))
+	n.write(t, "/usr/local/bin/apt", "#!/bin/sh\ntest \"$*\" = 'install certbot'\n")
+	n.write(t, "/usr/local/bin/certbot", `#!/bin/sh
+set -e
+test "$*" = 'certonly --standalone --domain sip.contoso.com'
+mkdir -p /etc/letsencrypt/live/sip.contoso.com
+cp /srv/*.pem /etc/letsencrypt/live/sip.contoso.com
+`)
+	n.run(t, "chmod", "755", "/usr/local/bin/apt", "/usr/local/bin/certbot")
+	n.page(t, "acme")
 }
 
 // openssl makes the authority inside, by the commands on the page.
