@@ -14,14 +14,14 @@ import (
 // opens, which is links inside, look-ups and files. The text is a warning, "" if
 // everything fits.
 func bounds(c *config.Config, files int) (limit.Bounds, string) {
-	b, shares := c.Limits, 0
+	b, sides, outwards := c.Limits, 0, 0
 	if c.SIP.Serves() {
-		shares += 3 // accepted on either side, and dialled outside
+		sides, outwards = 2, dialled(c, files)
 	}
 	if c.XMPP.Serves() {
-		shares += 2 // whose streams are bounded by themselves
+		sides += 2 // whose streams are bounded by themselves
 	}
-	most := max(files/4*3/max(shares, 1), 1)
+	most := max((files/4*3-outwards)/max(sides, 1), 1)
 	if b.Connections <= most {
 		return b, ""
 	}
@@ -29,6 +29,12 @@ func bounds(c *config.Config, files int) (limit.Bounds, string) {
 		"raise LimitNOFILE of the unit, or ulimit -n", b.Connections, files, most)
 	b.Connections, b.ConnectionsPerAddress = most, min(b.ConnectionsPerAddress, most)
 	return b, text
+}
+
+// dialled is how many connections to partners' servers SIP may open: no more than are
+// accepted, and a sixteenth of all files.
+func dialled(c *config.Config, files int) int {
+	return max(min(c.Limits.Connections, files/16), 1)
 }
 
 // mayOpen is how many files this process may have open (RLIMIT_NOFILE). The Go

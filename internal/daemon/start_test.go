@@ -169,10 +169,10 @@ func TestFewDescriptors(t *testing.T) {
 		files, want   int
 	}{
 		{"minimal", 65536, 4096}, // SIP: two sides, and what is dialled
-		{"minimal", 5464, 1366},
+		{"minimal", 5464, 1878},
 		{"minimal", 3, 1},
 		{"full", 65536, 8192}, // XMPP too
-		{"full", 1024, 153},
+		{"full", 1024, 176},
 	} {
 		l, err := config.Load(filepath.Join(configtest.Lay(t, "../config/testdata/good/"+tt.configuration), "edged.yaml"))
 		if err != nil {

@@ -126,6 +126,7 @@ func (d *Daemon) state(b *build) *sipfed.State {
 		Secret:   b.material.secret,
 		Realms:   c.SIP.Internal.Realms,
 		Hygiene:  c.SIP.External.Hygiene,
+		Dialled:  dialled(c, mayOpen()),
 
 		Discovered: d.watch[policy.SIP.String()],
 	}

@@ -15,9 +15,10 @@ import (
 type Bounds struct {
 	// Connections is how many accepted connections one side holds at once, in
 	// all. Each side, external and internal, has its own count. As many may be
-	// dialled to SIP partners: there the one ends that was used longest ago. Where
-	// three quarters of what the process may open (RLIMIT_NOFILE), shared by all of
-	// these, are fewer, that is the bound.
+	// dialled to SIP partners, but a sixteenth of what the process may open at most
+	// (RLIMIT_NOFILE): there the one ends that was used longest ago. Where three
+	// quarters of that, less what may be dialled and shared by all sides, are fewer,
+	// that is the bound.
 	Connections int `yaml:"connections"`
 	// ConnectionsPerAddress is how many of them one remote address may hold on the
 	// external side; an IPv6 address stands for its /64. Inside, one address may be

@@ -62,6 +62,9 @@ type State struct {
 	// Realms are those of authentication inside, apart from our domains and what is
 	// below them: credentials for them never leave.
 	Realms []string
+	// Dialled bounds the connections that are dialled outside; 0: as many as may be
+	// accepted (limits.connections).
+	Dialled int
 	// Hygiene takes off what leaves the names of our software, and the hosts in
 	// Warning.
 	Hygiene bool
@@ -76,6 +79,14 @@ type State struct {
 	prints  [2]map[domain.Name]string        // of the certificate we show, by side and our domain
 	tokens  *tokenBox
 	spirals bool // a request may cross this edge twice
+}
+
+// mayDial is how many connections may be dialled outside.
+func (st *State) mayDial() int {
+	if st.Dialled == 0 {
+		return st.Bounds.Connections
+	}
+	return st.Dialled
 }
 
 // Face is how the edge appears on one side.

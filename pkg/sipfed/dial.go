@@ -30,7 +30,7 @@ func (s *Server) dialTarget(ctx context.Context, l *link, h hop, target string) 
 		name = h.serverName
 	}
 	if h.key.side == External {
-		s.makeRoom(st.Bounds.Connections)
+		s.makeRoom(st.mayDial())
 	}
 	last := refuse(verdict.ConnectFailed, "%s has no address", target)
 	for i, addr := range addrs {
