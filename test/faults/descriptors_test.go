@@ -96,11 +96,11 @@ func TestCrowdLeavesRoom(t *testing.T) {
 	b.write("edged.yaml")
 	e := b.launch("edged.yaml", "ulimit -n 64; exec %s serve -c %s")
 	b.await("edged to be ready", patience, e.ready)
-	const said = "limits.connections is 4096, but this process may open no more than 64 files: on each side 16 connections are accepted"
+	const said = "limits.connections is 4096, but this process may open no more than 64 files: on each side 22 connections are accepted"
 	e.logged(said)
 	in, out := e.dial(north), e.dial(fe1)
 	defer e.crowd(100)()
-	b.await("the others to be turned away", patience, func() bool { return e.count("limit connections of 16 reached") >= 84 })
+	b.await("the others to be turned away", patience, func() bool { return e.count("limit connections of 22 reached") >= 78 })
 	e.inwards(in, north, nina).want(200, soonish)
 	e.outwards(out, bob).want(200, soonish) // looked up and dialled just now
 	e.outwards(out, nina).want(200, soonish)
