@@ -56,6 +56,9 @@ func (c *importCmd) write(out *migrate.Output) error {
 	for _, f := range out.Files {
 		path := filepath.Join(dir, f.Name)
 		if err := setup.Create(path, f.Content); err != nil {
+			for _, made := range out.Report.Written {
+				err = errors.Join(err, os.Remove(made))
+			}
 			return err
 		}
 		out.Report.Written = append(out.Report.Written, path)

@@ -108,18 +108,22 @@ func (im *importer) take(path, text string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	file := File{Path: path, Holds: []string{}, Objects: len(objects)}
+	file := File{Path: path, Holds: []string{}}
 	for i := range objects {
 		o := &objects[i]
 		k := recognise(im.kinds, o)
 		if k == nil {
 			return fmt.Errorf("%s, object %d: %w", path, i+1, unrecognised(im.kinds, o))
 		}
-		at := slices.IndexFunc(im.kinds, func(other kind) bool { return other.command == k.command })
-		im.things[at] = append(im.things[at], &thing{object: *o, kind: k, name: identity(o)})
 		if !slices.Contains(file.Holds, k.command) {
 			file.Holds = append(file.Holds, k.command)
 		}
+		if !slices.ContainsFunc(o.values, func(v value) bool { return !v.empty() }) {
+			continue // a row without anything, or columns without rows
+		}
+		file.Objects++
+		at := slices.IndexFunc(im.kinds, func(other kind) bool { return other.command == k.command })
+		im.things[at] = append(im.things[at], &thing{object: *o, kind: k, name: identity(o)})
 	}
 	im.report.Read = append(im.report.Read, file)
 	return nil

@@ -20,6 +20,7 @@ import (
 	"edged/internal/doctest"
 	"edged/pkg/domain"
 	"edged/pkg/policy"
+	"edged/pkg/verdict"
 )
 
 var update = flag.Bool("update", false, "write the files of testdata/want anew")
@@ -186,6 +187,7 @@ func TestForms(t *testing.T) {
 		"CSV with tabs":        {"Domain\tProxyFqdn\na.example\t\n", "a.example"},
 		"CSV with its type":    {"#TYPE Selected.Microsoft.Rtc\nDomain,ProxyFqdn\na.example,\n", "a.example"},
 		"CSV without rows":     {"Domain,ProxyFqdn\n", ""},
+		"a row of nothing":     {"Domain,ProxyFqdn\na.example,\n,\n", "a.example"},
 		"nothing":              {"", ""},
 		"white space, nothing": {"\uFEFF\r\n \r\n", ""},
 	} {
@@ -206,15 +208,19 @@ func TestForms(t *testing.T) {
 
 func TestRefusedFiles(t *testing.T) {
 	for name, tt := range map[string]struct{ text, want string }{
-		"another command":   {`[{"VoicePolicy": "x", "DialPlan": "y"}]`, "nothing known has the properties DialPlan, VoicePolicy; what can be read is"},
-		"a list of words":   {`["fabrikam.com"]`, "what is listed is not an object"},
-		"cut off":           {`[{"Domain": "a.example"`, "JSON near byte"},
-		"CSV with a hole":   {"Domain,ProxyFqdn\na.example\n", "CSV: record on line 2: wrong number of fields"},
-		"an open quote":     {"Domain,ProxyFqdn\n\"a.example,\n", "CSV: "},
-		"what people see":   {"Identity          : fabrikam.com\nDomain            : fabrikam.com\n", "nothing known has the properties"},
-		"half a character":  {"\xff\xfea\x00b", "in the middle of a character"},
-		"some other text":   {"Dom\xe4ne\n", "neither UTF-8 nor UTF-16"},
-		"a single provider": {`{"ProxyFqdn": "sip.example"}`, "nothing known has the properties ProxyFqdn"},
+		"another command":    {`[{"VoicePolicy": "x", "DialPlan": "y"}]`, "nothing known has the properties DialPlan, VoicePolicy; what can be read is"},
+		"a list of words":    {`["fabrikam.com"]`, "what is listed is not an object"},
+		"cut off":            {`[{"Domain": "a.example"`, "JSON near byte"},
+		"CSV with a hole":    {"Domain,ProxyFqdn\na.example\n", "CSV: record on line 2: wrong number of fields"},
+		"a hole below #TYPE": {"#TYPE Microsoft.Rtc\r\nDomain,ProxyFqdn\r\na.example\r\n", "record on line 3: wrong number of fields; export it with Export-Csv"},
+		"other columns":      {"Date,Weather\n", "nothing known has the properties Date, Weather"},
+		"a workbook":         {"PK\x03\x04\x14\x00\x06\x00", "this is no text; export it with Export-Csv"},
+		"CLIXML":             {"<Objs Version=\"1.1.0.1\"></Objs>", "neither JSON nor CSV: parse error on line 1, column 15: bare \" in non-quoted-field; export it with Export-Csv"},
+		"an open quote":      {"Domain,ProxyFqdn\n\"a.example,\n", "CSV: "},
+		"what people see":    {"Identity          : fabrikam.com\nDomain            : fabrikam.com\n", "nothing known has the properties"},
+		"half a character":   {"\xff\xfea\x00b", "in the middle of a character"},
+		"some other text":    {"Dom\xe4ne\n", "neither UTF-8 nor UTF-16"},
+		"a single provider":  {`{"ProxyFqdn": "sip.example"}`, "nothing known has the properties ProxyFqdn"},
 	} {
 		path := write(t, "x", tt.text)
 		_, err := Import("policy.yaml", []string{path, filepath.Join(t.TempDir(), "none")})
@@ -223,6 +229,42 @@ func TestRefusedFiles(t *testing.T) {
 			t.Errorf("%s: error %v, want one with %q", name, err, tt.want)
 		case !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "none: no such file"):
 			t.Errorf("%s: not every file is named: %v", name, err)
+		}
+	}
+}
+
+// TestHostileText: what somebody once typed into a comment or a name adds no line to the
+// policy, and steers no terminal.
+func TestHostileText(t *testing.T) {
+	const more = "xmpp_default: {type: federated}"
+	for _, hostile := range []string{"a\n" + more + "\n#", "a\r" + more, "a\u0085" + more, "a\u2028" + more, "a\x1b[2Jb\u009b31mc\u202ed"} {
+		cell := `"` + strings.ReplaceAll(hostile, `"`, `""`) + `"`
+		policies := "Identity,EnableFederationAccess,Description\n" + cell + ",True," + cell + "\nTag:" + cell[1:] + ",True,\n"
+		policies = strings.Replace(policies, "Tag:", `"Tag:`, 1)
+		out, err := Import("policy.yaml", []string{
+			write(t, "a.csv", "Identity,Domain,ProxyFqdn,Comment,MarkForMonitoring\n"+cell+",no name,,,"+cell+"\n,a.example,"+cell+","+cell+","+cell+"\n"),
+			write(t, "p.csv", "Name,ProxyFqdn,IconUrl\n"+cell+",p.example,\n"),
+			write(t, "x.csv", policies),
+			write(t, "u.csv", "SipAddress,ExternalAccessPolicy\nsip:a@contoso.com,"+cell+"\n"),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := load(t, out, "contoso.com")
+		if l.Source.XMPPDefault != policy.Default().XMPPDefault {
+			t.Errorf("%q has become a line of the policy:\n%s", hostile, out.Files[0].Content)
+		}
+		if got := l.Source.AllowedDomains[0].Comment; got != hostile {
+			t.Errorf("comment %q was read back as %q", hostile, got)
+		}
+		var report strings.Builder
+		if err := out.Report.Print(&report); err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range []string{report.String(), string(out.Files[0].Content)} {
+			if i := strings.IndexFunc(text, func(r rune) bool { return r != '\n' && verdict.Steers(r) }); i >= 0 {
+				t.Errorf("%q steers the terminal: %q", hostile, text[i:min(i+20, len(text))])
+			}
 		}
 	}
 }

@@ -65,15 +65,20 @@ func indexOf(names []string) map[string]int {
 
 // read finds the objects in a file's text.
 func read(text string) ([]object, error) {
-	text = strings.TrimLeft(text, " \t\r\n") // not at the end: the last field of CSV may be empty
-	if text == "" {
+	start := strings.TrimLeft(text, " \t\r\n") // not at the end: the last field of CSV may be empty
+	switch {
+	case start == "":
 		return nil, nil // what a command without results exports
-	}
-	if text[0] == '[' || text[0] == '{' {
-		return readJSON(text)
+	case strings.ContainsRune(text, 0):
+		return nil, errors.New("this is no text; " + howTo)
+	case start[0] == '[' || start[0] == '{':
+		return readJSON(start)
 	}
 	return readCSV(text)
 }
+
+// howTo is what helps with a file that is something else.
+const howTo = "export it with Export-Csv -NoTypeInformation -Encoding UTF8, or with ConvertTo-Json"
 
 // readJSON reads what ConvertTo-Json writes: an object, a list, or several of them.
 func readJSON(text string) ([]object, error) {
@@ -90,7 +95,7 @@ func readJSON(text string) ([]object, error) {
 			all, err = flatten(all, v)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("JSON near byte %d: %w", d.InputOffset(), err)
+			return nil, fmt.Errorf("JSON near byte %d: %w; %s", d.InputOffset(), err, howTo)
 		}
 	}
 }
@@ -167,25 +172,29 @@ func named(v map[string]any) value {
 
 // readCSV reads what Export-Csv writes.
 func readCSV(text string) ([]object, error) {
-	if rest, ok := strings.CutPrefix(text, "#TYPE"); ok { // Windows PowerShell, without -NoTypeInformation
-		_, text, _ = strings.Cut(rest, "\n")
+	header, rest, _ := strings.Cut(strings.TrimLeft(text, " \t\r\n"), "\n")
+	if strings.HasPrefix(header, "#TYPE") { // Windows PowerShell, without -NoTypeInformation
+		text = strings.Replace(text, header, "", 1) // but not its line, which is counted
+		header, _, _ = strings.Cut(rest, "\n")
 	}
-	header, _, _ := strings.Cut(text, "\n")
 	r := csv.NewReader(strings.NewReader(text))
 	r.Comma = delimiter(header)
 	names, err := r.Read()
 	if err != nil {
-		return nil, fmt.Errorf("neither JSON nor CSV: %w", err)
+		return nil, fmt.Errorf("neither JSON nor CSV: %w; %s", err, howTo)
 	}
 	var all []object
 	index := indexOf(names)
 	for {
 		row, err := r.Read()
 		if errors.Is(err, io.EOF) {
+			if all == nil { // columns and no rows: one object without values, so that they are judged too
+				all = []object{{names: names, index: index, values: make([]value, len(names))}}
+			}
 			return all, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("CSV: %w", err)
+			return nil, fmt.Errorf("CSV: %w; %s", err, howTo)
 		}
 		o := object{names: names, index: index, values: make([]value, len(row))}
 		for i, field := range row {

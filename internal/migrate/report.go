@@ -6,7 +6,8 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"unicode"
+
+	"edged/pkg/verdict"
 )
 
 // Report is what became of the files.
@@ -90,10 +91,10 @@ func (r *Report) Print(w io.Writer) error {
 	var b strings.Builder
 	for _, f := range r.Read {
 		if len(f.Holds) == 0 {
-			fmt.Fprintf(&b, "read     %s: empty\n", f.Path)
+			fmt.Fprintf(&b, "read     %s: empty\n", verdict.Printable(f.Path))
 			continue
 		}
-		fmt.Fprintf(&b, "read     %s: %d of %s\n", f.Path, f.Objects, strings.Join(f.Holds, ", "))
+		fmt.Fprintf(&b, "read     %s: %d of %s\n", verdict.Printable(f.Path), f.Objects, strings.Join(f.Holds, ", "))
 	}
 	for _, c := range r.Carried {
 		fmt.Fprintf(&b, "carried  %d of %s\n", c.Objects, c.Command)
@@ -132,7 +133,11 @@ func (r *Report) parts() []part {
 // String is one line.
 func (l *Left) String() string {
 	const most = 3
-	of := strings.Join(l.Objects[:min(most, len(l.Objects))], ", ")
+	var names []string
+	for _, o := range l.Objects[:min(most, len(l.Objects))] {
+		names = append(names, oneLine(o))
+	}
+	of := strings.Join(names, ", ")
 	if more := len(l.Objects) - most; more > 0 {
 		of += fmt.Sprintf(" and %d more", more)
 	}
@@ -140,13 +145,13 @@ func (l *Left) String() string {
 	if l.Setting != "" {
 		text += fmt.Sprintf("%s = %s: ", l.Setting, oneLine(l.Value))
 	}
-	return text + l.Why
+	return verdict.Printable(text + l.Why)
 }
 
 // oneLine keeps what somebody once typed from breaking lines, and short.
 func oneLine(s string) string {
 	const most = 80
-	s = strings.Join(strings.FieldsFunc(s, unicode.IsControl), " ")
+	s = strings.Join(strings.FieldsFunc(s, verdict.Steers), " ")
 	if runes := []rune(s); len(runes) > most {
 		return string(runes[:most]) + "..."
 	}
