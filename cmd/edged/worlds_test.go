@@ -17,11 +17,12 @@ import (
 	"edged/internal/admin"
 	"edged/internal/doctest"
 	"edged/internal/lab"
+	"edged/pkg/verdict"
 )
 
 // TestWorlds runs testdata/worlds: what people are told about ways that work and ways
-// that do not, in the world of the lab, whose configuration is $LAB/edged.yaml. A
-// further command:
+// that do not, in the world of the lab, whose configuration is $LAB/edged.yaml, and in
+// that of newNight, $NIGHT/edged.yaml. A further command:
 //
 //	told FILE    compares what was printed with the file, apart from times, ports and dates
 func TestWorlds(t *testing.T) {
@@ -36,16 +37,19 @@ func TestWorlds(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	nightDir := newNight(t)
+	plain := strings.NewReplacer(w.Dir, "LAB", nightDir, "NIGHT")
 	params := func(dir string) testscript.Params {
 		return testscript.Params{
 			Dir: dir,
 			Setup: func(e *testscript.Env) error {
 				e.Setenv("LAB", w.Dir)
+				e.Setenv("NIGHT", nightDir)
 				return nil
 			},
 			Cmds: map[string]func(*testscript.TestScript, bool, []string){
 				"exits": exits,
-				"told":  func(ts *testscript.TestScript, neg bool, args []string) { told(ts, w.Dir, neg, args) },
+				"told":  func(ts *testscript.TestScript, neg bool, args []string) { told(ts, plain, neg, args) },
 			},
 			RequireExplicitExec: true,
 			RequireUniqueNames:  true,
@@ -112,7 +116,7 @@ var varies = []struct {
 	{regexp.MustCompile(`([a-z]\.(?:example|com|net)):\d{4,5}\b`), "$1:PORT"},
 	{regexp.MustCompile(`needs port: \d+`), "needs port: PORT"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d UTC`), "DATE"},
-	{regexp.MustCompile(`\d+ days left`), "N days left"},
+	{regexp.MustCompile(`\d+ days? left`), "N days left"},
 	{regexp.MustCompile(`(clock is right; it says DATE)(?:, and the kernel says [^\n]*)?`), "$1"},
 }
 
@@ -124,9 +128,12 @@ func normal(text string) string {
 	return text
 }
 
-func told(ts *testscript.TestScript, dir string, neg bool, args []string) {
-	got := normal(strings.ReplaceAll(ts.ReadFile("stdout"), dir, "LAB"))
+func told(ts *testscript.TestScript, plain *strings.Replacer, neg bool, args []string) {
+	got := normal(plain.Replace(ts.ReadFile("stdout")))
 	want := normal(ts.ReadFile(args[0]))
+	if i := strings.IndexFunc(got, func(r rune) bool { return r != '\n' && verdict.Steers(r) }); i >= 0 {
+		ts.Fatalf("what a peer sent steers the terminal: %q", got[i:])
+	}
 	switch {
 	case got == want:
 	case *update:

@@ -3,6 +3,7 @@ package probe
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -69,22 +70,29 @@ func (w *walk) lives(c *x509.Certificate) string {
 	case now.Before(c.NotBefore):
 		return "not valid before " + day(c.NotBefore)
 	case now.After(c.NotAfter):
-		return fmt.Sprintf("expired on %s, %d days ago", day(c.NotAfter), days(now.Sub(c.NotAfter)))
+		return fmt.Sprintf("expired on %s, %s ago", day(c.NotAfter), inDays(now.Sub(c.NotAfter)))
 	}
-	return fmt.Sprintf("valid until %s, %d days left", day(c.NotAfter), days(c.NotAfter.Sub(now)))
+	return fmt.Sprintf("valid until %s, %s left", day(c.NotAfter), inDays(c.NotAfter.Sub(now)))
 }
 
 // soon warns of a certificate that will not last.
 func (w *walk) soon(c *x509.Certificate) {
 	const enough = 14 // days
-	if left := days(c.NotAfter.Sub(w.Now())); left < enough {
-		w.step(time.Time{}, "tls", Note, "only %d days left: %s", left, w.must("renew the certificate"))
+	if left := c.NotAfter.Sub(w.Now()); days(left) < enough {
+		w.step(time.Time{}, "tls", Note, "only %s left: %s", inDays(left), w.must("renew the certificate"))
 	}
 }
 
 func day(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
 func days(d time.Duration) int { return int(math.Floor(d.Hours() / 24)) }
+
+func inDays(d time.Duration) string {
+	if n := days(d); n != 1 {
+		return fmt.Sprintf("%d days", n)
+	}
+	return "1 day"
+}
 
 // rootsOf names root sets as the configuration does.
 func rootsOf(anchors []string) string {
@@ -105,12 +113,14 @@ func (w *walk) badCertificate(e *tlsid.CertError, chain []*x509.Certificate, tar
 		switch e.Kind {
 		case tlsid.UnknownAuthority:
 			cause = fmt.Sprintf("the certificate of %s is issued by %s, which is under no roots that count for it", target, issuer(leaf))
+			if selfSigned(leaf) {
+				cause = fmt.Sprintf("the certificate of %s is signed by itself, and by no authority", target)
+			}
 			cure = w.unknownAuthority(chain)
 		case tlsid.Expired:
-			cause = fmt.Sprintf("the certificate of %s, or one above it, %s", target, w.lives(leaf))
-			cure = []string{w.must("renew it"), w.clock()}
+			cause, cure = w.outOfDate(e, leaf, target), []string{w.must("renew it"), w.clock()}
 		case tlsid.NotYetValid:
-			cause = fmt.Sprintf("the certificate of %s is %s", target, w.lives(leaf))
+			cause = w.outOfDate(e, leaf, target)
 			cure = []string{w.clock(), w.must("wait until then, or install a certificate that is valid now")}
 		case tlsid.NoNames:
 			cause = fmt.Sprintf("the certificate of %s names %s, and that is no name of a domain: wildcards count for nobody", target, namesIn(leaf))
@@ -123,8 +133,18 @@ func (w *walk) badCertificate(e *tlsid.CertError, chain []*x509.Certificate, tar
 	w.find(verdict.CertificateRefused, cause, cure...)
 }
 
+// outOfDate says which certificate is, the server's or one above it.
+func (w *walk) outOfDate(e *tlsid.CertError, leaf *x509.Certificate, target string) string {
+	if invalid, ok := errors.AsType[x509.CertificateInvalidError](e); ok && invalid.Cert != nil && !invalid.Cert.Equal(leaf) {
+		return fmt.Sprintf("the authority %s, above the certificate of %s: %s", verdict.Quotable(invalid.Cert.Subject.CommonName), target, w.lives(invalid.Cert))
+	}
+	return fmt.Sprintf("the certificate of %s: %s", target, w.lives(leaf))
+}
+
+func selfSigned(c *x509.Certificate) bool { return c.Issuer.String() == c.Subject.String() }
+
 func (w *walk) unknownAuthority(chain []*x509.Certificate) (cure []string) {
-	if len(chain) == 1 && chain[0].Issuer.String() != chain[0].Subject.String() {
+	if len(chain) == 1 && !selfSigned(chain[0]) {
 		cure = append(cure, fmt.Sprintf("if %s is an intermediate authority, its certificate has to be sent along, and only one came: %s", issuer(chain[0]), w.must("configure the whole chain")))
 	}
 	if w.inside {

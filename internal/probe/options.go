@@ -30,6 +30,12 @@ func (w *walk) options(sock *tls.Conn, target, host, from, to string) bool {
 		w.noOptions(target, err)
 		return false
 	}
+	if status == 503 { // RFC 3261 §21.5.4: nothing else is to be sent there
+		w.step(began, "options", Failed, "answered %d %s", status, verdict.Quotable(phrase))
+		w.find(verdict.PeerRefused, fmt.Sprintf("%s answers 503 to a plain question: it is overloaded, or what stands behind it does not work", target),
+			w.must("look at its server"))
+		return false
+	}
 	w.step(began, "options", OK, "answered %d %s", status, verdict.Quotable(phrase))
 	if status == 403 && !w.inside {
 		w.step(time.Time{}, "options", Note, "403 to a plain question: ask the partner whether it lists %s", w.As)

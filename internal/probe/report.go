@@ -73,6 +73,7 @@ func (r *Report) Good() bool { return r.Allowed && r.Reached }
 
 // find notes what stands in the way, once.
 func (r *Report) find(reason verdict.Reason, cause string, cure ...string) {
+	cause = verdict.Printable(cause)
 	for _, f := range r.Findings {
 		if f.Cause == cause {
 			return

@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -56,7 +57,7 @@ func (w *walk) sipRecord(ctx context.Context, q *policy.Question) discovery.Answ
 	record := service + "." + q.Remote.String()
 	if err != nil {
 		w.step(began, "dns", Failed, "%v", err)
-		w.noRecord(record, q.Remote, err)
+		w.noRecord(ctx, record, q.Remote, err)
 		return answer
 	}
 	for _, t := range answer.Targets {
@@ -65,14 +66,37 @@ func (w *walk) sipRecord(ctx context.Context, q *policy.Question) discovery.Answ
 	return answer
 }
 
-func (w *walk) noRecord(record string, remote domain.Name, err error) {
+func (w *walk) noRecord(ctx context.Context, record string, remote domain.Name, err error) {
 	if discovery.Reason(err) != verdict.DNSNoRecord {
 		w.dnsFailed(err)
 		return
 	}
-	w.find(verdict.DNSNoRecord, fmt.Sprintf("%s publishes no %s", remote, record),
+	if w.nowhere(ctx, remote, err) {
+		return
+	}
+	cause := fmt.Sprintf("%s publishes no %s", remote, record)
+	if e, ok := errors.AsType[*discovery.Error](err); ok && e.Kind == discovery.NotOffered {
+		cause = fmt.Sprintf("%s says by its %s that it offers no federation (target \".\")", remote, record)
+	}
+	w.find(verdict.DNSNoRecord, cause,
 		fmt.Sprintf("let the partner publish: %s. IN SRV 0 0 5061 sip.%s.", record, remote),
 		fmt.Sprintf("if you know its edge by name: allowed_domains: {domain: %s, proxy: NAME}", remote))
+}
+
+// nowhere finds out, for a domain without the record, whether the domain is there at all.
+func (w *walk) nowhere(ctx context.Context, remote domain.Name, err error) bool {
+	missing := func(err error) bool {
+		e, ok := errors.AsType[*discovery.Error](err)
+		return ok && e.Kind == discovery.NoSuchName
+	}
+	if !missing(err) {
+		return false
+	}
+	if _, err := w.resolver().Addresses(ctx, remote); !missing(err) {
+		return false
+	}
+	w.find(verdict.DNSNoRecord, fmt.Sprintf("there is no domain %s", remote), "see whether it is spelt right", "the partner has to see whether its registration has run out")
+	return true
 }
 
 // passedOver tells of targets that do not count, and whether any is left.

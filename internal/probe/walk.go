@@ -47,7 +47,7 @@ func (w *walk) resolver() *discovery.Resolver {
 
 // step notes one step; began is zero where nothing was waited for.
 func (w *walk) step(began time.Time, name string, outcome Outcome, format string, args ...any) {
-	s := Step{Step: name, Outcome: outcome, Text: fmt.Sprintf(format, args...)}
+	s := Step{Step: name, Outcome: outcome, Text: verdict.Printable(fmt.Sprintf(format, args...))}
 	if !began.IsZero() {
 		s.Took = max(time.Since(began), time.Microsecond)
 	}
@@ -111,7 +111,8 @@ func (w *walk) addresses(ctx context.Context, target string) []netip.AddrPort {
 		if err := w.mayDial(ip); err != nil {
 			w.step(began, "address", Failed, "%s is %s, which may not be dialled: %s", host, ip, why(err))
 			w.find(verdict.TargetPrivate, fmt.Sprintf("%s has the address %s, which partners must not have", host, ip),
-				"the partner has to publish a public address", fmt.Sprintf("if the partner really is in your network, add %s to dns.allow_private", prefixOf(ip)))
+				"the partner has to publish a public address", "if others see another one, the DNS that this host asks has data of the inside: name another server in dns.servers",
+				fmt.Sprintf("if the partner really is in your network, add %s to dns.allow_private", prefixOf(ip)))
 			continue
 		}
 		w.step(began, "address", OK, "%s is %s", host, ip)
@@ -156,15 +157,22 @@ func (w *walk) noAddress(host string, err error) {
 		return
 	}
 	if w.fallback {
-		w.find(verdict.DNSNoRecord, host+" publishes neither an SRV record for XMPP between servers nor an address of its own", publishXMPP(host))
+		w.find(verdict.DNSNoRecord, host+" publishes neither an SRV record for XMPP between servers nor an address of its own",
+			publishXMPP(host), "see whether the domain is spelt right")
 		return
 	}
 	w.find(verdict.DNSNoAddress, host+" has neither an A nor an AAAA record", w.must("publish one of the two for %s", host))
 }
 
 func (w *walk) dnsFailed(err error) {
-	w.find(verdict.DNSFailed, err.Error(), "see whether this host reaches its name servers (dns.servers; port 53 by UDP and TCP)",
-		"if others resolve it neither, the name servers of the domain have a fault: "+w.must("look at them"))
+	cure := []string{
+		"see whether this host reaches its name servers (dns.servers; port 53 by UDP and TCP)",
+		"if others resolve it neither, the name servers of the domain have a fault: " + w.must("look at them"),
+	}
+	if e, ok := errors.AsType[*discovery.Error](err); ok && e.Kind == discovery.ServerFailure {
+		cure = append(cure, "where signatures of the domain (DNSSEC) are broken, a name server that checks them answers so too: see whether dig +cd gets an answer")
+	}
+	w.find(verdict.DNSFailed, err.Error(), cure...)
 }
 
 // must says who has to mend what is wrong over there.
@@ -197,17 +205,28 @@ func (w *walk) unconnected(target string, addr netip.AddrPort, err error) {
 	if w.inside {
 		reason = verdict.PoolDown
 	}
-	timeout := errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded)
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		w.find(reason, fmt.Sprintf("nothing listens on %s (%s), or a firewall rejects us", addr, target),
-			w.must("start the server, or correct its port"), "look at the firewalls between here and "+addr.String())
-	case timeout:
+			w.must("start the server, or correct its port%s", w.usualPort(addr)), "look at the firewalls between here and "+addr.String())
+	case timedOut(err):
 		w.find(reason, fmt.Sprintf("%s (%s) does not answer", addr, target),
 			"look at the firewalls, ours outward first: something drops the packets", w.must("see whether the server runs"))
+	case addr.Addr().Is6() && errors.Is(err, syscall.ENETUNREACH):
+		w.find(reason, fmt.Sprintf("this host has no way to IPv6, and so none to %s (%s)", addr, target),
+			"give this host an IPv6 address and route", w.must("publish an IPv4 address as well"))
 	default:
 		w.find(reason, fmt.Sprintf("no way to %s (%s): %v", addr, target, err), "look at this host's routes and addresses")
 	}
+}
+
+// usualPort names it where a record leads elsewhere.
+func (w *walk) usualPort(addr netip.AddrPort) string {
+	usual := map[policy.Protocol]uint16{policy.SIP: 5061, policy.XMPP: 5269}[w.protocol]
+	if w.inside || addr.Port() == usual {
+		return ""
+	}
+	return fmt.Sprintf(": the usual one is %d", usual)
 }
 
 // secure makes the handshake and tells what was shown.
@@ -240,13 +259,30 @@ func (w *walk) secure(ctx context.Context, raw net.Conn, target string, config *
 	return nil
 }
 
-// noTLS says what a handshake that the other end has ended usually means.
+// noTLS says what a handshake that has not come about usually means.
 func (w *walk) noTLS(target string, err error) {
-	if tlsid.IsAlert(err) {
+	var foreign tls.RecordHeaderError
+	switch {
+	case strings.Contains(err.Error(), "protocol version"): // crypto/tls has no type for it, on either end
+		w.find(verdict.TLSFailed, fmt.Sprintf("%s speaks versions of TLS only that are too old: %v", target, err),
+			w.must("switch on TLS 1.2 or 1.3"))
+	case tlsid.IsAlert(err):
 		w.find(verdict.TLSFailed, fmt.Sprintf("%s ends the handshake: %v", target, err),
-			w.must("look into its log: it may not trust who signed our certificate, or demand a version of TLS that we do not speak"))
-		return
+			w.must("look into its log: often it does not trust who signed our certificate"))
+	case errors.As(err, &foreign):
+		w.find(verdict.TLSFailed, fmt.Sprintf("%s answers with something that is not TLS: %v", target, err),
+			w.must("speak TLS on that port, or correct the port"))
+	case timedOut(err):
+		w.find(verdict.TLSFailed, fmt.Sprintf("%s takes the connection and then says nothing for %s", target, w.bounds().HandshakeTimeout),
+			w.must("see whether TLS is spoken on that port, and whether a server stands behind what takes connections there"),
+			"see whether something inspects TLS on the way")
+	default:
+		w.find(verdict.TLSFailed, fmt.Sprintf("%s ends the handshake without a word: %v", target, err),
+			w.must("look into its log: it may admit only addresses that it knows, or speak no TLS on that port"),
+			"see whether something inspects TLS on the way")
 	}
-	w.find(verdict.TLSFailed, fmt.Sprintf("%s ends the handshake without a word: %v", target, err),
-		"see whether something inspects TLS on the way, and whether TLS is spoken on that port at all", w.must("look into its log"))
+}
+
+func timedOut(err error) bool {
+	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded)
 }

@@ -133,9 +133,17 @@ func (w *walk) brokeOff(at xmpp.Place, s xmpp.Stage) {
 			w.must("get a certificate that names the domain"), "it can also vouch for this one by DANE or POSH, where its entry allows that (dane, posh)")
 	case s.Reason == verdict.CertificateRefused:
 		w.find(s.Reason, s.Text, w.must("encrypt"), "if that is good enough, its entry can say tls: optional and dialback: true")
-	case s.Name == "authentication" && s.Reason == verdict.PeerRefused:
-		w.find(s.Reason, s.Text, w.must("accept our certificate: trust who issued it, and list us"),
+	case s.Name == "authentication" && (s.Reason == verdict.PeerRefused || s.Reason == verdict.ConnectionLost):
+		w.find(s.Reason, s.Text, w.must("accept our certificate (SASL EXTERNAL): trust who issued it, and list us; or answer dialback"),
 			"see that our certificate names "+w.As)
+	case s.Name == "tls" && s.TLS == nil && !tlsid.IsAlert(s.Err):
+		w.find(verdict.TLSFailed, "asked for TLS, the server does not come to it: "+s.Text,
+			w.must("look into its log: it may have no certificate for %s, or TLS is switched off", w.Domain), "see whether something inspects TLS on the way")
+	case s.Reason == verdict.PeerRefused:
+		w.find(s.Reason, s.Text, w.must("look into its log: it may not serve the domain, not admit us, or take us for a client"),
+			"see whether the record leads to the port for servers (5269), and not to that for clients (5222)")
+	case s.Reason == verdict.ConnectionLost:
+		w.find(s.Reason, s.Text, w.must("look into its log"))
 	default:
 		w.find(s.Reason, s.Text)
 	}

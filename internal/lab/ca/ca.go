@@ -55,6 +55,14 @@ func (a *Authority) Intermediate(name string, eku ...x509.ExtKeyUsage) *Authorit
 	return a.below(template)
 }
 
+// IntermediateUntil is Intermediate with an authority that is valid for the two years before
+// a moment.
+func (a *Authority) IntermediateUntil(name string, end time.Time) *Authority {
+	template := authorityTemplate(name)
+	template.NotBefore, template.NotAfter = end.AddDate(-2, 0, 0), end
+	return a.below(template)
+}
+
 // ConstrainedIntermediate is Intermediate with name constraints, as in NewConstrained.
 func (a *Authority) ConstrainedIntermediate(name string, permitted, excluded []string) *Authority {
 	return a.below(constrained(name, permitted, excluded))
