@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"slices"
+	"strconv"
 
 	"edged/pkg/domain"
 )
@@ -97,6 +98,9 @@ func (v *values) distinct() error {
 	for _, d := range v.Domains {
 		if seen[d] {
 			return fmt.Errorf("--domain %s is written twice", d)
+		}
+		if _, below := d.Parent(); !below {
+			return fmt.Errorf("--domain %s has no dot; write the whole name, such as %s.com", d, d)
 		}
 		seen[d] = true
 	}
@@ -206,8 +210,8 @@ func public(a netip.Addr) bool {
 // pools are our own servers.
 func (v *values) pools(o *Options, h *Host) error {
 	var errs [2]error
-	v.SIPPool, errs[0] = members(o.SIPPool, sipPort)
-	v.XMPPPool, errs[1] = members(o.XMPPPool, xmppPort)
+	v.SIPPool, errs[0] = members("--sip-pool", o.SIPPool, sipPort)
+	v.XMPPPool, errs[1] = members("--xmpp-pool", o.XMPPPool, xmppPort)
 	if len(v.SIPPool) == 0 {
 		v.SIPPool = h.Pool
 	}
@@ -223,18 +227,21 @@ func (v *values) pools(o *Options, h *Host) error {
 }
 
 // members adds the port where it is missing.
-func members(written []string, port int) ([]string, error) {
+func members(flag string, written []string, port uint16) ([]string, error) {
 	var all []string
 	for _, m := range written {
-		host, p, err := net.SplitHostPort(m)
+		host, text, err := net.SplitHostPort(m)
 		if err != nil {
-			host, p = m, fmt.Sprint(port)
+			host, text = m, fmt.Sprint(port)
 		}
 		// An address would not do: the server's certificate has to cover its name.
 		if _, err := domain.Parse(host); err != nil {
-			return nil, fmt.Errorf("server %q: %w", m, err)
+			return nil, fmt.Errorf("%s %s: %w", flag, m, err)
 		}
-		all = append(all, net.JoinHostPort(host, p))
+		if n, err := strconv.ParseUint(text, 10, 16); err != nil || n == 0 {
+			return nil, fmt.Errorf("%s %s: %q is no port; write a number from 1 to 65535, or the host alone", flag, m, text)
+		}
+		all = append(all, net.JoinHostPort(host, text))
 	}
 	return all, nil
 }

@@ -266,8 +266,8 @@ func TestRefusedOptions(t *testing.T) {
 		"no domain":             {Options{}, "--domain contoso.com"},
 		"twice":                 {Options{Domains: names("contoso.com", "Contoso.COM")}, "written twice"},
 		"a partner that is we":  {Options{Domains: contoso, Partners: contoso}, "one of our own domains"},
-		"a server by address":   {Options{Domains: contoso, SIPPool: []string{"10.0.0.7"}}, `server "10.0.0.7"`},
-		"a server that is none": {Options{Domains: contoso, XMPPPool: []string{"chat server:5269"}}, `server "chat server:5269"`},
+		"a server by address":   {Options{Domains: contoso, SIPPool: []string{"10.0.0.7"}}, `--sip-pool 10.0.0.7`},
+		"a server that is none": {Options{Domains: contoso, XMPPPool: []string{"chat server:5269"}}, `--xmpp-pool chat server:5269: "chat server"`},
 	} {
 		tt.Dir = filepath.Join(t.TempDir(), "edged")
 		if _, err := Write(&tt.Options, dmz()); err == nil || !strings.Contains(err.Error(), tt.want) {

@@ -10,6 +10,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"time"
 
 	"edged/pkg/tlsid"
@@ -40,7 +41,11 @@ func Write(o *Options, h *Host) (*Result, error) {
 		w.dir = SystemDir
 	}
 	w.result.Dir, w.result.Grouped = w.dir, w.group >= 0
-	return w.result, w.all(o, v)
+	err = w.all(o, v)
+	if errors.Is(err, fs.ErrPermission) {
+		err = fmt.Errorf("%w; do this as root, or name another folder by --dir", err)
+	}
+	return w.result, err
 }
 
 // private is the mode of what its owner alone may read: root, from whom the unit
@@ -116,7 +121,11 @@ func (w *writer) folder(dir string) error {
 	if err := os.Mkdir(dir, 0o750); err != nil {
 		return err
 	}
-	return own(dir, 0o750, w.group)
+	f, err := os.OpenFile(dir, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(own(f, 0o750, w.group), f.Close())
 }
 
 // file creates a file, unless something of that name is there.
@@ -143,23 +152,21 @@ func create(path string, content []byte, mode fs.FileMode, group int) error {
 		return err
 	}
 	_, err = f.Write(content)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = own(path, mode, group)
-	}
-	if err != nil {
+	if err = errors.Join(err, own(f, mode, group), f.Close()); err != nil {
 		return errors.Join(err, os.Remove(path))
 	}
 	return nil
 }
 
-// own gives a new file or folder its group and mode, whatever the umask is.
-func own(path string, mode fs.FileMode, group int) error {
+// own gives a new file or folder its group and mode, whatever the umask is. It goes by
+// what is open: whoever can write to the folder may have put something else in its place.
+func own(f *os.File, mode fs.FileMode, group int) error {
 	if group >= 0 && mode != private {
-		if err := os.Lchown(path, -1, group); err != nil {
+		if err := f.Chown(-1, group); err != nil {
 			return err
 		}
 	}
-	return os.Chmod(path, mode)
+	return f.Chmod(mode)
 }
 
 // group is the number of Group, or -1 if there is none, or it is not ours to give
