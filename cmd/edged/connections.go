@@ -12,7 +12,7 @@ import (
 
 type connectionsCmd struct {
 	listFlags
-	Filter string `placeholder:"TEXT" help:"Only connections with this text in an address, a name or a domain."`
+	Filter string `placeholder:"TEXT" help:"Only connections with this text in an address, a name or a domain; case does not count."`
 }
 
 // Run prints a line for each connection.
@@ -24,7 +24,9 @@ func (c *connectionsCmd) Run(ctx context.Context) error {
 		row:    func(v admin.Connection) string { return connectionRow(&v, now) },
 	}
 	if c.Filter != "" {
-		t.keep = func(v admin.Connection) bool { return strings.Contains(connectionText(&v), c.Filter) }
+		t.keep = func(v admin.Connection) bool {
+			return strings.Contains(strings.ToLower(connectionText(&v)), strings.ToLower(c.Filter))
+		}
 		t.empty = "nothing with that text is open"
 	}
 	_, err := list(ctx, &c.listFlags, admin.ConnectionsPath, t)

@@ -81,7 +81,7 @@ func (c *dnsCmd) verify(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	if report.Wrong > 0 {
-		return errors.New("the world does not see what " + c.Config + " says")
+		return answerError{errors.New("the world does not see what " + c.Config + " says")}
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 
 	"edged/internal/daemon"
@@ -142,7 +143,10 @@ type party policy.User
 
 // UnmarshalText reads user@domain or a domain, with the scheme or without.
 func (p *party) UnmarshalText(b []byte) error {
-	s := strings.TrimPrefix(strings.TrimPrefix(string(b), "sip:"), "xmpp:")
+	s := string(b)
+	if scheme, rest, ok := strings.Cut(s, ":"); ok && slices.Contains([]string{"sip", "sips", "xmpp"}, strings.ToLower(scheme)) {
+		s = rest
+	}
 	var user policy.User
 	var err error
 	if strings.Contains(s, "@") {

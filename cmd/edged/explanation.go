@@ -113,9 +113,9 @@ func (e *explanation) result() error {
 	case e.Allowed:
 		return nil
 	case e.reason == verdict.NeedsDNS:
-		return errors.New("undecided: " + e.Help)
+		return answerError{errors.New("undecided: " + e.Help)}
 	default:
-		return errors.New("refused: " + e.Help)
+		return answerError{errors.New("refused: " + e.Help)}
 	}
 }
 

@@ -4,11 +4,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 
 	"github.com/alecthomas/kong"
 
@@ -69,16 +71,44 @@ func run(args []string) int {
 	}
 	parsed, err := parser.Parse(args)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "edged:", err)
+		failed(args, err)
+		fmt.Fprintf(os.Stderr, "edged: %v; %s says more\n", err, helpFor(err))
 		return 2
 	}
 	parsed.Bind(parser)
 	parsed.BindTo(context.Background(), (*context.Context)(nil))
 	if err := parsed.Run(); err != nil {
+		failed(args, err)
 		fmt.Fprintln(os.Stderr, err)
 		return statusOf(err)
 	}
 	return 0
+}
+
+// answerError is a no that has been printed, with everything about it: by JSON too.
+type answerError struct{ error }
+
+// failed gives programs that asked for JSON one line of it, where the answer would be.
+func failed(args []string, err error) {
+	if _, printed := errors.AsType[answerError](err); printed || !slices.Contains(args, "--json") {
+		return
+	}
+	line := json.NewEncoder(os.Stdout)
+	line.SetEscapeHTML(false)
+	_ = line.Encode(map[string]string{"error": err.Error()}) // the exit status says it too
+}
+
+// helpFor names the command whose help belongs to a command line that cannot be used.
+func helpFor(err error) string {
+	command := "edged"
+	if bad, ok := errors.AsType[*kong.ParseError](err); ok {
+		for _, step := range bad.Context.Path {
+			if step.Command != nil {
+				command += " " + step.Command.Name
+			}
+		}
+	}
+	return command + " --help"
 }
 
 // statusOf is the exit status of a command that failed.

@@ -58,7 +58,7 @@ func (c *probeCmd) Run(ctx context.Context) error {
 		return err
 	}
 	if len(bad) > 0 {
-		return fmt.Errorf("no messages would cross: %s by %s", c.Domain, strings.Join(bad, ", nor by "))
+		return answerError{fmt.Errorf("no messages would cross: %s by %s", c.Domain, strings.Join(bad, ", nor by "))}
 	}
 	return nil
 }

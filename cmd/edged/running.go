@@ -11,6 +11,7 @@ import (
 
 	"edged/internal/admin"
 	"edged/internal/config"
+	"edged/pkg/verdict"
 )
 
 // runningFlags are shared by the commands that ask the running gateway.
@@ -104,7 +105,11 @@ func (t *table[T]) print(all []T) error {
 		fmt.Fprintln(w, t.header)
 	}
 	for _, v := range all {
-		fmt.Fprintln(w, t.row(v))
+		cells := strings.Split(t.row(v), "\t")
+		for i, cell := range cells {
+			cells[i] = verdict.Printable(cell)
+		}
+		fmt.Fprintln(w, strings.Join(cells, "\t"))
 	}
 	return w.Flush()
 }

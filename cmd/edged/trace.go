@@ -10,13 +10,15 @@ import (
 	"time"
 
 	"edged/internal/admin"
+	"edged/pkg/domain"
+	"edged/pkg/verdict"
 )
 
 type traceCmd struct {
 	runningFlags
 	CallID string        `name:"call-id" placeholder:"ID" help:"Only messages with this Call-ID; XMPP: stanzas with this id."`
 	User   string        `placeholder:"USER" help:"Only messages from or to this user: user@domain, or the part before the @."`
-	Domain string        `placeholder:"DOMAIN" help:"Only messages from or to this domain, or one below it."`
+	Domain domain.Name   `placeholder:"DOMAIN" help:"Only messages from or to this domain, or one below it."`
 	For    time.Duration `placeholder:"DURATION" help:"Stop after so long (default: until interrupted)."`
 	Count  int           `placeholder:"N" help:"Stop after so many lines."`
 	JSON   bool          `help:"Print a JSON object a line."`
@@ -28,6 +30,14 @@ func (traceCmd) Help() string {
 		"is, from whom to whom, the verdict with its rule, where it went on to, and its id. Bodies are not shown. Who reads " +
 		"too slowly loses lines and is told how many. The exit status is 0 if it ends as asked or is interrupted, 1 if the " +
 		"gateway ends it."
+}
+
+// Validate refuses what would never end, or show nothing.
+func (c *traceCmd) Validate() error {
+	if c.For < 0 || c.Count < 0 {
+		return errors.New("--for and --count are not negative; leave them out to go on until interrupted")
+	}
+	return nil
 }
 
 // errEnough ends a trace that has what it was to show.
@@ -46,7 +56,7 @@ func (c *traceCmd) Run(ctx context.Context) error {
 		defer cancel()
 	}
 	shown := 0
-	err = admin.Stream(ctx, socket, admin.TracePath(admin.TraceFilter{ID: c.CallID, User: c.User, Domain: c.Domain}), c.Timeout, func(line []byte) error {
+	err = admin.Stream(ctx, socket, admin.TracePath(admin.TraceFilter{ID: c.CallID, User: c.User, Domain: c.Domain.String()}), c.Timeout, func(line []byte) error {
 		if err := c.show(line); err != nil {
 			return err
 		}
@@ -109,5 +119,5 @@ func traceText(l *admin.TraceLine) string {
 	if l.ID != "" {
 		fmt.Fprintf(&b, " [%s]", l.ID)
 	}
-	return b.String()
+	return verdict.Printable(b.String())
 }

@@ -9,7 +9,10 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	account "os/user"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"edged/pkg/limit"
@@ -52,7 +55,7 @@ func fileError(path string, err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%s does not exist", path)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%s may not be read by the user that edged runs as", path)
+		return fmt.Errorf("%s may not be read by user %s; let the group of edged read it (mode 640), and do this as root or as edged", path, whoami())
 	case errors.As(err, &known):
 		return fmt.Errorf("%s cannot be read: %w", path, known.Err)
 	}
@@ -139,4 +142,22 @@ func textProblem(raw []byte, i int, text string) *Problem {
 	before := raw[:i]
 	start := bytes.LastIndexByte(before, '\n') + 1
 	return &Problem{Line: bytes.Count(before, []byte("\n")) + 1, Column: utf8.RuneCount(before[start:]) + 1, Text: text}
+}
+
+// whoami is whom this process runs as: for edged serve another one than for who tries
+// edged check.
+func whoami() string {
+	if u, err := account.Current(); err == nil {
+		return u.Username
+	}
+	return strconv.Itoa(os.Geteuid())
+}
+
+// unreadable is the problem of a file of which nothing could be read.
+func unreadable(path string, err error) Problem {
+	text := strings.TrimPrefix(err.Error(), path+" ") // which comes first anyway
+	if text == "does not exist" {
+		text += "; edged init writes one, and --config names another"
+	}
+	return Problem{File: path, Text: text}
 }

@@ -88,7 +88,7 @@ func (l *loading) loadConfig() {
 	l.report.begin(path)
 	raw, err := readFile(path, maxYAML)
 	if err != nil {
-		l.report.add(Problem{File: path, Text: err.Error()})
+		l.report.add(unreadable(path, err))
 		return
 	}
 	l.out.Hash = hash(raw)

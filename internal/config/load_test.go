@@ -153,7 +153,7 @@ func TestChecksNeedAGoodConfiguration(t *testing.T) {
 
 func TestLoadNoFile(t *testing.T) {
 	t.Chdir(t.TempDir())
-	if _, err := Load("edged.yaml"); err == nil || err.Error() != "edged.yaml: edged.yaml does not exist" {
+	if _, err := Load("edged.yaml"); err == nil || err.Error() != "edged.yaml: does not exist; edged init writes one, and --config names another" {
 		t.Errorf("error %v", err)
 	}
 }
@@ -176,7 +176,7 @@ func TestDraft(t *testing.T) {
 	if _, err := Draft("bad.yaml"); err == nil || !strings.Contains(err.Error(), "sip.external.listen: missing") || strings.Contains(err.Error(), "none") {
 		t.Errorf("a bad file: %v", err)
 	}
-	if _, err := Draft("none.yaml"); err == nil || err.Error() != "none.yaml: none.yaml does not exist" {
+	if _, err := Draft("none.yaml"); err == nil || err.Error() != "none.yaml: does not exist; edged init writes one, and --config names another" {
 		t.Errorf("no file: %v", err)
 	}
 }

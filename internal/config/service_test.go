@@ -51,7 +51,7 @@ func TestAdminSocket(t *testing.T) {
 		"other mistakes":  {"fqdn: 192.0.2.1\nfoo: bar\nadmin: {socket: /run/a, listen: nowhere}\n", "/run/a", ""},
 		"not a path":      {"admin: {socket: [a]}\n", "", "DIR/edged.yaml:1:17: admin.socket: this is a list"},
 		"not YAML":        {"admin: {socket: a\n", "", "DIR/edged.yaml:2:1: YAML syntax: "},
-		"not a file":      {"", "", "DIR/edged.yaml does not exist"},
+		"not a file":      {"", "", "does not exist; edged init writes one"},
 		"written strange": {"admin: socket\n", "", "DIR/edged.yaml:1:8: admin: this is "},
 	}
 	for name, tt := range tests {

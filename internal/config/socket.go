@@ -9,7 +9,7 @@ func AdminSocket(path string) (string, error) {
 	l := loading{out: &Loaded{Config: Default()}}
 	raw, err := readFile(path, maxYAML)
 	if err != nil {
-		l.report.add(Problem{File: path, Text: err.Error()})
+		l.report.add(unreadable(path, err))
 		return "", l.report.err()
 	}
 	if d := l.parse(path, raw, &l.out.Config); d.root == nil || l.report.hit(path, "admin.socket") {

@@ -76,7 +76,11 @@ func (v *verifier) certificate(p config.Pair, trust *tlsid.Trust) *x509.Certific
 }
 
 func (v *verifier) unusable(file string, err error) {
-	if !errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		v.add(Unknown, file, err.Error(), "do this as root, or as the user that edged runs as")
+		return
+	case !errors.Is(err, fs.ErrNotExist):
 		v.add(Wrong, file, err.Error(), "put our certificate and its key there")
 		return
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"edged/pkg/verdict"
 )
 
 // State is how something was found.
@@ -43,7 +45,7 @@ type Report struct {
 
 // add takes a finding in. cure is for what is not OK.
 func (r *Report) add(s State, about, text, cure string) {
-	r.Findings = append(r.Findings, Finding{s, about, text, cure})
+	r.Findings = append(r.Findings, Finding{s, about, verdict.Printable(text), cure})
 	switch s {
 	case Warning:
 		r.Warnings++
