@@ -19,6 +19,10 @@ import (
 
 const roleNames = "run, edged, cut, copy, drop, sip-copy, sip-answer, sip-drop, sip-crowd or sip-crowd-raw"
 
+// headerMost is how much of a stream header edged reads before it hangs up: the sink
+// beside it does the same, so that the crowd comes back as often.
+const headerMost = 8 << 10
+
 // role is a process of a run: args are its name and the run's directory.
 func role(ctx context.Context, args []string) error {
 	if args[0] == "edged" {
@@ -40,10 +44,10 @@ func role(ctx context.Context, args []string) error {
 		if err != nil {
 			return err
 		}
-		go func() { _ = relay.Drop(raw, nil) }() // until the process ends
+		go func() { _ = relay.Drop(raw, nil, headerMost) }() // until the process ends
 		return listen(ctx, stage.Copier, relay.Bytes{In: in.Config(), Out: out, To: stage.SinkBare, Log: log}.Serve)
 	case "drop":
-		return listen(ctx, stage.Dropper, func(_ context.Context, l net.Listener) error { return relay.Drop(l, in.Config()) })
+		return listen(ctx, stage.Dropper, func(_ context.Context, l net.Listener) error { return relay.Drop(l, in.Config(), 0) })
 	case "sip-crowd":
 		return gather(ctx, args[1], stage.SIPEdge)
 	case "sip-crowd-raw":
@@ -53,7 +57,7 @@ func role(ctx context.Context, args []string) error {
 		if err != nil {
 			return err
 		}
-		go func() { _ = relay.Drop(raw, in.Mutual()) }() // until the process ends
+		go func() { _ = relay.Drop(raw, in.Mutual(), 0) }() // until the process ends
 		return listen(ctx, stage.SIPCopier, relay.Bytes{In: in.Mutual(), Out: out, To: stage.SIPSink, Log: log}.Serve)
 	case "sip-answer":
 		sink := sip.NewSink(sip.NewLedger(), stage.SIPAnswerer)
@@ -64,7 +68,7 @@ func role(ctx context.Context, args []string) error {
 			})
 		})
 	case "sip-drop":
-		return listen(ctx, stage.SIPDropper, func(_ context.Context, l net.Listener) error { return relay.Drop(l, in.Mutual()) })
+		return listen(ctx, stage.SIPDropper, func(_ context.Context, l net.Listener) error { return relay.Drop(l, in.Mutual(), 0) })
 	}
 	return fmt.Errorf("%s is no subcommand: %s", args[0], roleNames)
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // Crowd is many hostile connections, each from an address of its own and opened
-// again a second after it was lost.
+// again a second after it was lost. They begin within a second.
 type Crowd struct {
 	First, Size int // the numbers of the Strangers
 	// Live is the life of one connection, until it is lost or the context ends.
@@ -34,6 +34,7 @@ func (c Crowd) Run(ctx context.Context) {
 	var all sync.WaitGroup
 	for i := range c.Size {
 		all.Go(func() {
+			wait(ctx, reopen*time.Duration(i)/time.Duration(c.Size)) // nobody walks in step
 			for ctx.Err() == nil {
 				c.Live(ctx, c.First+i)
 				wait(ctx, reopen)

@@ -40,18 +40,22 @@ func (r Bytes) Serve(ctx context.Context, l net.Listener) error {
 	})
 }
 
-// Drop reads whatever comes and forgets it, after TLS if config is not nil.
-func Drop(l net.Listener, config *tls.Config) error {
+// Drop reads whatever comes and forgets it, after TLS if config is not nil. After so
+// many bytes it hangs up; 0 is no bound.
+func Drop(l net.Listener, config *tls.Config, most int) error {
 	return Serve(l, slog.New(slog.DiscardHandler), func(c net.Conn) error {
 		if config != nil {
 			c = tls.Server(c, config)
 		}
 		b := make([]byte, idleRead)
-		for {
-			if _, err := c.Read(b); err != nil {
+		for read := 0; most == 0 || read < most; {
+			n, err := c.Read(b)
+			if err != nil {
 				return ended(err)
 			}
+			read += n
 		}
+		return nil
 	})
 }
 
