@@ -71,6 +71,7 @@ type conn struct {
 	asked     map[domain.Name]struct{}
 	elementBy time.Time // when the element under way must be complete; zero between elements
 	stanzas   int       // received
+	crossed   bool      // one of them has, since busy was set
 	recent    recent
 	trusted   bool // the reader has the limits of an authenticated stream
 
@@ -380,6 +381,9 @@ func (r timedReader) Read(p []byte) (int, error) {
 	c := r.c
 	c.mu.Lock() // closeWrite sets one too: the later moment wins
 	err := c.sock.SetReadDeadline(c.readBy())
+	if c.crossed { // once for all that came with one read
+		c.crossed, c.busy = false, time.Now()
+	}
 	c.mu.Unlock()
 	if err != nil {
 		return 0, err

@@ -36,6 +36,7 @@ func (c *conn) forwardStanza(ctx context.Context, e *xmlstream.Element, adm *adm
 		c.undelivered(e, adm, err)
 		return
 	}
+	c.crossed = true
 	c.srv.metrics.stanza(c.side, e.Local, verdict.Allowed)
 	c.logRelayed(ctx, e, adm)
 	if c.srv.cfg.Tap.On() {
