@@ -2,7 +2,9 @@ package xmpp
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 
 	"edged/pkg/consent"
@@ -99,16 +101,29 @@ func (c *conn) screenStanza(e *xmlstream.Element, adm *admission) *refusal {
 	return c.decide(e, adm, known)
 }
 
-// addresses reads from and to, and holds them against what the stream has proven.
+// addresses reads from and to, and holds them against what the stream has proven. Of
+// an odd one the domain counts all the same: the user who wrote it must not end the
+// stream of everybody else.
 func (c *conn) addresses(e *xmlstream.Element, adm *admission) *refusal {
-	var err error
-	if adm.from, err = address(e, "from"); err != nil {
+	var fromOdd, toOdd, err error
+	if adm.from, fromOdd, err = address(e, "from"); err != nil {
 		return fatal(improperAddressing, verdict.Malformed, "from: %v", err)
 	}
-	if adm.to, err = address(e, "to"); err != nil {
+	if adm.to, toOdd, err = address(e, "to"); err != nil {
 		return fatal(improperAddressing, verdict.Malformed, "to: %v", err)
 	}
 	adm.pair = pairOf(c.side, adm.to.Domain, adm.from.Domain)
+	if r := c.speaksIn(adm); r != nil {
+		return r
+	}
+	if odd := cmp.Or(fromOdd, toOdd); odd != nil {
+		return refuse(verdict.Malformed, "%v", odd)
+	}
+	return nil
+}
+
+// speaksIn refuses a stanza of a pair that was not proven.
+func (c *conn) speaksIn(adm *admission) *refusal {
 	if _, ok := c.proven(adm.pair); ok {
 		return nil
 	}
@@ -125,13 +140,19 @@ func (c *conn) addresses(e *xmlstream.Element, adm *admission) *refusal {
 	return fatal(invalidFrom, verdict.IdentityMismatch, "from is a domain that was not proven on this stream")
 }
 
-// address reads an address of a stanza as it means itself, references resolved.
-func address(e *xmlstream.Element, attr string) (jid.JID, error) {
+// address reads an address of a stanza as it means itself, references resolved. It may
+// be odd; then nothing but its domain is known.
+func address(e *xmlstream.Element, attr string) (j jid.JID, odd, err error) {
 	raw, _ := e.Attr(attr)
 	if bytes.IndexByte(raw, '&') < 0 {
-		return jid.Parse(raw)
+		j, err = jid.Parse(raw)
+	} else {
+		j, err = jid.Parse(e.Value(attr))
 	}
-	return jid.Parse(e.Value(attr))
+	if o, ok := errors.AsType[*jid.OddError](err); ok {
+		return o.JID, o, nil
+	}
+	return j, nil, err
 }
 
 func isStanza(local []byte) bool {

@@ -32,10 +32,21 @@ type JID struct {
 	written string
 }
 
+// OddError says that a localpart or resourcepart is not what its PRECIS profile
+// allows. Servers differ about that, since many go by the older stringprep: the sender
+// need not be broken.
+type OddError struct {
+	JID JID // what can be read: the domain, and how it was written
+	err error
+}
+
+// Error implements error.
+func (e *OddError) Error() string { return e.err.Error() }
+
 // Parse reads an address as it stands in an attribute, XML escapes undone. It
 // takes up to 1023 octets for each part and 3071 in all, the domain in A-labels
 // or U-labels and with or without its final dot. It refuses IP addresses, empty
-// parts, and what the PRECIS profiles refuse. A string of lower-case ASCII is
+// parts, and what the PRECIS profiles refuse, with an *OddError. A string of lower-case ASCII is
 // taken without allocation; octets are copied once.
 func Parse[T string | []byte](b T) (JID, error) {
 	if len(b) > maxJID {
@@ -65,15 +76,23 @@ func parse(s string) (JID, error) {
 	}
 	if hasLocal {
 		if j.Local, err = localpart(local); err != nil {
-			return JID{}, err
+			return JID{}, j.odd(err)
 		}
 	}
 	if hasResource {
 		if j.Resource, err = resourcepart(resource); err != nil {
-			return JID{}, err
+			return JID{}, j.odd(err)
 		}
 	}
 	return j, nil
+}
+
+// odd gives an error of a profile what can be read all the same.
+func (j JID) odd(err error) error {
+	if e, ok := errors.AsType[*OddError](err); ok {
+		e.JID = JID{Domain: j.Domain, written: j.written}
+	}
+	return err
 }
 
 // domainpart follows RFC 7622 §3.2: the final dot goes before anything else.

@@ -36,7 +36,7 @@ func localpart(s string) (string, error) {
 		err = bidirule.ErrInvalid
 	}
 	if err != nil {
-		return "", fmt.Errorf("the localpart %q: %w; letters, digits and most ASCII punctuation are possible", s, err)
+		return "", &OddError{err: fmt.Errorf("the localpart %q: %w; letters, digits and most ASCII punctuation are possible", s, err)}
 	}
 	// Once more, because a fullwidth @ has become an @ by now.
 	return mapped, checkLocal(mapped)
@@ -74,7 +74,7 @@ func resourcepart(s string) (string, error) {
 	}
 	mapped, err := enforce(precis.OpaqueString, s)
 	if err != nil {
-		return "", fmt.Errorf("the resourcepart %q: %w; printable characters are possible", s, err)
+		return "", &OddError{err: fmt.Errorf("the resourcepart %q: %w; printable characters are possible", s, err)}
 	}
 	return mapped, checkBounds("resourcepart", mapped)
 }
