@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"edged/pkg/limit"
+	"edged/pkg/xmpp/jid"
 	"edged/pkg/xmpp/xmlstream"
 )
 
@@ -100,10 +101,33 @@ func (h *hiding) done() {
 	h.mu.Unlock()
 }
 
+// likeOthers is why a stanza would not get to the pool, whoever it is for: then one for
+// a user that is hidden gets that answer too.
+func (ls *links) likeOthers(p pair, bytes int) *refusal {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	l, most := ls.m[linkKey{Internal, p}], ls.most[p.ours]
+	if l == nil {
+		if r := ls.mayLink(Internal, p); r != nil {
+			return r
+		}
+		return tooLarge(bytes, most)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.most > 0 {
+		most = l.most
+	}
+	if l.conn == nil && l.down.failures > 0 {
+		return l.down.why
+	}
+	return tooLarge(bytes, most)
+}
+
 // hideUser answers a stanza that is refused because of its local user, as a pool does
 // that does not know the user.
 func (s *Server) hideUser(e *xmlstream.Element, adm *admission, it item) {
-	raw := appendHidden(nil, e)
+	raw := appendHidden(nil, e, adm)
 	if raw == nil {
 		it.taken()
 		return
@@ -132,11 +156,21 @@ func (s *Server) hideUser(e *xmlstream.Element, adm *admission, it item) {
 // appendHidden appends what a pool says for a user that is not there: an error to
 // messages and requests (RFC 6121 §8.5.1), and nothing to presence and to headlines
 // (§8.5.2.2.1, §8.5.3.2.1).
-func appendHidden(dst []byte, e *xmlstream.Element) []byte {
+func appendHidden(dst []byte, e *xmlstream.Element, adm *admission) []byte {
 	if string(e.Local) == "presence" || e.Value("type") == "headline" || !bounceable(e) {
 		return nil
 	}
-	return appendBounce(dst, e, answer{stanzaUnavailable, "cancel"}, "")
+	return appendUnavailable(dst, e, adm.to, adm.from)
+}
+
+// appendUnavailable appends the one form of that answer. Its addresses are in their
+// canonical form: some pools write them so, whatever they have got, and the edge cannot
+// know how the sender wrote them when a pool answers.
+func appendUnavailable(dst []byte, e *xmlstream.Element, from, to jid.JID) []byte {
+	dst = append(append(dst, '<'), e.Local...)
+	dst = appendAttr(dst, "from", from.Canonical().String())
+	dst = appendAttr(dst, "to", to.Canonical().String())
+	return appendErrorBody(dst, e, answer{stanzaUnavailable, "cancel"}, "")
 }
 
 // hideAnswer is the rule outward: the pool's word that a user is not there, as the
@@ -149,9 +183,6 @@ func (c *conn) hideAnswer(e *xmlstream.Element, adm *admission) []byte {
 	if d := adm.st.Discovered; d != nil && isStranger(adm.partner) {
 		d.Failed(limit.Stranger{Domain: adm.pair.theirs})
 	}
-	c.scratch = append(append(c.scratch[:0], '<'), e.Local...)
-	c.scratch = appendAttr(c.scratch, "from", e.Value("from"))
-	c.scratch = appendAttr(c.scratch, "to", e.Value("to"))
-	c.scratch = appendErrorBody(c.scratch, e, answer{stanzaUnavailable, "cancel"}, "")
+	c.scratch = appendUnavailable(c.scratch[:0], e, adm.from, adm.to)
 	return c.scratch
 }

@@ -41,3 +41,44 @@ func TestUnknownUser(t *testing.T) {
 		})
 	}
 }
+
+// TestUnknownUserOtherwise: nor by how the address is written, as pools write it their
+// own way, nor by what keeps every stanza from the pool.
+func TestUnknownUserOtherwise(t *testing.T) {
+	asks := func(b *bed, p *xmpppeer.Server, user, text string) string {
+		b.t.Helper()
+		friend := p.User(alice + "/Home")
+		b.send(friend, xmpppeer.Stanza{From: "Alice@Jabber.example/Home", To: user + "@Contoso.com/X", ID: "q1", Type: "chat", Payload: xmpppeer.Body(text)})
+		return strings.ReplaceAll(strings.ToLower(b.receive(friend).Raw), strings.ToLower(user), "user")
+	}
+	same := func(b *bed, p *xmpppeer.Server, text, condition string) {
+		b.t.Helper()
+		nobody, mallory := asks(b, p, "Nobody", text), asks(b, p, "Mallory", text)
+		if nobody != mallory || !strings.Contains(nobody, condition) {
+			b.t.Errorf("not there:     %s\nnot federated: %s", nobody, mallory)
+		}
+	}
+	t.Run("spelling", func(t *testing.T) {
+		b := newBed(t)
+		p := b.partner(theirs)
+		friend := p.User(alice + "/Home")
+		b.send(b.pool.User("nobody@contoso.com"), xmpppeer.Stanza{
+			From: "nobody@contoso.com/X", To: alice + "/Home", ID: "q1", Type: "error",
+			Payload: "<error type='cancel'><service-unavailable xmlns='" + nsStanzas + "'/></error>", // Prosody writes addresses so
+		})
+		nobody := strings.ReplaceAll(b.receive(friend).Raw, "nobody", "USER")
+		b.send(friend, xmpppeer.Stanza{From: "Alice@Jabber.example/Home", To: "Mallory@Contoso.com/X", ID: "q1", Payload: xmpppeer.Body("?")})
+		mallory := strings.ReplaceAll(strings.ReplaceAll(b.receive(friend).Raw, "Mallory", "USER"), "mallory", "USER")
+		if nobody != mallory {
+			t.Errorf("not there:     %s\nnot federated: %s", nobody, mallory)
+		}
+	})
+	t.Run("too large", func(t *testing.T) {
+		b := newBed(t, func(c *setup) { c.pool.MaxBytes = 10_000 })
+		same(b, b.partner(theirs), strings.Repeat("x", 20_000), "policy-violation")
+	})
+	t.Run("no pool", func(t *testing.T) {
+		b := newBed(t, func(c *setup) { c.noPool = true })
+		same(b, b.partner(theirs), "?", "internal-server-error")
+	})
+}

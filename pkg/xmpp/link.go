@@ -174,13 +174,13 @@ func (l *link) push(it item, raw []byte, b *limit.Bounds) (<-chan struct{}, erro
 		now = time.Now()
 		l.used = now
 	}
-	switch {
+	switch large := tooLarge(len(raw), l.most); {
 	case l.refused != nil:
 		return nil, l.refused
 	case l.dead:
 		return nil, errGone
-	case l.most > 0 && len(raw) > l.most:
-		return nil, refuse(verdict.BodyTooLarge, "%d bytes; the next hop takes %d", len(raw), l.most)
+	case large != nil:
+		return nil, large
 	case l.conn == nil && !l.dialling && now.Before(l.down.until):
 		return nil, l.down.why
 	case l.queue.stanzas > 0 && (l.queue.stanzas >= b.QueueMessages || l.queue.bytes+len(raw) > int(b.QueueBytes) || !l.mayHold(len(raw))):
@@ -201,6 +201,14 @@ func (l *link) push(it item, raw []byte, b *limit.Bounds) (<-chan struct{}, erro
 		l.conn.wake()
 	}
 	return nil, nil
+}
+
+// tooLarge refuses a stanza of more bytes than the next hop takes, as far as that is known.
+func tooLarge(bytes, most int) *refusal {
+	if most == 0 || bytes <= most {
+		return nil
+	}
+	return refuse(verdict.BodyTooLarge, "%d bytes; the next hop takes %d", bytes, most)
 }
 
 // dial starts the goroutine that opens a stream, and then is its reader. It is

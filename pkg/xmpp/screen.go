@@ -263,8 +263,12 @@ func (c *conn) refuseStanza(e *xmlstream.Element, adm *admission, r *refusal) {
 	}
 	it := item{from: c.intake, seq: adm.seq, id: adm.id}
 	if adm.inward && hidesUser(r.reason) {
-		c.srv.hideUser(e, adm, it)
-		return
+		why := c.srv.links.likeOthers(adm.pair, len(c.rewrite(e, adm)))
+		if why == nil {
+			c.srv.hideUser(e, adm, it)
+			return
+		}
+		r = why
 	}
 	c.srv.bounce(e, c.side, adm.pair, r)
 	it.taken()
