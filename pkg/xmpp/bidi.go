@@ -40,7 +40,8 @@ func (s *Server) adopt(c *conn, p pair, t terms) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c.mu.Lock()
-	if !l.dead && l.conn == nil && !l.dialling && !c.over && c.leaving == nil && c.closed == nil {
+	_, proven := c.pairs[p] // a reload may have taken it meanwhile
+	if proven && !l.dead && l.conn == nil && !l.dialling && !c.over && c.leaving == nil && c.closed == nil {
 		l.conn, l.most = c, 0
 		c.links = append(slices.Clip(c.links), l)
 	}
