@@ -88,7 +88,8 @@ func (c *conn) proveFor(st *State, t terms, peer domain.Name) proof {
 }
 
 // provenByDANE compares the certificate with the TLSA records of the place that was
-// dialled; of who dialled us, with those of all places of its domain (RFC 7673 §3).
+// dialled; of who dialled us, with those of the first places of its domain (RFC 7673
+// §3): each is a look-up.
 func (c *conn) provenByDANE(ctx context.Context, st *State, peer domain.Name) bool {
 	records := c.tlsa
 	if !c.dialled {
@@ -96,7 +97,7 @@ func (c *conn) provenByDANE(ctx context.Context, st *State, peer domain.Name) bo
 		if err != nil || !answer.Authentic {
 			return false
 		}
-		for _, t := range answer.Targets {
+		for _, t := range answer.Targets[:min(len(answer.Targets), maxPlaces)] {
 			records = append(records, st.tlsa(ctx, t.Host, t.Port)...)
 		}
 	}
