@@ -111,18 +111,18 @@ func (c *conn) receiveKey(p pair, key string) *refusal {
 		c.answerKey(p, "error", stanzaNoResources)
 		return nil
 	}
-	id := c.streamID
-	if !c.srv.verifying.enter(c.addr.Addr(), st.Bounds) {
+	id, one := c.streamID, verification{c.addr.Addr(), !isStranger(t.partner)}
+	if !c.srv.verifying.enter(one, &st.Bounds) {
 		c.forgetKey(p)
 		c.answerKey(p, "error", stanzaNoResources)
 		return nil
 	}
 	started := c.srv.group.Go(func(ctx context.Context) {
-		defer c.srv.verifying.leave(c.addr.Addr())
+		defer c.srv.verifying.leave(one)
 		c.verified(st, p, c.srv.verify(ctx, st, c.side, p, id, key))
 	})
 	if !started {
-		c.srv.verifying.leave(c.addr.Addr())
+		c.srv.verifying.leave(one)
 	}
 	return nil
 }
@@ -241,6 +241,8 @@ func verifyCondition(reason verdict.Reason) string {
 		return stanzaNoServer
 	case verdict.ConnectFailed, verdict.TLSFailed, verdict.CertificateRefused, verdict.TargetPrivate:
 		return stanzaConnectionFailed
+	case verdict.Overloaded:
+		return stanzaNoResources
 	default:
 		return stanzaServerTimeout
 	}

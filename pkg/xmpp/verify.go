@@ -11,11 +11,17 @@ import (
 )
 
 // verifying bounds the dialback keys that are being verified, in all and for each
-// address that they came from.
+// address that they came from. A quarter is kept for partners that an entry lists.
 type verifying struct {
-	mu        sync.Mutex
-	all       int
-	byAddress map[netip.Addr]int
+	mu            sync.Mutex
+	all, unlisted int
+	byAddress     map[netip.Addr]int
+}
+
+// verification is one of them.
+type verification struct {
+	from   netip.Addr
+	listed bool
 }
 
 // key lumps an IPv6 network together, as limit.Accept does.
@@ -30,23 +36,32 @@ func (v *verifying) key(a netip.Addr) netip.Addr {
 	return p.Addr()
 }
 
-func (v *verifying) enter(from netip.Addr, b limit.Bounds) bool {
-	from = v.key(from)
+func (v *verifying) enter(one verification, b *limit.Bounds) bool {
+	from := v.key(one.from)
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.all >= b.Verifications || v.byAddress[from] >= b.VerificationsPerAddress {
+	if v.all >= b.Verifications || v.byAddress[from] >= b.VerificationsPerAddress ||
+		!one.listed && v.unlisted >= unlistedShare(b.Verifications) {
 		return false
 	}
-	v.all++
+	v.add(one, 1)
 	v.byAddress[from]++
 	return true
 }
 
-func (v *verifying) leave(from netip.Addr) {
-	from = v.key(from)
+// add is called with the mutex.
+func (v *verifying) add(one verification, n int) {
+	v.all += n
+	if !one.listed {
+		v.unlisted += n
+	}
+}
+
+func (v *verifying) leave(one verification) {
+	from := v.key(one.from)
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.all--
+	v.add(one, -1)
 	if v.byAddress[from]--; v.byAddress[from] <= 0 {
 		delete(v.byAddress, from)
 	}
