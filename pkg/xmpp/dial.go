@@ -8,12 +8,14 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
 	"edged/pkg/discovery"
 	"edged/pkg/domain"
 	"edged/pkg/policy"
+	"edged/pkg/serve"
 	"edged/pkg/tlsid"
 	"edged/pkg/verdict"
 )
@@ -149,7 +151,7 @@ func (s *Server) connectTo(ctx context.Context, st *State, side Side, p pair, wh
 		}
 		raw, err := s.dialAddress(dialling, side, addr, len(addrs)-i)
 		if err != nil {
-			last = refuse(verdict.ConnectFailed, "%s: %v", at.name, err)
+			last = undialled(verdict.ConnectFailed, at.name, err)
 			continue
 		}
 		c, refused := s.initiate(ctx, st, newConn(s, side, true, raw, addr), p, why, at)
@@ -162,19 +164,28 @@ func (s *Server) connectTo(ctx context.Context, st *State, side Side, p pair, wh
 	return nil, last
 }
 
+// undialled is why a place cannot be reached: it is not to blame if this process has no
+// descriptors left.
+func undialled(reason verdict.Reason, where string, err error) *refusal {
+	if serve.Exhausted(err) {
+		reason = verdict.Overloaded
+	}
+	return refuse(reason, "%s: %v", where, err)
+}
+
 // addresses of a place, as the DNS has them.
 func (at place) addresses(ctx context.Context, st *State) ([]netip.AddrPort, *refusal) {
 	ips := []netip.Addr{at.addr}
 	if !at.addr.IsValid() {
 		var err error
 		if ips, err = st.Resolver.Addresses(ctx, at.host); err != nil {
-			return nil, refuse(discovery.Reason(err), "%s: %v", at.name, err)
+			return nil, undialled(discovery.Reason(err), at.name, err)
 		}
 	}
 	ips = ips[:min(len(ips), maxAddresses)]
 	addrs := make([]netip.AddrPort, len(ips))
 	for i, ip := range ips {
-		addrs[i] = netip.AddrPortFrom(ip, at.port)
+		addrs[i] = netip.AddrPortFrom(ip.Unmap(), at.port)
 	}
 	return addrs, nil
 }
@@ -280,13 +291,16 @@ func seeOther(r *refusal) (place, bool) {
 
 // placeAt makes a place of a host or address and a port as they are written.
 func placeAt(host, port string) (place, error) {
-	var n uint16
-	if _, err := fmt.Sscanf(port, "%d", &n); err != nil || n == 0 {
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || n == 0 {
 		return place{}, fmt.Errorf("%q is no port", port)
 	}
-	at := place{name: net.JoinHostPort(host, port), port: n}
+	at := place{name: net.JoinHostPort(host, port), port: uint16(n)}
 	if ip, err := netip.ParseAddr(host); err == nil {
-		at.addr = ip
+		if ip.Zone() != "" {
+			return place{}, fmt.Errorf("%q is an address of this host's neighbours", host)
+		}
+		at.addr = ip.Unmap()
 		return at, nil
 	}
 	name, err := domain.ParseWire(host)

@@ -250,12 +250,14 @@ func (l *link) failed(why *refusal) {
 	l.bounceAll(waiting, why)
 }
 
-// backOff is called with l.mu.
+// backOff is called with l.mu. What this edge lacks is no failure of the next hop.
 func (l *link) backOff(why *refusal) {
-	l.down.failures++
+	if why.reason != verdict.Overloaded {
+		l.down.failures++
+	}
 	pause := downAtMost
 	if l.down.failures < 6 {
-		pause = min(downAtFirst<<(l.down.failures-1), downAtMost)
+		pause = min(downAtFirst<<max(l.down.failures-1, 0), downAtMost)
 	}
 	l.down.why, l.down.until = why, time.Now().Add(pause)
 }

@@ -23,7 +23,7 @@ func (s *Server) planPartner(ctx context.Context, st *State, p pair) (plan, *ref
 	}
 	answer, err := st.Resolver.XMPP(ctx, p.theirs)
 	if err != nil {
-		return plan{}, refuse(discovery.Reason(err), "%v", err)
+		return plan{}, undialled(discovery.Reason(err), p.theirs.String(), err)
 	}
 	var pl plan
 	for _, t := range answer.Ordered(rand.IntN) {

@@ -1,0 +1,133 @@
+package xmpp
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"edged/internal/lab/xmpppeer"
+	"edged/pkg/domain"
+	"edged/pkg/policy"
+)
+
+// TestVerificationsForListedPartners: strangers whose servers say nothing cannot have
+// all of limits.verifications.
+func TestVerificationsForListedPartners(t *testing.T) {
+	b := newBed(t, entry(byEither()), open, func(c *setup) {
+		c.policy.XMPPDefault = byEither()
+		c.policy.XMPPDefault.Type, c.policy.XMPPDefault.ConnectionLimit = policy.Federated, 1000
+		c.bounds.Verifications, c.bounds.VerificationsPerAddress, c.bounds.StrangerLookups = 4, 4, 100
+	})
+	b.partner(theirs, func(c *xmpppeer.Config) { c.Dialback, c.Secret = true, sharedSecret })
+	for i := range 4 {
+		from := fmt.Sprintf("p%d.example", i)
+		b.byHand(from)
+		s := b.dial(from, nil, xmpppeer.Reoffered)
+		if err := s.SendResult(from, ours, "key"); err != nil {
+			t.Fatal(err)
+		}
+		if i < 3 {
+			b.eventually("it is verified", func() bool {
+				b.s.verifying.mu.Lock()
+				defer b.s.verifying.mu.Unlock()
+				return b.s.verifying.all == i+1
+			})
+			continue
+		}
+		if e, err := s.Await(b.ctx, "result", xmpppeer.NSDialback); err != nil || e.Condition() != "resource-constraint" {
+			t.Errorf("one too many: %v, %v", e, err)
+		}
+	}
+	s := b.dial(theirs, nil, xmpppeer.Reoffered)
+	if err := s.SendResult(theirs, ours, key(s)); err != nil {
+		t.Fatal(err)
+	}
+	b.judged(s, "valid", "")
+}
+
+// TestNoDescriptors: what this process lacks is said so, is no fault of the next hop,
+// and is over a moment after there are some again, however long it was.
+func TestNoDescriptors(t *testing.T) {
+	var scarce atomic.Bool
+	b := newBed(t, func(c *setup) {
+		c.config.Dial = func(ctx context.Context, _ Side, addr netip.AddrPort) (net.Conn, error) {
+			if scarce.Load() {
+				return nil, &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("socket", syscall.EMFILE)}
+			}
+			var d net.Dialer
+			return d.DialContext(ctx, "tcp", addr.String())
+		}
+	})
+	p := b.partner(theirs)
+	friend, user := p.User(alice), b.pool.User(bob)
+	b.chat(friend, user, "before")
+	other := b.dial("other.example", b.cert("other.example"), xmpppeer.Ready)
+	scarce.Store(true)
+	_ = other.Send(numbered("dave@other.example", bob, 1, 1)) // the pool has to be dialled for it
+	for begun := time.Now(); time.Since(begun) < 4*time.Second; time.Sleep(500 * time.Millisecond) {
+		sent := xmpppeer.Stanza{From: bob, To: alice, ID: "1", Payload: xmpppeer.Body("?")}
+		b.send(user, sent)
+		b.isError(b.receive(user), sent, "resource-constraint", "wait", "edge."+ours)
+	}
+	for _, m := range b.state.Pools[0].Members.Status() {
+		if !m.Up {
+			t.Error("the member is to blame")
+		}
+	}
+	scarce.Store(false)
+	time.Sleep(1100 * time.Millisecond)
+	b.chat(user, friend, "after")
+	_ = other.Send(numbered("dave@other.example", bob, 2, 1))
+	if e := b.receive(user); e.Attr("id") != "2" {
+		t.Errorf("got %s", e)
+	}
+}
+
+// TestAdoptedLate: a stream does not carry what is for a pair that a reload took from it
+// while it was being believed.
+func TestAdoptedLate(t *testing.T) {
+	b := newBed(t, entry(policy.XMPPSettings{TLS: policy.Required, SASL: policy.Required, Dialback: policy.Off, Bidi: policy.On}))
+	s := b.dial(theirs, b.cert(theirs), xmpppeer.Reoffered)
+	if err := s.Send("<bidi xmlns='" + nsBidi + "'/>"); err != nil {
+		t.Fatal(err)
+	}
+	b.finish(s)
+	c := b.s.group.All()[0]
+	p := pair{domain.MustParse(ours), domain.MustParse(theirs)}
+	c.disown(p)
+	b.s.adopt(c, p, b.state.terms(External, p, false))
+	partner := b.partner(theirs)
+	b.chat(b.pool.User(bob), partner.User(alice), "on a stream of its own")
+}
+
+// TestPlaces: what a server says about another one is a host and a port, or nothing.
+func TestPlaces(t *testing.T) {
+	for text, want := range map[string]string{
+		"xmpp.example":        "xmpp.example:5269",
+		"xmpp.example:5299":   "xmpp.example:5299",
+		"192.0.2.1":           "192.0.2.1:5269",
+		"[2001:db8::1]:5299":  "[2001:db8::1]:5299",
+		"xmpp.example:5299 x": "",
+		"xmpp.example:0":      "",
+		"xmpp.example:65536":  "",
+		"[::1%eth0]:5269":     "",
+		"a b":                 "",
+		"":                    "",
+	} {
+		r := refuse(0, "")
+		r.cause = elsewhere{text}
+		at, ok := seeOther(r)
+		if ok != (want != "") || ok && at.name != want {
+			t.Errorf("%q: %q, %v", text, at.name, ok)
+		}
+	}
+	if at, err := placeAt("::ffff:192.0.2.1", "5269"); err != nil || at.addr != netip.MustParseAddr("192.0.2.1") {
+		t.Errorf("%v, %v", at.addr, err)
+	}
+}
