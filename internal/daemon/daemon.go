@@ -54,6 +54,7 @@ type Daemon struct {
 	recheck chan struct{} // asks for a SelfCheck
 	started time.Time
 	store   *store.Store                 // nil if it could not be opened, or release has closed it
+	forgets atomic.Bool                  // the watch list is not kept
 	watch   map[string]*limit.Discovered // by protocol; fixed once serving
 
 	insideDNS insideDNSPart
@@ -83,6 +84,7 @@ func Start(ctx context.Context, o Options) (*Daemon, error) {
 		auditTold: rate.NewLimiter(rate.Every(time.Minute), 1),
 	}
 	d.metrics.watchCRLs(d.staleCRLs)
+	d.metrics.watchState(d.stateUsable)
 	d.ctx, d.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	d.openLog(l.Config.Log)
 	if err := d.start(ctx, l, m); err != nil {

@@ -24,8 +24,7 @@ type metrics struct {
 	lookupTime  *prometheus.HistogramVec // kind
 	insideDNS   *prometheus.CounterVec   // kind, outcome
 	watchMoves  *prometheus.CounterVec   // proto, change
-	stateOpen   prometheus.Gauge
-	limits      *prometheus.GaugeVec // limit
+	limits      *prometheus.GaugeVec     // limit
 	auditLost   prometheus.Counter
 }
 
@@ -69,10 +68,6 @@ func newMetrics(version string) *metrics {
 		Name: "edged_watch_list_changes_total",
 		Help: "Partners that entered the watch list or left it.",
 	}, []string{"proto", "change"})
-	m.stateOpen = prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "edged_state_usable",
-		Help: "1 if the state file could be opened; 0 if nothing outlasts a restart.",
-	})
 	for _, result := range []string{"done", "refused"} {
 		m.reloads.WithLabelValues(result)
 	}
@@ -86,9 +81,22 @@ func newMetrics(version string) *metrics {
 	})
 	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "edged_build_info", Help: "The program that runs."}, []string{"version", "goversion"})
 	info.WithLabelValues(version, runtime.Version()).Set(1)
-	m.registry.MustRegister(m.reloadGood, m.reloadTime, m.reloads, m.config, m.certificate, m.lookups, m.lookupTime, m.insideDNS, m.watchMoves, m.stateOpen, m.limits, m.auditLost, info,
+	m.registry.MustRegister(m.reloadGood, m.reloadTime, m.reloads, m.config, m.certificate, m.lookups, m.lookupTime, m.insideDNS, m.watchMoves, m.limits, m.auditLost, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+// watchState shows whether what has to outlast a restart would.
+func (m *metrics) watchState(usable func() bool) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "edged_state_usable",
+		Help: "1 if the state file takes what has to outlast a restart; 0 if it could not be opened, or the last attempt to write failed.",
+	}, func() float64 {
+		if usable() {
+			return 1
+		}
+		return 0
+	}))
 }
 
 // watchCRLs shows the revocation lists that are of no use at the moment of a scrape.

@@ -27,6 +27,7 @@ func registered() *prometheus.Registry {
 	none := func() float64 { return 0 }
 	m.watchConsent(nil)
 	m.watchCRLs(func() int { return 0 })
+	m.watchState(func() bool { return true })
 	m.watchList("sip", func() limit.WatchStats { return limit.WatchStats{} })
 	m.watchQueues("sip", none, none)
 	return m.registry

@@ -20,13 +20,27 @@ func (d *Daemon) openStore(c *config.Config) (err error) {
 	d.store, err = store.Open(c.StateDir)
 	switch {
 	case err == nil:
-		d.metrics.stateOpen.Set(1)
 		return nil
 	case d.keeps:
 		return fmt.Errorf("state_dir: %w", err)
 	}
+	d.forgets.Store(true)
 	d.log.Error("state_dir cannot be used: the watch list does not outlast a restart", slog.Any("err", err))
 	return nil
+}
+
+// stateUsable tells whether what has to outlast a restart is in the state file, or
+// soon will be.
+func (d *Daemon) stateUsable() bool {
+	if d.current.Load() == nil || d.forgets.Load() { // the lists are set before current
+		return false
+	}
+	for _, list := range d.watch {
+		if list.Stats().Failing {
+			return false
+		}
+	}
+	return !d.xmpp.consent.Stats().Failing
 }
 
 // closeStore writes what is left to be written, and closes the file. It comes when
@@ -56,7 +70,7 @@ func (d *Daemon) watchStrangers(b *build, p policy.Protocol) {
 	if d.store != nil {
 		err := list.Keep(limit.KeepConfig{Store: d.store, Bucket: "watch:" + p.String(), Log: d.log})
 		if err != nil {
-			d.metrics.stateOpen.Set(0)
+			d.forgets.Store(true)
 			d.log.Error("the watch list of an earlier run cannot be read, and is not kept", slog.String("proto", p.String()), slog.Any("err", err))
 		}
 	}

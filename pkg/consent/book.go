@@ -64,6 +64,7 @@ type Stats struct {
 	Unwritten   int    // changes that are not in the file yet
 	Evicted     uint64 // pairs that made room, since Open
 	WriteErrors uint64 // failed attempts to write, since Open
+	Failing     bool   // the last of them failed
 }
 
 // Open reads the pairs from the state file, which must stay open until the Book
@@ -214,7 +215,7 @@ func (b *Book) Stats() Stats {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	return Stats{
-		Pairs: len(b.pairs), Evicted: b.evicted, WriteErrors: b.disk.WriteErrors(),
+		Pairs: len(b.pairs), Evicted: b.evicted, WriteErrors: b.disk.WriteErrors(), Failing: b.disk.Failing(),
 		Unwritten: b.disk.Unwritten() + len(b.pending),
 	}
 }

@@ -80,6 +80,7 @@ type WatchStats struct {
 	Watched     int    // entries
 	Unwritten   int    // changes that are not in the file yet, if there is one
 	WriteErrors uint64 // failed attempts to write
+	Failing     bool   // the last of them failed
 }
 
 // Stats returns the watch list's numbers.
@@ -94,7 +95,7 @@ func (d *Discovered) Stats() WatchStats {
 	}
 	if d.kept != nil {
 		s.Unwritten += d.kept.Unwritten()
-		s.WriteErrors = d.kept.WriteErrors()
+		s.WriteErrors, s.Failing = d.kept.WriteErrors(), d.kept.Failing()
 	}
 	return s
 }

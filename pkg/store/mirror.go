@@ -45,8 +45,8 @@ type Mirror[V any] struct {
 	err     error // of Close
 
 	unwritten map[string]V // taken; owned by run, then by Close
-	failing   bool         // the same
 	waiting   atomic.Int64 // len(unwritten), for others
+	failing   atomic.Bool  // the last attempt failed
 	errors    atomic.Uint64
 }
 
@@ -78,6 +78,9 @@ func (m *Mirror[V]) Unwritten() int { return int(m.waiting.Load()) }
 
 // WriteErrors is how many attempts to write failed.
 func (m *Mirror[V]) WriteErrors() uint64 { return m.errors.Load() }
+
+// Failing tells whether the last attempt to write failed.
+func (m *Mirror[V]) Failing() bool { return m.failing.Load() }
 
 // Sync returns after an attempt to write everything, or at once after Close.
 func (m *Mirror[V]) Sync() {
@@ -187,11 +190,10 @@ func (m *Mirror[V]) tell(err error) {
 	if err != nil {
 		m.errors.Add(1)
 	}
-	switch failed := err != nil; {
-	case failed && !m.failing:
+	switch failed, before := err != nil, m.failing.Swap(err != nil); {
+	case failed && !before:
 		m.config.Log.Error("the state file cannot be written, and what changes is in memory only", slog.String("what", m.config.Name), slog.Any("err", err))
-	case !failed && m.failing:
+	case !failed && before:
 		m.config.Log.Info("everything is in the state file again", slog.String("what", m.config.Name))
 	}
-	m.failing = err != nil
 }

@@ -91,11 +91,15 @@ func TestFullDisk(t *testing.T) {
 	if errors, unwritten := e.metric("edged_watch_list_write_errors_total"), e.metric("edged_watch_list_unwritten"); errors < 2 || unwritten < 1 {
 		t.Errorf("%v failures are counted, and %v changes", errors, unwritten)
 	}
+	if usable := e.metric("edged_state_usable "); usable != 0 {
+		t.Errorf("edged_state_usable %v with a full disk", usable)
+	}
 	if err := os.Remove(fill); err != nil {
 		t.Fatal(err)
 	}
 	e.logged("everything is in the state file again")
 	b.await("everything to be written", patience, func() bool { return e.metric("edged_watch_list_unwritten") == 0 })
+	b.await("the state to be usable", patience, func() bool { return e.metric("edged_state_usable ") == 1 })
 	e.kill()
 	e = b.edge()
 	e.watches(e.dial(north))
