@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"edged/internal/admin"
@@ -43,6 +44,22 @@ func (a *auditor) use(s *auditSink) {
 	}
 }
 
+// write gives a line to the sink in force, if there is one.
+func (a *auditor) write(ctx context.Context, r slog.Record, before []slog.Attr) {
+	for {
+		s := a.sink.Load()
+		if s == nil || s.write(ctx, r, before) {
+			return
+		}
+	}
+}
+
+// failing tells whether the last line was lost.
+func (a *auditor) failing() bool {
+	s := a.sink.Load()
+	return s != nil && s.to.failing.Load()
+}
+
 // openAudit opens the stream of a build, if it wants one and the log is ours.
 func (d *Daemon) openAudit(b *build) (err error) {
 	if d.own != nil {
@@ -62,9 +79,13 @@ func (d *Daemon) auditLost(err error) {
 // auditSink is an open file, and how users are shown in it.
 type auditSink struct {
 	out   slog.Handler
-	file  *os.File // nil: standard output, which is not ours to close
+	to    *lossWriter
 	users config.AuditUsers
 	key   []byte
+
+	mu     sync.RWMutex // held for writing by close, so that it waits for lines under way
+	file   *os.File     // nil: standard output, which is not ours to close
+	closed bool
 }
 
 // openAudit opens what a configuration says; nil if it wants none.
@@ -84,29 +105,52 @@ func openAudit(c config.Log, secret []byte, stdout io.Writer, lost func(error)) 
 		}
 		w = s.file
 	}
-	s.out = slog.NewJSONHandler(lossWriter{w, lost}, &slog.HandlerOptions{Level: slog.LevelDebug})
+	s.to = &lossWriter{Writer: w, lost: lost}
+	s.out = slog.NewJSONHandler(s.to, &slog.HandlerOptions{Level: slog.LevelDebug})
 	return s, nil
 }
 
+// write writes a line; it is false if the sink is closed, and another one is in force.
+func (s *auditSink) write(ctx context.Context, r slog.Record, before []slog.Attr) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed {
+		return false
+	}
+	_ = s.out.Handle(ctx, s.redacted(r, before)) // lossWriter tells
+	return true
+}
+
 func (s *auditSink) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
 	if s.file != nil {
 		_ = s.file.Close()
 	}
 }
 
 // lossWriter tells of lines that could not be written: nobody looks at what a handler
-// returns.
+// returns. A handler writes one line at a time.
 type lossWriter struct {
 	io.Writer
-	lost func(error)
+	lost    func(error)
+	failing atomic.Bool // the last line was lost
+	cut     bool        // a part of it is there
 }
 
-// Write implements io.Writer.
-func (w lossWriter) Write(b []byte) (int, error) {
+// Write implements io.Writer. What is left of a line that was cut gets its end first, so
+// that it spoils no other.
+func (w *lossWriter) Write(b []byte) (int, error) {
+	if w.cut {
+		b = append([]byte{'\n'}, b...)
+	}
 	n, err := w.Writer.Write(b)
 	if err != nil {
 		w.lost(err)
 	}
+	w.failing.Store(err != nil)
+	w.cut = n < len(b) && (w.cut || n > 0)
 	return n, err
 }
 
@@ -124,8 +168,8 @@ func (h auditHandler) Enabled(ctx context.Context, level slog.Level) bool {
 
 // Handle implements slog.Handler.
 func (h auditHandler) Handle(ctx context.Context, r slog.Record) error {
-	if s := h.auditor.sink.Load(); s != nil && audited(r.Message) {
-		_ = s.out.Handle(ctx, s.redacted(r, h.attrs)) // lossWriter tells
+	if audited(r.Message) {
+		h.auditor.write(ctx, r, h.attrs)
 	}
 	if !h.next.Enabled(ctx, r.Level) {
 		return nil
