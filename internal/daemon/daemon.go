@@ -42,20 +42,21 @@ type Daemon struct {
 	auditTold *rate.Limiter
 	metrics   *metrics
 
-	current atomic.Pointer[build]
-	members map[string]*nexthop.Pool // owned by Start, then by the reload goroutine
-	server  *sipfed.Server           // nil if SIP is not configured
-	xmpp    xmppPart
-	keeps   bool // consent is kept
-	tap     trace.Tap
-	rates   rates
-	history history
-	checks  checks
-	recheck chan struct{} // asks for a SelfCheck
-	started time.Time
-	store   *store.Store                 // nil if it could not be opened, or release has closed it
-	forgets atomic.Bool                  // the watch list is not kept
-	watch   map[string]*limit.Discovered // by protocol; fixed once serving
+	current  atomic.Pointer[build]
+	members  map[string]*nexthop.Pool // owned by Start, then by the reload goroutine
+	server   *sipfed.Server           // nil if SIP is not configured
+	xmpp     xmppPart
+	keeps    bool // consent is kept
+	tap      trace.Tap
+	rates    rates
+	history  history
+	failures failures
+	checks   checks
+	recheck  chan struct{} // asks for a SelfCheck
+	started  time.Time
+	store    *store.Store                 // nil if it could not be opened, or release has closed it
+	forgets  atomic.Bool                  // the watch list is not kept
+	watch    map[string]*limit.Discovered // by protocol; fixed once serving
 
 	insideDNS insideDNSPart
 
@@ -150,6 +151,7 @@ func (d *Daemon) start(ctx context.Context, l *config.Loaded, m *material) error
 		}
 	}
 	d.inForce(b)
+	d.metrics.good(true)
 	d.history.add("start", l, nil)
 	d.serve()
 	return nil

@@ -17,6 +17,9 @@ func (d *Daemon) Followers() int { return d.tap.Followers() }
 // Status is what the status page shows.
 func (d *Daemon) Status() admin.Status { return d.status() }
 
+// Running is what is in force.
+func (d *Daemon) Running() admin.Running { return d.running() }
+
 // Sample takes a sample for the rates of the status page.
 func (d *Daemon) Sample(at time.Time) { d.rates.add(d.counts(), at) }
 

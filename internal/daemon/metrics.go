@@ -33,7 +33,7 @@ func newMetrics(version string) *metrics {
 		registry: prometheus.NewRegistry(),
 		reloadGood: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "edged_config_last_reload_successful",
-			Help: "1 if the last attempt to load the configuration succeeded.",
+			Help: "1 if the last attempt to load the configuration, and the certificates that it names, succeeded.",
 		}),
 		reloadTime: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "edged_config_last_reload_success_timestamp_seconds",
@@ -91,12 +91,7 @@ func (m *metrics) watchState(usable func() bool) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "edged_state_usable",
 		Help: "1 if the state file takes what has to outlast a restart; 0 if it could not be opened, or the last attempt to write failed.",
-	}, func() float64 {
-		if usable() {
-			return 1
-		}
-		return 0
-	}))
+	}, func() float64 { return number(usable()) }))
 }
 
 // watchCRLs shows the revocation lists that are of no use at the moment of a scrape.
@@ -161,19 +156,24 @@ func (m *metrics) watchQueues(proto string, external, internal func() float64) {
 	}
 }
 
-// reloaded counts an attempt to reload.
-func (m *metrics) reloaded(err error) {
-	if err != nil {
-		m.reloadGood.Set(0)
-		m.reloads.WithLabelValues("refused").Inc()
-		return
+// reloaded counts an attempt to reload, and shows whether everything is in force by now.
+func (m *metrics) reloaded(err error, good bool) {
+	m.reloads.WithLabelValues(map[bool]string{true: "done", false: "refused"}[err == nil]).Inc()
+	m.good(good)
+}
+
+// good shows whether what the files hold is in force.
+func (m *metrics) good(is bool) { m.reloadGood.Set(number(is)) }
+
+func number(is bool) float64 {
+	if is {
+		return 1
 	}
-	m.reloads.WithLabelValues("done").Inc()
+	return 0
 }
 
 // inForce shows a build.
 func (m *metrics) inForce(b *build) {
-	m.reloadGood.Set(1)
 	m.reloadTime.Set(float64(b.loadedAt.Unix()))
 	m.config.Reset()
 	m.config.WithLabelValues(b.loaded.Hash, b.loaded.PolicyHash).Set(1)

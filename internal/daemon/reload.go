@@ -78,9 +78,11 @@ func (d *Daemon) reload() error {
 	if err == nil {
 		err = d.replace(l, m)
 	}
-	d.metrics.reloaded(err)
-	d.history.add("reload", l, err)
-	d.notify(status(err))
+	d.failures.reload = err
+	if err == nil {
+		d.failures.refresh = nil
+	}
+	d.attempted("reload", l, err)
 	if err != nil {
 		d.log.Error("reload refused, the old configuration stays in force", slog.Any("err", err))
 		return err
@@ -94,15 +96,36 @@ func (d *Daemon) reload() error {
 func (d *Daemon) refresh() {
 	l := d.current.Load().loaded
 	m := &material{}
-	if problems := m.read(l); len(problems) > 0 {
-		d.metrics.reloaded(errors.New("material"))
-		d.history.add("refresh", nil, errors.New(problems[0].Text))
-		d.log.Error("certificates not refreshed, the old ones stay in use", slog.String("err", problems[0].Text), slog.Int("problems", len(problems)))
-		return
+	var errs []error
+	for _, p := range m.read(l) {
+		errs = append(errs, errors.New(p.Text))
 	}
-	if err := d.replace(l, m); err != nil {
+	err := errors.Join(errs...)
+	if err == nil {
+		err = d.replace(l, m)
+	}
+	before := d.failures.refresh
+	d.failures.refresh = err
+	if err != nil || before != nil { // nobody has asked: only what changes is told
+		d.attempted("refresh", l, err)
+	}
+	if err != nil {
 		d.log.Error("certificates not refreshed, the old ones stay in use", slog.Any("err", err))
 	}
+}
+
+// failures is how the last reload and the last refresh have ended. What the files on
+// disk hold is good only if both did well: that certificates could be read does not make
+// up for a reload that was refused. The reload goroutine owns it.
+type failures struct{ reload, refresh error }
+
+func (f *failures) none() bool { return f.reload == nil && f.refresh == nil }
+
+// attempted shows how a reload or a refresh has ended.
+func (d *Daemon) attempted(what string, l *config.Loaded, err error) {
+	d.metrics.reloaded(err, d.failures.none())
+	d.history.add(what, l, err)
+	d.notify(d.failures.status())
 }
 
 // replace puts a configuration in force; nothing has changed if it fails.

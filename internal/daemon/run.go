@@ -25,7 +25,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	d.notify(sd.SdNotifyReady + "\n" + status(nil))
+	d.notify(sd.SdNotifyReady + "\n" + (&failures{}).status())
 	alive := d.watchdog()
 	defer alive.Stop()
 	reloaded := make(chan struct{}, 1)
@@ -72,9 +72,12 @@ func (d *Daemon) stopFor(ctx context.Context, again <-chan os.Signal) error {
 }
 
 // status is what `systemctl status` shows after a reload, whoever asked for it.
-func status(err error) string {
-	if err != nil {
+func (f *failures) status() string {
+	switch {
+	case f.reload != nil:
 		return "STATUS=serving with the old configuration: the last reload was refused"
+	case f.refresh != nil:
+		return "STATUS=serving with the old certificates: they could not be read again"
 	}
 	return "STATUS=serving"
 }

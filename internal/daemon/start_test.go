@@ -112,6 +112,51 @@ func TestRefresh(t *testing.T) {
 	}
 }
 
+// TestRefreshDoesNotHideARefusedReload: reading the certificates again is no sign that
+// the files on disk are good; nor is a failure shown when it is over.
+func TestRefreshDoesNotHideARefusedReload(t *testing.T) {
+	b := start(t)
+	since := b.edge.Running().LoadedAt
+	good := func(want string) {
+		t.Helper()
+		if got := b.metric("edged_config_last_reload_successful"); got[0] != "edged_config_last_reload_successful "+want {
+			t.Errorf("metric %q, want %s", got, want)
+		}
+	}
+	b.write(func(s *setup) { s.Limits = "{connections: none}" })
+	if err := b.edge.Reload(b.soon()); err == nil {
+		t.Fatal("a bad file was taken")
+	}
+	b.edge.Refresh()
+	good("0")
+	if now := b.edge.Running().LoadedAt; !now.Equal(since) {
+		t.Errorf("the configuration is said to be of %v, it is of %v", now, since)
+	}
+	b.write(func(s *setup) { s.Limits = "{}" })
+	key, err := os.ReadFile(filepath.Join(b.dir, "tls/edge.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.file("tls/edge.key", []byte("no key"))
+	b.edge.Refresh()
+	if last := b.edge.Status().Reloads[0]; last.What != "refresh" || !strings.Contains(last.Err, "edge.key") {
+		t.Errorf("a key that cannot be read: %+v", last)
+	}
+	b.file("tls/edge.key", key)
+	b.edge.Refresh()
+	good("0")
+	if last := b.edge.Status().Reloads[0]; last.What != "refresh" || last.Err != "" {
+		t.Errorf("once it can be read again: %+v", last)
+	}
+	n := len(b.edge.Status().Reloads)
+	b.edge.Refresh()
+	if now := len(b.edge.Status().Reloads); now != n {
+		t.Errorf("%d entries, %d before a refresh that changes nothing", now, n)
+	}
+	b.reload()
+	good("1")
+}
+
 // TestCheckWarnsOfDANE: where it is on, and nobody says which records are signed.
 func TestCheckWarnsOfDANE(t *testing.T) {
 	const (

@@ -56,7 +56,11 @@ func (d *Daemon) assemble(l *config.Loaded, m *material) (*build, error) {
 	if err := d.openAudit(b); err != nil {
 		return nil, fmt.Errorf("%s: %w", l.File, err)
 	}
-	if old := d.current.Load(); old != nil && sameDNS(old.loaded, l) {
+	old := d.current.Load()
+	if old != nil && old.loaded == l { // a refresh
+		b.loadedAt = old.loadedAt
+	}
+	if old != nil && sameDNS(old.loaded, l) {
 		b.resolver = old.resolver
 	} else {
 		r, err := discovery.New(resolverConfig(&l.Config, d.metrics.lookup))
