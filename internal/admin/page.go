@@ -79,7 +79,7 @@ func namesThisHost(host string) bool {
 
 func writePage(w http.ResponseWriter, page *template.Template, s Status) {
 	var b bytes.Buffer
-	if err := page.Execute(&b, s); err != nil {
+	if err := page.Execute(&b, &s); err != nil {
 		writeLine(w, http.StatusInternalServerError, err.Error())
 		return
 	}
@@ -90,16 +90,32 @@ func writePage(w http.ResponseWriter, page *template.Template, s Status) {
 // pageFuncs are what the template writes values with.
 func pageFuncs() template.FuncMap {
 	return template.FuncMap{
-		"ago":   ago,
-		"span":  func(now, then time.Time) string { return span(now.Sub(then)) },
-		"left":  func(now, end time.Time) int { return int(math.Floor(end.Sub(now).Hours() / 24)) },
-		"stamp": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
-		"rfc":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-		"rate":  rate,
-		"join":  func(all []string) string { return strings.Join(all, ", ") },
-		"bare":  Bare,
-		"tone":  tone,
-		"base":  func(file string) string { return file[strings.LastIndexByte(file, '/')+1:] },
+		"ago":    ago,
+		"span":   func(now, then time.Time) string { return span(now.Sub(then)) },
+		"left":   left,
+		"expiry": expiry,
+		"stamp":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
+		"rfc":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"rate":   rate,
+		"join":   func(all []string) string { return strings.Join(all, ", ") },
+		"bare":   Bare,
+		"tone":   tone,
+		"base":   func(file string) string { return file[strings.LastIndexByte(file, '/')+1:] },
+	}
+}
+
+// left is how many whole days something lasts; less than 0 if it is over.
+func left(now, end time.Time) int { return int(math.Floor(end.Sub(now).Hours() / 24)) }
+
+// expiry says how long a certificate lasts, or since when it does not.
+func expiry(now, end time.Time) string {
+	switch days := left(now, end); {
+	case days < 0:
+		return "expired " + ago(now, end)
+	case days < 2:
+		return span(end.Sub(now)) + " left"
+	default:
+		return fmt.Sprintf("%d days left", days)
 	}
 }
 

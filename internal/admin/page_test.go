@@ -4,10 +4,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"edged/internal/admin"
@@ -41,10 +43,15 @@ func busy() admin.Status {
 			{Proto: "xmpp", Name: "chat"},
 		},
 		Checks:  []admin.Check{{State: "wrong", About: "_sipfederationtls._tcp.contoso.com SRV", Text: "there is no such record", Cure: "publish: it"}},
-		Checked: moment.Add(-3 * time.Minute), Certs: []admin.Certificate{{Side: "external", File: "/etc/edged/tls/edge.crt", NotAfter: moment.Add(10 * 24 * time.Hour)}},
+		Checked: moment.Add(-3 * time.Minute), Certs: []admin.Certificate{
+			{Side: "external", File: "/etc/edged/tls/edge.crt", NotAfter: moment.Add(10 * 24 * time.Hour)},
+			{Side: "internal", File: "/etc/edged/tls/inside.crt", NotAfter: moment.Add(-50 * time.Hour)},
+			{Side: "internal", File: "/etc/edged/tls/authority.crt", NotAfter: moment.Add(1000 * time.Hour)},
+		},
 		Reloads: []admin.Reload{
 			{Time: moment, What: "reload", Err: "policy.yaml:3:1: one mistake\npolicy.yaml:9:2: another"}, {Time: moment, What: "start", Config: "0123456789ab", Policy: "ba9876543210"},
 		},
+		MoreWatched: 12, Unwritten: []string{"log.audit cannot be written: its lines are lost"},
 		Watched: []admin.Watched{{Proto: "sip", Partner: "northwind.example", Why: "most fail", Since: moment.Add(-time.Hour), Failed: 60, Requests: 100}},
 	}
 }
@@ -94,7 +101,7 @@ func TestPageShowsEverything(t *testing.T) {
 		"broken.example", `<span class="pill bad">failing</span>`, `<span class="days bad" title="2026-03-06 06:06:07 UTC">2 days left</span>`,
 		"7 more are idle", "eve@spam.example", "1 min ago", "<code>blocked_domains: spam.example</code>", "192.0.2.9:1",
 		"fe1.corp.contoso.com:5061", "up for 1 h 0 min", "down for 5 min, tried 4 times", "no members", "there is no such record", "publish: it", "3 min ago",
-		`<span class="days warn">10 days left</span>`, "edge.crt", "policy.yaml:9:2: another", "in force",
+		`<span class="days warn">10 days left</span>`, "edge.crt", `<span class="days bad">expired 2 days ago</span>`, "12 more: ", "policy.yaml:9:2: another", "in force",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("no %s", want)
@@ -107,6 +114,39 @@ func TestPageShowsEverything(t *testing.T) {
 		if strings.Contains(page, never) {
 			t.Errorf("%s: the page acts, brings style or script of its own, or leads elsewhere", never)
 		}
+	}
+}
+
+// TestPageBeginsWithTheTroubles: what is wrong is in sight, without any scrolling.
+func TestPageBeginsWithTheTroubles(t *testing.T) {
+	_, page := ask(t, "GET", servePage(t, busy)+"/", "")
+	_, part, _ := strings.Cut(page, "<main>")
+	part, _, _ = strings.Cut(part, "</section>")
+	var got []string
+	for _, m := range regexp.MustCompile(`class="dot (\w+)"></span>(?:<a href="#(\w+)">)?([^<]*)<`).FindAllStringSubmatch(part, -1) {
+		got = append(got, strings.Join(m[1:], " "))
+		if m[2] != "" && !strings.Contains(page, `<section id="`+m[2]+`"`) {
+			t.Errorf("there is no part %s", m[2])
+		}
+	}
+	want := []string{
+		"bad pools the xmpp pool chat is down",
+		"bad certificates inside.crt: expired 2 days ago",
+		"warn pools 1 member of the sip pool front down",
+		"warn certificates edge.crt: 10 days left",
+		"warn  log.audit cannot be written: its lines are lost",
+		"warn reloads the last reload was refused: what was in force stays",
+		"warn dns 1 thing is wrong with what the world sees of us",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if !strings.Contains(page, "<title>the xmpp pool chat is down · sip.contoso.com · edged</title>") {
+		t.Error("the title does not have the worst of it")
+	}
+	_, page = ask(t, "GET", servePage(t, func() admin.Status { return admin.Status{Now: moment} })+"/", "")
+	if !strings.Contains(page, `<section id="troubles" data-live hidden></section>`) {
+		t.Error("trouble where there is none")
 	}
 }
 

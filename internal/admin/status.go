@@ -20,6 +20,10 @@ type Status struct {
 	Certs    []Certificate
 	Reloads  []Reload // the newest first
 	Watched  []Watched
+	// MoreWatched is how many are watched who are not in Watched.
+	MoreWatched int
+	// Unwritten says what cannot be written to disk, and what of it.
+	Unwritten []string
 }
 
 // Traffic is what crosses by one protocol.

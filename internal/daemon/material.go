@@ -1,9 +1,11 @@
 package daemon
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"edged/internal/config"
 	"edged/pkg/discovery"
@@ -247,6 +249,18 @@ func (m *material) readXMPP(c *config.Config) []config.Problem {
 	}
 	m.authority = authority
 	return problems
+}
+
+// expiry is when each certificate of ours expires, by its side and its file.
+func (m *material) expiry(c *config.Config) map[string]map[string]time.Time {
+	inside := make(map[string]time.Time)
+	if m.internal != nil {
+		maps.Copy(inside, m.internal.Keys.Expiry())
+	}
+	if m.authority != nil {
+		inside[c.XMPP.Internal.Authority.CACert] = m.authority.Expiry()
+	}
+	return map[string]map[string]time.Time{"external": m.external.Keys.Expiry(), "internal": inside}
 }
 
 // item is the path of the i-th value of a list.

@@ -178,21 +178,13 @@ func (m *metrics) inForce(b *build) {
 	m.config.Reset()
 	m.config.WithLabelValues(b.loaded.Hash, b.loaded.PolicyHash).Set(1)
 	m.certificate.Reset()
-	m.expiry("external", b.material.external.Keys.Expiry())
-	if inside := b.material.internal; inside != nil {
-		m.expiry("internal", inside.Keys.Expiry())
-	}
-	if a := b.material.authority; a != nil {
-		m.expiry("internal", map[string]time.Time{b.loaded.Config.XMPP.Internal.Authority.CACert: a.Expiry()})
+	for side, files := range b.material.expiry(&b.loaded.Config) {
+		for file, at := range files {
+			m.certificate.WithLabelValues(side, file).Set(float64(at.Unix()))
+		}
 	}
 	m.limits.Reset()
 	for name, value := range b.bounds.Counts() {
 		m.limits.WithLabelValues(name).Set(value)
-	}
-}
-
-func (m *metrics) expiry(side string, files map[string]time.Time) {
-	for file, at := range files {
-		m.certificate.WithLabelValues(side, file).Set(float64(at.Unix()))
 	}
 }

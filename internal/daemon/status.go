@@ -11,6 +11,7 @@ import (
 const (
 	shownRefusals = 20
 	shownPartners = 200
+	shownWatched  = 50
 	keptReloads   = 20
 )
 
@@ -25,7 +26,7 @@ func (d *Daemon) status() admin.Status {
 		return s
 	}
 	s.Host, s.Enabled = b.loaded.Config.FQDN.String(), b.loaded.Source.Federation.Enabled
-	s.Pools, s.Watched, s.Reloads, s.Certs = d.pools(), d.listWatched(), d.history.list(), certificates(b)
+	s.Pools, s.Reloads, s.Certs, s.Unwritten = d.pools(), d.history.list(), certificates(b), d.unwritten()
 	s.Checks, s.Checked = d.checks.get()
 	for i, e := range d.tap.Refusals() {
 		if i == shownRefusals {
@@ -33,10 +34,24 @@ func (d *Daemon) status() admin.Status {
 		}
 		s.Refusals = append(s.Refusals, traceLine(&e))
 	}
-	o := d.overview(b, s.Now, s.Watched)
+	watched := d.listWatched()
+	s.Watched, s.MoreWatched = watched[:min(len(watched), shownWatched)], max(0, len(watched)-shownWatched)
+	o := d.overview(b, s.Now, watched)
 	s.Partners, s.More, s.Traffic = o.sorted(), max(0, len(o.rows)-shownPartners), o.traffic
 	s.Partners = s.Partners[:min(len(s.Partners), shownPartners)]
 	return s
+}
+
+// unwritten says what does not reach the disk.
+func (d *Daemon) unwritten() []string {
+	var all []string
+	if !d.stateUsable() {
+		all = append(all, "state_dir cannot be written: consent and the watch list would not outlast a restart")
+	}
+	if d.own != nil && d.own.audit.failing() {
+		all = append(all, "log.audit cannot be written: its lines are lost")
+	}
+	return all
 }
 
 func (d *Daemon) running() admin.Running {
@@ -50,14 +65,10 @@ func (d *Daemon) running() admin.Running {
 // certificates lists ours, those that expire first before the others.
 func certificates(b *build) []admin.Certificate {
 	var all []admin.Certificate
-	add := func(side string, files map[string]time.Time) {
+	for side, files := range b.material.expiry(&b.loaded.Config) {
 		for file, at := range files {
 			all = append(all, admin.Certificate{Side: side, File: file, NotAfter: at})
 		}
-	}
-	add("external", b.material.external.Keys.Expiry())
-	if b.material.internal != nil {
-		add("internal", b.material.internal.Keys.Expiry())
 	}
 	sortBy(all, func(x, y *admin.Certificate) int { return x.NotAfter.Compare(y.NotAfter) })
 	return all

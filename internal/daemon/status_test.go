@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -177,6 +178,13 @@ func TestStatusOfBothProtocols(t *testing.T) {
 			!strings.Contains(l.From+l.To, "bob@"+jabber) {
 			t.Errorf("%s: %+v", want, l)
 		}
+	}
+	files := []string{}
+	for _, c := range x.edge.Status().Certs {
+		files = append(files, filepath.Base(c.File))
+	}
+	if slices.Sort(files); !slices.Equal(files, []string{"edge.crt", "inside.crt", "mint.crt"}) {
+		t.Errorf("certificates: %q", files)
 	}
 	if traffic := x.edge.Status().Traffic; len(traffic) != 2 || traffic[1].Proto != "xmpp" || traffic[1].Connections < 3 {
 		t.Errorf("%+v", traffic)

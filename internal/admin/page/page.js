@@ -4,6 +4,7 @@
   const every = 3000;
   const gone = document.getElementById('gone');
   let since = null;
+  let asking = false; // an answer that is late must not replace a newer one
 
   function replace(part, fresh) {
     if (part.innerHTML === fresh.innerHTML && part.hidden === fresh.hidden) return;
@@ -12,7 +13,8 @@
   }
 
   async function refresh() {
-    if (document.hidden) return;
+    if (document.hidden || asking) return;
+    asking = true;
     try {
       const answer = await fetch(location.pathname, { cache: 'no-store', signal: AbortSignal.timeout(5000) });
       if (!answer.ok) throw new Error(answer.statusText);
@@ -28,6 +30,8 @@
       since ??= new Date();
       gone.textContent = `edged has not answered since ${since.toLocaleTimeString()}: what is below is old.`;
       gone.hidden = false;
+    } finally {
+      asking = false;
     }
   }
 
