@@ -162,6 +162,20 @@ func hasHeading(file, anchor string) bool {
 	})
 }
 
+// TestRunbooks: each alert names a section that there is.
+func TestRunbooks(t *testing.T) {
+	alerts := read(t, top, "configs/prometheus/edged.alerts.yml")
+	found := regexp.MustCompile(`(?m)^ +runbook: "(.+)#(.+)"$`).FindAllStringSubmatch(alerts, -1)
+	if n := strings.Count(alerts, "- alert: "); n == 0 || len(found) != n {
+		t.Errorf("%d alerts have %d runbooks", n, len(found))
+	}
+	for _, m := range found {
+		if !hasHeading(filepath.Join(top, m[1]), m[2]) {
+			t.Errorf("there is no %s#%s", m[1], m[2])
+		}
+	}
+}
+
 func TestLinksResolve(t *testing.T) {
 	for _, name := range ending(tracked(t), ".md") {
 		for _, target := range brokenLinks(top, name, read(t, top, name)) {
