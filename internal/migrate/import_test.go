@@ -213,6 +213,7 @@ func TestRefusedFiles(t *testing.T) {
 		"cut off":            {`[{"Domain": "a.example"`, "JSON near byte"},
 		"CSV with a hole":    {"Domain,ProxyFqdn\na.example\n", "CSV: record on line 2: wrong number of fields"},
 		"a hole below #TYPE": {"#TYPE Microsoft.Rtc\r\nDomain,ProxyFqdn\r\na.example\r\n", "record on line 3: wrong number of fields; export it with Export-Csv"},
+		"our own list":       {"user,policy\nalice@contoso.com,sales\n", "as edged import writes it; leave it out"},
 		"other columns":      {"Date,Weather\n", "nothing known has the properties Date, Weather"},
 		"a workbook":         {"PK\x03\x04\x14\x00\x06\x00", "this is no text; export it with Export-Csv"},
 		"CLIXML":             {"<Objs Version=\"1.1.0.1\"></Objs>", "neither JSON nor CSV: parse error on line 1, column 15: bare \" in non-quoted-field; export it with Export-Csv"},

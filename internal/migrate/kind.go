@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -53,6 +54,9 @@ func recognise(all []kind, o *object) *kind {
 
 // unrecognised says what can be read.
 func unrecognised(all []kind, o *object) error {
+	if o.has("user") && len(o.names) <= 2 {
+		return errors.New("this is a list of users, as edged import writes it; leave it out")
+	}
 	const most = 8
 	names := strings.Join(o.names[:min(most, len(o.names))], ", ")
 	if len(o.names) > most {
