@@ -34,6 +34,7 @@ type explanation struct {
 
 	reason verdict.Reason
 	down   bool // the pool of our user
+	failed bool // the DNS
 }
 
 // check is one step of policy.Set.Explain.
@@ -62,11 +63,11 @@ func (e *explanation) look(ctx context.Context, rc discovery.Config, set *policy
 		service = d.Partner.Service
 	}
 	answer, err := r.SRV(ctx, service, q.Remote)
-	if failed, ok := errors.AsType[*discovery.Error](err); err != nil && (!ok || failed.Temporary()) {
-		return err
-	}
 	if err != nil {
-		e.Notes = append(e.Notes, err.Error())
+		e.note("%v", err)
+		if e.failed = discovery.Reason(err) == verdict.DNSFailed; e.failed {
+			return nil
+		}
 	}
 	q.Facts.SRV, q.Facts.SRVKnown = answer.Names(), true
 	return nil
@@ -76,6 +77,8 @@ func (e *explanation) look(ctx context.Context, rc discovery.Config, set *policy
 func (e *explanation) judge(l *config.Loaded, q policy.Question) {
 	d, steps := l.Policy.Explain(q)
 	switch {
+	case e.failed && d.Reason == verdict.NeedsDNS:
+		d.Reason = verdict.DNSFailed
 	case unreachable(q, d):
 		d.Reason = verdict.DNSNoRecord
 	case d.Allow() && e.down:

@@ -11,6 +11,7 @@ import (
 	"edged/internal/admin"
 	"edged/internal/config"
 	"edged/pkg/policy"
+	"edged/pkg/verdict"
 )
 
 // gateway asks a running gateway what only it knows.
@@ -50,7 +51,7 @@ func (e *explanation) live(ask gateway, l *config.Loaded, q *policy.Question, co
 }
 
 func (e *explanation) note(format string, args ...any) {
-	e.Notes = append(e.Notes, fmt.Sprintf(format, args...))
+	e.Notes = append(e.Notes, verdict.Printable(fmt.Sprintf(format, args...)))
 }
 
 func (e *explanation) consent(ask gateway, q *policy.Question, contact policy.User) {

@@ -99,6 +99,7 @@ func (l *loading) loadConfig() {
 	}
 	v := validator{config: c, document: l.edged, report: &l.report, draft: l.draft}
 	v.all()
+	l.out.Warnings = append(l.out.Warnings, v.warnings...)
 	c.complete()
 	l.domains = !v.unsure && len(c.Domains) > 0
 }

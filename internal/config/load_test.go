@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -60,6 +61,27 @@ func TestGood(t *testing.T) {
 				t.Errorf("policy %v, hashes %q %q, warnings %v", l.Policy, l.Hash, l.PolicyHash, l.Warnings)
 			}
 		})
+	}
+}
+
+// TestOpenKeys: private keys that everybody on the host may read are told of.
+func TestOpenKeys(t *testing.T) {
+	dir := configtest.Lay(t, "../../configs")
+	keys := []string{"tls/edge.key", "tls/inside.key", "tls/authority.key"}
+	for _, key := range keys {
+		if err := os.Chmod(filepath.Join(dir, key), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l, err := Load(filepath.Join(dir, "edged.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range keys {
+		want := key + " is open to every user of this host (mode 0644); run chmod o= on it"
+		if !slices.ContainsFunc(l.Warnings, func(p Problem) bool { return strings.HasSuffix(p.Text, want) && p.Line > 1 }) {
+			t.Errorf("no warning %q in %v", want, l.Warnings)
+		}
 	}
 }
 

@@ -21,6 +21,8 @@ type validator struct {
 	unsure bool
 	// draft says that files need not be there.
 	draft bool
+	// warnings are doubts that keep nothing from running.
+	warnings []Problem
 }
 
 // all makes every check, in the order of the file.
@@ -107,7 +109,16 @@ func (v *validator) pair(path string, p Pair) {
 	v.required(path+".cert", p.Cert != "", "write the certificate, a PEM file")
 	v.required(path+".key", p.Key != "", "write the private key, a PEM file")
 	v.file(path+".cert", p.Cert)
-	v.file(path+".key", p.Key)
+	v.key(path+".key", p.Key)
+}
+
+// key checks a private key, which not everybody on the host should read. Many a tool
+// leaves it so; the gateway serves all the same.
+func (v *validator) key(path, name string) {
+	v.file(path, name)
+	if info, err := os.Stat(name); err == nil && !v.draft && info.Mode().Perm()&0o007 != 0 {
+		v.warnings = append(v.warnings, v.document.problem(path, fmt.Sprintf("%s is open to every user of this host (mode %04o); run chmod o= on it", name, info.Mode().Perm())))
+	}
 }
 
 // roots checks a list of root certificates, which must not be empty.
