@@ -25,7 +25,7 @@ type dnsCmd struct {
 // Help says what is compared (kong.HelpProvider).
 func (dnsCmd) Help() string {
 	return "Records and certificate names follow from the domains, listeners and addresses of edged.yaml; no other file has to be there " +
-		"yet. With --verify each finding is ok, warning, wrong, or unknown where the DNS did not answer, and all but the first come " +
+		"yet. With --verify each finding is ok, warning, wrong, or unknown where the DNS did not answer or a file may not be read, and all but the first come " +
 		"with what to do. The exit status is 0 if nothing is wrong or unknown, else 1; warnings do not count."
 }
 
@@ -36,8 +36,14 @@ func (c *dnsCmd) Validate() error {
 		return errors.New("--zone prints what to publish; leave it out with --verify")
 	case !c.Verify && (len(c.Server) > 0 || c.NoConnect):
 		return errors.New("--server and --no-connect are for --verify")
+	case len(c.Server) == 0:
+		return nil
 	}
-	return nil
+	r, err := discovery.New(discovery.Config{Servers: c.Server})
+	if err == nil {
+		r.Close()
+	}
+	return err
 }
 
 // Run prints the records, or what is wrong with them in the world. Anything wrong is

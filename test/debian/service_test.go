@@ -267,15 +267,21 @@ func (m *machine) serial(t *testing.T) string {
 	return chain[0].SerialNumber.String()
 }
 
-// renewal runs the hook of the manual.
+// renewal runs the hook of the manual. The certificate of another service on the host is
+// not taken for the edge's.
 func (m *machine) renewal(t *testing.T) {
 	t.Helper()
 	before, pid := m.serial(t), m.property(t, "MainPID")
 	dir := configtest.Lay(t)
-	m.copy(t, filepath.Join(dir, "tls/edge.crt"), "/etc/letsencrypt/live/edge/fullchain.pem")
-	m.copy(t, filepath.Join(dir, "tls/edge.key"), "/etc/letsencrypt/live/edge/privkey.pem")
 	m.write(t, "/tmp/hook", doctest.Block(t, manual, "renewal"))
-	m.run(t, "env", "RENEWED_LINEAGE=/etc/letsencrypt/live/edge", "sh", "/tmp/hook")
+	for _, lineage := range []string{"/etc/letsencrypt/live/www.contoso.com", "/etc/letsencrypt/live/sip.contoso.com"} {
+		if now := m.serial(t); now != before {
+			t.Error("the certificate of another service is in use")
+		}
+		m.copy(t, filepath.Join(dir, "tls/edge.crt"), lineage+"/fullchain.pem")
+		m.copy(t, filepath.Join(dir, "tls/edge.key"), lineage+"/privkey.pem")
+		m.run(t, "env", "RENEWED_LINEAGE="+lineage, "sh", "/tmp/hook")
+	}
 	if after := m.serial(t); after == before {
 		t.Error("the old certificate is in use")
 	}
