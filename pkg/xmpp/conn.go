@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"edged/pkg/domain"
+	"edged/pkg/limit"
 	"edged/pkg/tlsid"
 	"edged/pkg/verdict"
 	"edged/pkg/xmpp/xmlstream"
@@ -69,9 +70,11 @@ type conn struct {
 	intake    *intake        // acknowledges to the other end; nil without XEP-0198
 	routes    map[pair]*link // across the edge
 	asked     map[domain.Name]struct{}
-	elementBy time.Time // when the element under way must be complete; zero between elements
-	stanzas   int       // received
-	crossed   bool      // one of them has, since busy was set
+	elementBy time.Time    // when the element under way must be complete; zero between elements
+	stanzas   int          // received
+	crossed   bool         // one of them has, since busy was set
+	share     *limit.Share // of what is held for the partner; nil before the reader takes any of it
+	grown     int          // bytes that the reader has of it
 	recent    recent
 	trusted   bool // the reader has the limits of an authenticated stream
 
@@ -121,7 +124,7 @@ func newConn(s *Server, side Side, dialled bool, raw net.Conn, peer netip.AddrPo
 	}
 	c.log = s.log.With(slog.Uint64("conn", c.id), slog.String("side", side.String()), slog.String("peer_addr", c.addr.String()))
 	c.reader = xmlstream.NewReader(timedReader{c}, strangerLimits())
-	c.reader.OnStart = c.elementStarts
+	c.reader.OnStart, c.reader.Grow = c.elementStarts, c.grow
 	return c
 }
 

@@ -154,8 +154,11 @@ func hidesUser(reason verdict.Reason) bool {
 	}
 }
 
-// streamFault turns what a reader found into the refusal that ends the stream.
+// streamFault turns what a reader stopped with into the refusal that ends the stream.
 func streamFault(err error) *refusal {
+	if r, ok := errors.AsType[*refusal](err); ok {
+		return r
+	}
 	var e *xmlstream.Error
 	if !errors.As(err, &e) {
 		return nil

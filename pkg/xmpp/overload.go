@@ -1,6 +1,8 @@
 package xmpp
 
 import (
+	"time"
+
 	"edged/pkg/domain"
 	"edged/pkg/limit"
 	"edged/pkg/policy"
@@ -47,4 +49,42 @@ func (st *State) entry(p pair) *policy.Partner {
 // it has sent.
 func (ls *links) shareOf(theirs domain.Name) *limit.Share {
 	return ls.srv.held.Share(limit.Registered(theirs))
+}
+
+// roomAgain is how long a reader waits before it asks once more for room.
+const roomAgain = 50 * time.Millisecond
+
+// grow lets the reader take memory for a long element, which only those may send who
+// are authenticated. Where there is none it waits, and its sender does too, as long as
+// the element may take. Our own servers are few, and a stream of theirs is not given
+// up for that.
+func (c *conn) grow(bytes int) error {
+	if c.share == nil {
+		c.share = c.srv.links.shareOf(c.speaker())
+	}
+	for bytes > 0 && c.side == External && c.share.Room(false, int64(bytes)) != limit.HasRoom {
+		if time.Now().After(c.elementBy) || c.why() != nil || !c.srv.group.Sleep(roomAgain) {
+			return fatal(resourceConstraint, verdict.Overloaded, "no room for a long element within limits.message_timeout")
+		}
+	}
+	c.grown += bytes
+	c.share.Add(0, int64(bytes))
+	return nil
+}
+
+// speaker is a partner that a stream is for.
+func (c *conn) speaker() domain.Name {
+	for _, p := range c.spokenFor() {
+		return p.theirs
+	}
+	return c.theirs()
+}
+
+// shrink gives back what the reader has taken.
+func (c *conn) shrink() {
+	if c.share != nil {
+		c.share.Add(0, -int64(c.grown))
+		c.share.Close()
+		c.share, c.grown = nil, 0
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -110,6 +111,43 @@ func TestLinks(t *testing.T) {
 	p := b.partner(theirs)
 	b.chat(p.User(alice), b.pool.User(bob), "listed")
 	b.chat(b.pool.User(bob), p.User(alice), "and back")
+}
+
+// TestLongElements: what is arriving counts as held, too. Who gets no room waits, and is
+// cut off when it takes too long; short stanzas go on.
+func TestLongElements(t *testing.T) {
+	const size = 200_000
+	b := newBed(t, open, func(c *setup) {
+		c.bounds.HeldBytes, c.bounds.PartnerShare, c.bounds.MessageTimeout = limit.MiB, 50, 2*time.Second
+	})
+	text := numbered("a@p.example", bob, 1, size)
+	most := int64(0)
+	var all []*xmpppeer.Stream
+	for i := range 12 {
+		from := fmt.Sprintf("p%d.example", i)
+		s := b.dial(from, b.cert(from), xmpppeer.Ready)
+		go func() { _ = s.SendRaw([]byte(strings.ReplaceAll(text, "p.example", from)[:size])) }()
+		all = append(all, s)
+	}
+	p, user := b.partner(theirs), b.pool.User(bob)
+	for begun := time.Now(); time.Since(begun) < time.Second; {
+		b.chat(p.User(alice), user, "meanwhile")
+		most = max(most, b.s.held.Bytes())
+	}
+	if most < size || most > 1<<20 {
+		t.Errorf("%d bytes are held", most)
+	}
+	full := 0
+	for _, s := range all {
+		if e, _ := s.AwaitError(b.ctx); e != nil && e.Condition == "resource-constraint" {
+			full++
+		}
+	}
+	if full == 0 || full == len(all) {
+		t.Errorf("%d of %d streams had no room", full, len(all))
+	}
+	b.eventually("everything is given back", func() bool { return b.s.held.Bytes() == 0 })
+	b.chat(p.User(alice), user, strings.Repeat("x", size))
 }
 
 // TestHeldBytes: what waits is bounded in all and for each partner; senders wait, and

@@ -200,6 +200,7 @@ func (s *Server) forget(c *conn) {
 	s.accounts.uncount(c)
 	s.metrics.connection(c.side, c.dialled, -1)
 	c.settle()
+	c.shrink()
 	c.mu.Lock()
 	links := c.links
 	c.links = nil

@@ -6,10 +6,11 @@ import (
 )
 
 const (
-	idleBuffer = 1 << 10 // bytes a Reader holds while little arrives
-	busyBuffer = 8 << 10 // and while more does; long elements need more still
-	calmTimes  = 4       // how often the buffer has to empty, with little in it, to get small
-	emptyReads = 100     // reads without bytes and error before giving up, as in bufio
+	idleBuffer = 1 << 10  // bytes a Reader holds while little arrives
+	busyBuffer = 8 << 10  // and while more does; long elements need more still
+	calmTimes  = 4        // how often the buffer has to empty, with little in it, to get small
+	freeBuffer = 16 << 10 // beyond which Grow is asked
+	emptyReads = 100      // reads without bytes and error before giving up, as in bufio
 )
 
 // Reader cuts the elements out of a stream. It is owned by one goroutine.
@@ -22,6 +23,10 @@ type Reader struct {
 	// the rest of it, at most once per element: the moment to set the deadline of
 	// a slow one. It may be nil.
 	OnStart func()
+	// Grow is asked before the buffer takes so many bytes more, beyond the first 16 KiB,
+	// for a long element, and is told with a negative number of what it gives back. An
+	// error ends the reading. It may be nil.
+	Grow func(bytes int) error
 
 	src        io.Reader
 	lim        Limits
@@ -124,7 +129,9 @@ func (r *Reader) fill() error {
 			r.OnStart()
 		}
 	}
-	r.makeRoom()
+	if err := r.makeRoom(); err != nil {
+		return err
+	}
 	for range emptyReads {
 		n, err := r.src.Read(r.buf[r.end:])
 		r.end += n
@@ -142,14 +149,27 @@ func (r *Reader) fill() error {
 
 // makeRoom makes a free byte at the end of the buffer, and the buffer as large as
 // the traffic wants it.
-func (r *Reader) makeRoom() {
+func (r *Reader) makeRoom() error {
 	rest := r.buf[r.start:r.end]
 	if size := r.fitting(len(rest)); size != len(r.buf) {
+		if err := r.granted(size); err != nil {
+			return err
+		}
 		r.buf = make([]byte, size)
 	} else if len(rest) > 0 && r.end < size {
-		return
+		return nil
 	}
 	r.start, r.end = 0, copy(r.buf, rest)
+	return nil
+}
+
+// granted asks for what a buffer of that size takes more than this one.
+func (r *Reader) granted(size int) error {
+	more := max(size, freeBuffer) - max(len(r.buf), freeBuffer)
+	if more == 0 || r.Grow == nil {
+		return nil
+	}
+	return r.Grow(more)
 }
 
 // fitting returns the size that the buffer should have, with rest bytes in it that
