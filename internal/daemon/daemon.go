@@ -55,7 +55,7 @@ type Daemon struct {
 	recheck  chan struct{} // asks for a SelfCheck
 	started  time.Time
 	store    *store.Store                 // nil if it could not be opened, or release has closed it
-	forgets  atomic.Bool                  // the watch list is not kept
+	forgets  atomic.Bool                  // consent or a watch list is not kept
 	watch    map[string]*limit.Discovered // by protocol; fixed once serving
 
 	insideDNS insideDNSPart
@@ -126,10 +126,7 @@ func (d *Daemon) start(ctx context.Context, l *config.Loaded, m *material) error
 	if err != nil {
 		return err
 	}
-	if err = d.openStore(&l.Config); err != nil {
-		b.drop()
-		return err
-	}
+	d.openStore(&l.Config)
 	if l.Config.SIP.Serves() {
 		d.watchStrangers(b, policy.SIP)
 		config := sipfed.Config{Log: d.log, Metrics: sipfed.NewMetrics(d.metrics.registry), Tap: &d.tap, Dial: d.dial}

@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"fmt"
 	"log/slog"
 	"strings"
 	"time"
@@ -14,19 +13,15 @@ import (
 	"edged/pkg/store"
 )
 
-// openStore opens the file of what has to survive a restart. Consent cannot do
-// without it; the watch list is in memory only then.
-func (d *Daemon) openStore(c *config.Config) (err error) {
-	d.store, err = store.Open(c.StateDir)
-	switch {
-	case err == nil:
-		return nil
-	case d.keeps:
-		return fmt.Errorf("state_dir: %w", err)
+// openStore opens the file of what has to survive a restart. Without it the edge
+// serves all the same: consent and the watch list are in memory only then.
+func (d *Daemon) openStore(c *config.Config) {
+	var err error
+	if d.store, err = store.Open(c.StateDir); err != nil {
+		d.store = nil
+		d.forgets.Store(true)
+		d.log.Error("state_dir cannot be used: consent and the watch list do not outlast a restart", slog.Any("err", err))
 	}
-	d.forgets.Store(true)
-	d.log.Error("state_dir cannot be used: the watch list does not outlast a restart", slog.Any("err", err))
-	return nil
 }
 
 // stateUsable tells whether what has to outlast a restart is in the state file, or

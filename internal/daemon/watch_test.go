@@ -129,7 +129,7 @@ func TestWatchListWithoutAStore(t *testing.T) {
 		}
 	})
 	b.reaches(b.dial(northwind), 200, 480)
-	b.logged(`level=ERROR msg="state_dir cannot be used: the watch list does not outlast a restart"`)
+	b.logged(`level=ERROR msg="state_dir cannot be used: consent and the watch list do not outlast a restart"`)
 	b.metrics(`edged_watch_list_partners{proto="sip"} 1`, "edged_state_usable 0")
 }
 

@@ -51,8 +51,7 @@ func (d *Daemon) listenXMPP(ctx context.Context, s *sockets, c *config.Config) (
 // startXMPP makes the protocol server.
 func (d *Daemon) startXMPP(b *build) (err error) {
 	x := &d.xmpp
-	x.consent, err = consent.Open(d.store, consent.Config{Max: b.loaded.Config.Limits.ConsentPairs, Log: d.log, Now: time.Now})
-	if err != nil {
+	if x.consent, err = d.openConsent(b); err != nil {
 		return err
 	}
 	d.metrics.watchConsent(x.consent)
@@ -65,6 +64,20 @@ func (d *Daemon) startXMPP(b *build) (err error) {
 	}, d.xmppState(b))
 	d.metrics.watchQueues("xmpp", func() float64 { return x.server.QueueFill(xmpp.External) }, func() float64 { return x.server.QueueFill(xmpp.Internal) })
 	return nil
+}
+
+// openConsent brings back who wrote to whom. If that cannot be read it is learnt again
+// from what users send: until then contacts are refused who may write, and none let in
+// who may not.
+func (d *Daemon) openConsent(b *build) (*consent.Book, error) {
+	c := consent.Config{Max: b.loaded.Config.Limits.ConsentPairs, Log: d.log, Now: time.Now}
+	book, err := consent.Open(d.store, c)
+	if err == nil {
+		return book, nil
+	}
+	d.forgets.Store(true)
+	d.log.Error("consent of an earlier run cannot be read, and is not kept", slog.Any("err", err))
+	return consent.Open(nil, c)
 }
 
 // applyXMPP puts a build in force.

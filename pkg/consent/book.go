@@ -68,20 +68,27 @@ type Stats struct {
 }
 
 // Open reads the pairs from the state file, which must stay open until the Book
-// is closed. If the file holds more than c.Max, the oldest go; what cannot be
-// read as a pair is left alone, and logged. The order of use does not outlast a
-// restart: all pairs rank by the time of their grant then.
+// is closed. If the file holds more than c.Max, the oldest go; what cannot be read
+// as a pair is left alone, and logged. The order of use does not outlast a
+// restart: all pairs rank by the time of their grant then. Without a file, nil,
+// the Book begins empty, and is in memory only.
 func Open(s *store.Store, c Config) (*Book, error) {
 	b := &Book{config: c, pending: make(changes), batch: 1}
 	b.recent.next, b.recent.prev = &b.recent, &b.recent
-	known, err := load(s, c.Log)
-	if err != nil {
-		return nil, err
+	var known []*pair
+	if s != nil {
+		var err error
+		if known, err = load(s, c.Log); err != nil {
+			return nil, err
+		}
 	}
 	b.pairs = make(map[string]*pair, len(known))
 	slices.SortFunc(known, func(a, b *pair) int { return cmp.Compare(a.since, b.since) })
 	for _, p := range known {
 		b.add(p)
+	}
+	if s == nil {
+		return b, nil
 	}
 	b.disk = store.NewMirror(store.MirrorConfig[int64]{
 		Store: s, Bucket: bucket, Name: "consent", Log: c.Log, Take: b.takePending, Value: stored,

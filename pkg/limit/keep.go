@@ -69,7 +69,7 @@ func (d *Discovered) Keep(c KeepConfig) error {
 // Close writes what is not in the file yet. It fails if not everything could be
 // written. What changes later is in memory only.
 func (d *Discovered) Close() error {
-	if d == nil || d.kept == nil {
+	if d == nil {
 		return nil
 	}
 	return d.kept.Close()
@@ -87,15 +87,11 @@ type WatchStats struct {
 func (d *Discovered) Stats() WatchStats {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s := WatchStats{Unwritten: len(d.dirty)}
+	s := WatchStats{Unwritten: len(d.dirty) + d.kept.Unwritten(), WriteErrors: d.kept.WriteErrors(), Failing: d.kept.Failing()}
 	for _, p := range d.partners {
 		if p.why != 0 {
 			s.Watched++
 		}
-	}
-	if d.kept != nil {
-		s.Unwritten += d.kept.Unwritten()
-		s.WriteErrors, s.Failing = d.kept.WriteErrors(), d.kept.Failing()
 	}
 	return s
 }

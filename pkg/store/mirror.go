@@ -33,7 +33,8 @@ type MirrorConfig[V any] struct {
 // Mirror brings into the file what changes in memory: within 100 ms, without
 // anybody waiting for the disk. While the disk fails it tries again every second,
 // and takes no more before it has written what it took, so that changes which
-// cancel each other out meanwhile cost nothing.
+// cancel each other out meanwhile cost nothing. A nil Mirror is one without a file: it
+// takes nothing.
 type Mirror[V any] struct {
 	config MirrorConfig[V]
 
@@ -63,6 +64,9 @@ func NewMirror[V any](c MirrorConfig[V]) *Mirror[V] {
 
 // Notify says that there is something to take. It never waits.
 func (m *Mirror[V]) Notify() {
+	if m == nil {
+		return
+	}
 	select {
 	case m.wake <- struct{}{}:
 	default:
@@ -74,16 +78,29 @@ func (m *Mirror[V]) Notify() {
 func (m *Mirror[V]) Took(changes int) { m.waiting.Store(int64(changes)) }
 
 // Unwritten is how many changes were taken and are not in the file yet.
-func (m *Mirror[V]) Unwritten() int { return int(m.waiting.Load()) }
+func (m *Mirror[V]) Unwritten() int {
+	if m == nil {
+		return 0
+	}
+	return int(m.waiting.Load())
+}
 
 // WriteErrors is how many attempts to write failed.
-func (m *Mirror[V]) WriteErrors() uint64 { return m.errors.Load() }
+func (m *Mirror[V]) WriteErrors() uint64 {
+	if m == nil {
+		return 0
+	}
+	return m.errors.Load()
+}
 
 // Failing tells whether the last attempt to write failed.
-func (m *Mirror[V]) Failing() bool { return m.failing.Load() }
+func (m *Mirror[V]) Failing() bool { return m != nil && m.failing.Load() }
 
 // Sync returns after an attempt to write everything, or at once after Close.
 func (m *Mirror[V]) Sync() {
+	if m == nil {
+		return
+	}
 	done := make(chan struct{})
 	select {
 	case m.syncs <- done:
@@ -95,6 +112,9 @@ func (m *Mirror[V]) Sync() {
 // Close writes what is not in the file yet and ends the Mirror. It fails if not
 // everything could be written. Closing again returns the same.
 func (m *Mirror[V]) Close() error {
+	if m == nil {
+		return nil
+	}
 	m.closing.Do(func() {
 		close(m.quit)
 		<-m.ended
