@@ -194,6 +194,9 @@ func (v *verifier) covered(yes bool, c *tls.Certificate, name domain.Name, what 
 	if !yes {
 		f.State, f.Text = Wrong, fmt.Sprintf("does not cover %s (%s); it names %s", name, what, namesOf(c.Leaf))
 		f.Cure = "get a certificate for " + name.String() + " too"
+		if what == "SIP" && strings.Contains(f.Text, "*.") {
+			f.Cure += ": a wildcard stands for no name"
+		}
 	}
 	if !slices.Contains(v.Findings, f) {
 		v.add(f.State, f.About, f.Text, f.Cure)

@@ -32,6 +32,7 @@ type world struct {
 	signer *ca.Authority
 	shows  *ca.Leaf // what the edge shows instead; nil: our certificate
 	closed bool     // nothing listens
+	says   string   // something else listens, and says this
 	apart  bool     // branch.contoso.com has a certificate of its own, branch.crt
 	branch tls.Certificate
 	none   bool // there is no certificate file
@@ -93,7 +94,19 @@ func (w *world) verify(t *testing.T) string {
 	if w.shows != nil {
 		shown = w.public.Issue(*w.shows)
 	}
-	if !w.closed {
+	switch {
+	case w.closed:
+	case w.says != "":
+		for _, port := range []uint16{5061, 5269} {
+			w.accept(t, port, func(conn net.Conn) error {
+				if _, err := conn.Read(make([]byte, 1<<16)); err != nil {
+					return err
+				}
+				_, err := io.WriteString(conn, w.says)
+				return err
+			})
+		}
+	default:
 		w.listen(t, shown.TLS)
 	}
 	dns, err := zone.Serve(w.zone)
@@ -280,6 +293,8 @@ func TestWorlds(t *testing.T) {
 		"dns-failing":                         func(w *world) { w.zone.Failing["_sipfederationtls._tcp.contoso.com"] = true },
 		"certificate-without-the-name":        func(w *world) { w.leaf.DNS = []string{"www.contoso.com"} },
 		"certificate-without-the-xmpp-domain": func(w *world) { w.leaf.DNS = []string{"sip.contoso.com"} },
+		"certificate-with-a-wildcard":         func(w *world) { w.leaf.DNS = []string{"*.contoso.com", "contoso.com"} },
+		"something-else-listens":              func(w *world) { w.says = "HTTP/1.1 400 Bad \x1b[2JRequest\r\n\r\n" },
 		"expired":                             func(w *world) { w.leaf.NotAfter = w.now.Add(-time.Hour) },
 		"expires-soon":                        func(w *world) { w.leaf.NotAfter = w.now.Add(10 * 24 * time.Hour) },
 		"private-ca":                          func(w *world) { w.signer = ca.New("Contoso Private CA") },
