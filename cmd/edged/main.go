@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strings"
 
 	"github.com/alecthomas/kong"
 
@@ -100,15 +101,15 @@ func failed(args []string, err error) {
 
 // helpFor names the command whose help belongs to a command line that cannot be used.
 func helpFor(err error) string {
-	command := "edged"
+	words := []string{"edged"}
 	if bad, ok := errors.AsType[*kong.ParseError](err); ok {
 		for _, step := range bad.Context.Path {
 			if step.Command != nil {
-				command += " " + step.Command.Name
+				words = append(words, step.Command.Name)
 			}
 		}
 	}
-	return command + " --help"
+	return strings.Join(append(words, "--help"), " ")
 }
 
 // statusOf is the exit status of a command that failed.
