@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -64,6 +66,9 @@ func (c *explainCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := c.signers(l.Policy.Anchors()); err != nil {
+		return err
+	}
 	e := explanation{File: l.Config.Policy}
 	q := c.question(l.Policy)
 	if c.Live && q.Protocol == policy.SIP {
@@ -84,6 +89,17 @@ func (c *explainCmd) Run(ctx context.Context) error {
 		return err
 	}
 	return e.result()
+}
+
+// signers refuses an entry that has no roots of its own, such as one that is misspelt.
+func (c *explainCmd) signers(known map[string][]string) error {
+	for _, entry := range c.SignedBy {
+		if known[entry] == nil {
+			return fmt.Errorf("--signed-by %q: no entry of that name has roots of its own; those that have are: %s",
+				entry, orDash(strings.Join(slices.Sorted(maps.Keys(known)), ", ")))
+		}
+	}
+	return nil
 }
 
 // question turns the command line into what policy is asked.

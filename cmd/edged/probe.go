@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -30,6 +31,14 @@ func (probeCmd) Help() string {
 		"No gateway has to run, and the domain need not be listed: where the policy refuses it, the walk goes on as if it " +
 		"did not, and the lines of policy.yaml are named that would have to change. " +
 		"The exit status is 0 if messages could cross by every protocol that was tried, else 1."
+}
+
+// Validate refuses a walk that would end before it begins.
+func (c *probeCmd) Validate() error {
+	if c.Timeout <= 0 {
+		return errors.New("--timeout is above 0, such as 30s")
+	}
+	return nil
 }
 
 // Run walks and prints what was found. If messages could not cross by one of the

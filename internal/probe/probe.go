@@ -96,8 +96,11 @@ func (p *Prober) Walk(ctx context.Context, protocol policy.Protocol, d, as domai
 		Prober: p, protocol: protocol, inside: p.Policy.IsLocal(d, protocol),
 		Report: &Report{Domain: d.String(), Protocol: protocol.String(), File: p.File, Allowed: true},
 	}
-	if as.IsZero() {
+	if as.IsZero() || w.inside && protocol == policy.SIP { // a SIP pool is asked in the edge's own name
 		as = w.voice()
+	}
+	if w.inside && protocol == policy.XMPP && p.Policy.IsLocal(as, protocol) {
+		return nil, fmt.Errorf("%s is one of our domains; into a pool of ours, --as names a partner's", as)
 	}
 	if !w.inside && !p.Policy.IsLocal(as, protocol) {
 		return nil, fmt.Errorf("%s is not one of our domains for %s; name one with --as", orNobody(as), protocol)

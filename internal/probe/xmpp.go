@@ -136,7 +136,7 @@ func (w *walk) brokeOff(at xmpp.Place, s xmpp.Stage) {
 	case s.Name == "authentication" && (s.Reason == verdict.PeerRefused || s.Reason == verdict.ConnectionLost):
 		w.find(s.Reason, s.Text, w.must("accept our certificate (SASL EXTERNAL): trust who issued it, and list us; or answer dialback"),
 			"see that our certificate names "+w.As)
-	case s.Name == "tls" && s.TLS == nil && !tlsid.IsAlert(s.Err):
+	case s.Name == "tls" && s.TLS == nil:
 		w.find(verdict.TLSFailed, "asked for TLS, the server does not come to it: "+s.Text,
 			w.must("look into its log: it may have no certificate for %s, or TLS is switched off", w.Domain), "see whether something inspects TLS on the way")
 	case s.Reason == verdict.PeerRefused:

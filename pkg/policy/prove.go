@@ -25,6 +25,9 @@ func (j *judge) proven() bool {
 	if j.partner == nil {
 		return j.refuse(verdict.DomainUnlisted, ruleNoDiscovery, "{remote} is not listed, and its SRV record does not name the provider that speaks for it")
 	}
+	if !j.partner.provenBy(&j.q.Facts) {
+		return j.refuse(verdict.IdentityMismatch, j.partner.Rule, "the certificate is not signed under the roots that count for {remote}")
+	}
 	return j.refuse(verdict.IdentityMismatch, j.partner.Rule, "the certificate proves neither {remote} nor a current SRV target directly in it")
 }
 
