@@ -25,8 +25,8 @@ func accountOf(side Side, p *policy.Partner, theirs domain.Name) account {
 	return account{side, p.Name, true}
 }
 
-// accounts counts the streams outside that are established, and those that are dialled
-// to pools.
+// accounts counts the accepted streams outside that are established, and all that are
+// dialled or about to be.
 type accounts struct {
 	mu sync.Mutex // guards every conn's counted, too
 	m  map[account]int
@@ -54,16 +54,16 @@ func (as *accounts) give(c *conn, a account) {
 	as.leave(a)
 }
 
-// count enters an authenticated stream outside in the account of its partner
-// (limits.streams, connection_limit), or says which bound is reached.
+// count enters an accepted stream outside, once it is authenticated, in the account of
+// its partner (limits.streams, connection_limit), or says which bound is reached.
 func (s *Server) count(c *conn, p *policy.Partner, theirs domain.Name, most int) *refusal {
 	as, a := &s.accounts, accountOf(External, p, theirs)
 	as.mu.Lock()
 	defer as.mu.Unlock()
-	if c.side == Internal || c.counted != (account{}) {
+	if c.counted != (account{}) {
 		return nil
 	}
-	if !c.dialled && !s.group.Has(c) { // what forget has settled is not opened again
+	if !s.group.Has(c) { // what forget has settled is not opened again
 		return refuse(verdict.ConnectionLost, "the stream ended before it was authenticated")
 	}
 	r := as.over(s.state.Load(), a, most, 0)

@@ -62,15 +62,16 @@ func (s *Server) open(ctx context.Context, l *link) (*conn, *refusal) {
 	return c, refused
 }
 
-// connectCounted opens a stream that carries stanzas. One to a pool needs a place among
-// those first, so that nobody outside can have certificates made for nothing.
+// connectCounted opens a stream that carries stanzas. It needs a place among those
+// first: nobody outside can have certificates made for nothing, and nobody inside can
+// have any number of places dialled at once by writing to ever more domains.
 func (s *Server) connectCounted(ctx context.Context, side Side, p pair) (*conn, *refusal) {
+	st, most := s.state.Load(), 0
 	if side == External {
-		return s.connect(ctx, side, p, toRelay) // counted once it is authenticated
+		most = st.terms(side, p, true).limit
 	}
-	st := s.state.Load()
-	a := accountOf(Internal, st.entry(p), p.theirs)
-	if refused := s.accounts.reserve(st, a, 0); refused != nil {
+	a := accountOf(side, st.entry(p), p.theirs)
+	if refused := s.accounts.reserve(st, a, most); refused != nil {
 		return nil, refused
 	}
 	c, refused := s.connect(ctx, side, p, toRelay)
@@ -230,11 +231,6 @@ func (s *Server) initiate(ctx context.Context, st *State, c *conn, p pair, why p
 	}
 	if refused != nil && ctx.Err() != nil && refused.reason == verdict.ConnectionLost {
 		refused = refuse(verdict.NoAnswer, "%s: not ready within limits.stream_timeout: %s", at.name, refused.detail)
-	}
-	if refused == nil && why == toRelay && c.side == External {
-		if t := c.terms(st); t.partner != nil {
-			refused = s.count(c, t.partner, p.theirs, t.limit)
-		}
 	}
 	return c, refused
 }

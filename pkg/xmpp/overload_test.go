@@ -6,10 +6,12 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"edged/internal/lab/xmpppeer"
+	"edged/internal/lab/zone"
 	"edged/pkg/domain"
 	"edged/pkg/limit"
 	"edged/pkg/policy"
@@ -90,6 +92,44 @@ func TestPoolStreams(t *testing.T) {
 		}
 		return n == 2
 	})
+}
+
+// TestDialsAtOnce: whoever inside writes to ever more domains does not have more places
+// dialled at once than there may be streams; the last ones are for listed partners.
+func TestDialsAtOnce(t *testing.T) {
+	var dials, most atomic.Int32
+	black := netip.MustParseAddr("127.9.9.9")
+	b := newBed(t, open, func(c *setup) {
+		c.bounds.Streams = 8
+		c.config.Dial = func(ctx context.Context, _ Side, addr netip.AddrPort) (net.Conn, error) {
+			if addr.Addr() == black {
+				now := dials.Add(1)
+				defer dials.Add(-1)
+				for old := most.Load(); now > old && !most.CompareAndSwap(old, now); old = most.Load() {
+				}
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			var d net.Dialer
+			return d.DialContext(ctx, "tcp", addr.String())
+		}
+	})
+	p, user := b.partner(theirs), b.pool.User(bob)
+	for i := range 20 {
+		name := fmt.Sprintf("p%d.example", i)
+		b.publish(name, "127.0.0.1:5269", false)
+		b.zone.Set(func(z *zone.Zone) { z.A["xmpp."+name] = []netip.Addr{black} })
+		b.send(user, xmpppeer.Stanza{From: bob, To: "x@" + name, ID: name})
+	}
+	for range 14 {
+		if e := b.receive(user); e.Condition() != "resource-constraint" {
+			t.Errorf("got %s", e)
+		}
+	}
+	b.chat(user, p.User(alice), "listed")
+	if n := most.Load(); n > 6 {
+		t.Errorf("%d places dialled at once", n)
+	}
 }
 
 // TestLinks: queues are made for so many pairs of domains, the last ones for listed

@@ -220,6 +220,7 @@ func (s *Server) carries(c *conn, l *link) bool {
 	c.mu.Unlock()
 	if !s.register(c) {
 		c.abort(errStopped)
+		s.accounts.uncount(c)
 		l.failed(refuse(verdict.ShuttingDown, "this edge is stopping"))
 		return false
 	}
