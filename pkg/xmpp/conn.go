@@ -67,6 +67,8 @@ type conn struct {
 	tlsa      []tlsid.TLSA   // of the place dialled, if DANE may be used
 	external  bool           // authenticated by SASL EXTERNAL
 	attempts  int            // of SASL that failed
+	badKeys   int            // of dialback that were refused without being verified
+	unasked   bool           // there was an answer of dialback that nobody had asked for
 	intake    *intake        // acknowledges to the other end; nil without XEP-0198
 	routes    map[pair]*link // across the edge
 	asked     map[domain.Name]struct{}

@@ -56,7 +56,10 @@ func (c *conn) handleDialback(e *xmlstream.Element) *refusal {
 		// Whoever awaits an answer reads it on the stream it asked on, and nowhere else
 		// is one believed (XEP-0220 §3.1).
 		c.srv.metrics.unsolicited(c.side)
-		c.log.Info("dialback element that nobody awaits", slog.String("element", verdict.Quotable(string(e.Local))))
+		if !c.unasked { // one line for each stream: there may be any number
+			c.log.Info("dialback element that nobody awaits", slog.String("element", verdict.Quotable(string(e.Local))))
+		}
+		c.unasked = true
 		return nil
 	}
 	from, fromErr := domain.Parse(strings.TrimSuffix(e.Value("from"), "."))
@@ -100,7 +103,7 @@ func (c *conn) receiveKey(p pair, key string) *refusal {
 	if condition := c.refusesKey(st, p, t); condition != "" {
 		c.answerKey(p, "error", condition)
 		c.logKeyRefused(p, condition, t.refused)
-		return nil
+		return c.refusedKey()
 	}
 	// The certificate says it already (XEP-0344 §2.1).
 	if how := c.proveFor(st, t, p.peer(c.side)); how != unproven {
@@ -109,13 +112,13 @@ func (c *conn) receiveKey(p pair, key string) *refusal {
 	}
 	if !c.mayAsk(st, t, p.peer(c.side)) || !c.awaitKey(p) {
 		c.answerKey(p, "error", stanzaNoResources)
-		return nil
+		return c.refusedKey()
 	}
 	id, one := c.streamID, verification{c.addr.Addr(), !isStranger(t.partner)}
 	if !c.srv.verifying.enter(one, &st.Bounds) {
 		c.forgetKey(p)
 		c.answerKey(p, "error", stanzaNoResources)
-		return nil
+		return c.refusedKey()
 	}
 	started := c.srv.group.Go(func(ctx context.Context) {
 		defer c.srv.verifying.leave(one)
@@ -125,6 +128,15 @@ func (c *conn) receiveKey(p pair, key string) *refusal {
 		c.srv.verifying.leave(one)
 	}
 	return nil
+}
+
+// refusedKey ends a stream whose keys are refused over and over. One refusal does not
+// (XEP-0220 §2.5), as servers ask for many domains on one stream.
+func (c *conn) refusedKey() *refusal {
+	if c.badKeys++; c.badKeys <= maxPairs {
+		return nil
+	}
+	return fatal(policyViolation, verdict.IdentityMismatch, "%d dialback keys were refused", c.badKeys)
 }
 
 // refusesKey says why a key is not even verified (XEP-0220 §2.5), "" if it is.

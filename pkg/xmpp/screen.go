@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"edged/pkg/consent"
 	"edged/pkg/policy"
@@ -251,6 +252,9 @@ func grantsConsent(local []byte, kind string) bool {
 	return false
 }
 
+// overBudget is how long the reader of a stream rests for each stanza beyond a budget.
+const overBudget = 50 * time.Millisecond
+
 // refuseStanza answers a stanza that may not cross, as far as it may be answered.
 func (c *conn) refuseStanza(e *xmlstream.Element, adm *admission, r *refusal) {
 	c.srv.metrics.stanza(c.side, e.Local, r.reason)
@@ -258,7 +262,9 @@ func (c *conn) refuseStanza(e *xmlstream.Element, adm *admission, r *refusal) {
 	c.log.Info("stanza refused", adm.id.attr(), slog.String("stanza", string(e.Local)), slog.String("type", verdict.Quotable(adm.kind)),
 		slog.String("from", verdict.Quotable(adm.from.String())), slog.String("to", verdict.Quotable(adm.to.String())),
 		slog.String("reason", r.reason.String()), slog.String("rule", string(r.rule)), slog.String("detail", verdict.Quotable(r.detail)))
-	if r.reason != verdict.BudgetExhausted {
+	if r.reason == verdict.BudgetExhausted {
+		c.srv.group.Sleep(overBudget) // so that a flood is as slow for us as it is for its sender
+	} else {
 		c.report(adm, true)
 	}
 	it := item{from: c.intake, seq: adm.seq, id: adm.id}
