@@ -114,7 +114,7 @@ func (c *conn) receiveKey(p pair, key string) *refusal {
 		c.answerKey(p, "error", stanzaNoResources)
 		return c.refusedKey()
 	}
-	id, one := c.streamID, verification{c.addr.Addr(), !isStranger(t.partner)}
+	id, one := c.streamID, c.verification(t)
 	if !c.srv.verifying.enter(one, &st.Bounds) {
 		c.forgetKey(p)
 		c.answerKey(p, "error", stanzaNoResources)

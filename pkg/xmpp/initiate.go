@@ -46,10 +46,10 @@ func readOffer(e *xmlstream.Element) offer {
 func (c *conn) negotiate(ctx context.Context, st *State, why purpose, direct bool) *refusal {
 	t := c.terms(st)
 	o, r := c.approach(ctx, st, t, direct)
-	if r != nil || why == toVerify {
+	if r != nil || why == toVerify && c.side == External { // whom the DNS leads to is believed
 		return r
 	}
-	if r := c.judge(st, t); r != nil {
+	if r := c.judge(st, t); r != nil || why == toVerify {
 		return r
 	}
 	return c.authenticateTo(t, o)

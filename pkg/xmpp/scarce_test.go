@@ -2,6 +2,7 @@ package xmpp
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/netip"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"edged/internal/lab/ca"
 	"edged/internal/lab/xmpppeer"
 	"edged/pkg/domain"
 	"edged/pkg/policy"
@@ -49,6 +51,36 @@ func TestVerificationsForListedPartners(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.judged(s, "valid", "")
+}
+
+// TestVerificationsInside: a pool is one address, and has as many verifications as it
+// needs; and who answers for it has to prove that it is the pool.
+func TestVerificationsInside(t *testing.T) {
+	another := world().private.Issue(ca.Leaf{DNS: []string{"printer.corp.contoso.com"}})
+	for name, tt := range map[string]struct {
+		certs           map[string]*tls.Certificate
+		kind, condition string
+	}{
+		"the pool":        {nil, "valid", ""},
+		"another machine": {map[string]*tls.Certificate{"": &another.TLS}, "error", "remote-connection-failed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBed(t, func(c *setup) {
+				c.dialback, c.bounds.VerificationsPerAddress = true, 1
+				c.pool.Secret, c.pool.Certificates = sharedSecret, tt.certs
+			})
+			busy := verification{from: netip.MustParseAddr("127.0.0.1")}
+			if !b.s.verifying.enter(busy, &b.state.Bounds) || b.s.verifying.enter(busy, &b.state.Bounds) {
+				t.Fatal("limits.verifications_per_address is not 1")
+			}
+			s := b.fromInside(xmpppeer.DialOptions{From: ours, To: theirs, Until: xmpppeer.Reoffered})
+			_ = s.SendResult(ours, theirs, xmpppeer.DialbackKey(sharedSecret, theirs, ours, s.Peer().ID))
+			answer, err := s.Await(b.ctx, "result", xmpppeer.NSDialback)
+			if err != nil || answer.Attr("type") != tt.kind || answer.Condition() != tt.condition {
+				t.Errorf("got %v, %v", answer, err)
+			}
+		})
+	}
 }
 
 // TestNoDescriptors: what this process lacks is said so, is no fault of the next hop,

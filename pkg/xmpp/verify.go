@@ -18,10 +18,18 @@ type verifying struct {
 	byAddress     map[netip.Addr]int
 }
 
-// verification is one of them.
+// verification is one of them. Inside, one address may be a whole pool: it has none.
 type verification struct {
 	from   netip.Addr
 	listed bool
+}
+
+func (c *conn) verification(t terms) verification {
+	one := verification{listed: !isStranger(t.partner)}
+	if c.side == External {
+		one.from = c.addr.Addr()
+	}
+	return one
 }
 
 // key lumps an IPv6 network together, as limit.Accept does.
@@ -40,7 +48,7 @@ func (v *verifying) enter(one verification, b *limit.Bounds) bool {
 	from := v.key(one.from)
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.all >= b.Verifications || v.byAddress[from] >= b.VerificationsPerAddress ||
+	if v.all >= b.Verifications || from.IsValid() && v.byAddress[from] >= b.VerificationsPerAddress ||
 		!one.listed && v.unlisted >= unlistedShare(b.Verifications) {
 		return false
 	}
