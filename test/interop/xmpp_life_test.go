@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // TestXMPPCertificateRotated replaces edged's certificate while users talk.
@@ -86,14 +87,17 @@ func TestXMPPMemberKilled(t *testing.T) {
 }
 
 // whoHears sends to carol until one of those that are called so hears it. What is
-// bounced meanwhile has not been lost.
+// bounced meanwhile has not been lost; what was on its way when a member died may be,
+// and is said again after a while.
 func (s *xmppStand) whoHears(t *testing.T, members map[*xmppUser]*xmppServer, body string) *xmppUser {
 	t.Helper()
 	var heard *xmppUser
 	s.bob.say(t, "carol@contoso.com", body)
+	said := time.Now()
 	await(t, fmt.Sprintf("carol to hear %q", body), func() bool {
-		if _, bounced := s.bob.look(0, func(e xmppEvent) bool { return e.Type == "error" && e.Kind == "message" }); bounced {
+		if _, bounced := s.bob.look(0, func(e xmppEvent) bool { return e.Type == "error" && e.Kind == "message" }); bounced || time.Since(said) > 3*time.Second {
 			s.bob.say(t, "carol@contoso.com", body)
+			said = time.Now()
 		}
 		for carol := range members {
 			if _, ok := carol.look(0, func(e xmppEvent) bool { return e.Kind == "message" && e.Body == body }); ok {
