@@ -245,3 +245,19 @@ func TestEveryPageIsOnTheMap(t *testing.T) {
 		}
 	}
 }
+
+// TestReadmeNamesGo: whoever builds it is told which Go that takes.
+func TestReadmeNamesGo(t *testing.T) {
+	var texts []string
+	for _, name := range []string{"../../go.mod", "../../README.md"} {
+		raw, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts = append(texts, string(raw))
+	}
+	m := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(texts[0])
+	if m == nil || !strings.Contains(texts[1], "Go "+m[1]+" or later") {
+		t.Errorf("go.mod wants %q, and the README says something else", m)
+	}
+}
