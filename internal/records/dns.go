@@ -114,7 +114,7 @@ func (v *verifier) absent(about string, err error, cure string) {
 	e, ok := errors.AsType[*discovery.Error](err)
 	switch {
 	case !ok || e.Temporary():
-		v.add(Unknown, about, "the DNS does not tell: "+err.Error(), "see whether the name servers of the domain and those of this host answer, or ask another one by --server")
+		v.add(Unknown, about, "the DNS does not tell: "+err.Error(), "see whether the name servers of the domain and those of this host answer, and whether its signatures (DNSSEC) are in order; or ask another one by --server")
 	case e.Kind == discovery.NotOffered:
 		v.add(Wrong, about, "says that there is no such service (target \".\")", cure)
 	case e.Kind == discovery.BadAnswer:
