@@ -177,31 +177,3 @@ func TestSites(t *testing.T) {
 		t.Errorf("told %q", told)
 	}
 }
-
-// FuzzImport: whatever is exported, what comes out is a policy, or an error.
-func FuzzImport(f *testing.F) {
-	for _, seed := range []string{
-		`[{"Domain": "a.example", "ProxyFqdn": "sip.b.example", "Comment": "x", "VerificationLevel": "AlwaysVerifiable"}]`,
-		`{"Domain": "a.example", "Comment": null}{"SipAddress": "sip:alice@contoso.com", "ExternalAccessPolicy": "Sales"}`,
-		`[{"Identity": "Tag:Sales", "EnableFederationAccess": true}, {"Identity": "Site:X", "EnableFederationAccess": "maybe"}]`,
-		`{"Identity": "P", "ProxyFqdn": "a.example", "IsLocal": false, "Enabled": "True"}{"Domain": "a.example", "TlsNegotiation": "Optional", "AdditionalDomains": ["b.example", "a.example"]}`,
-		"\"Domain\",\"ProxyFqdn\",\"Comment\"\n\"a.example\",\"\",\"x\"\n",
-	} {
-		f.Add([]byte(seed))
-	}
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		text, err := decode(raw)
-		if err != nil {
-			return
-		}
-		im := newImporter()
-		if im.take("x", text) != nil {
-			return
-		}
-		im.carry()
-		if err := im.compiles(); err != nil {
-			t.Fatalf("%v, of %q", err, text)
-		}
-		im.print("policy.yaml", nil)
-	})
-}
