@@ -64,6 +64,7 @@ func run(args []string) int {
 		fmt.Fprintln(os.Stderr, "edged:", err)
 		return 2
 	}
+	args = usual(args)
 	for _, a := range args { // kong's help flag exits; the exit is ours to make
 		if a == "--help" || a == "-h" {
 			_, _ = parser.Parse(args)
@@ -72,31 +73,45 @@ func run(args []string) int {
 	}
 	parsed, err := parser.Parse(args)
 	if err != nil {
-		failed(args, err)
-		fmt.Fprintf(os.Stderr, "edged: %v; %s says more\n", err, helpFor(err))
+		text := strings.Replace(err.Error(), `must be one of "",`, "must be one of ", 1) // "" is the flag left out
+		failed(args, text)
+		fmt.Fprintf(os.Stderr, "edged: %s; %s says more\n", text, helpFor(err))
 		return 2
 	}
 	parsed.Bind(parser)
 	parsed.BindTo(context.Background(), (*context.Context)(nil))
 	if err := parsed.Run(); err != nil {
-		failed(args, err)
+		if _, printed := errors.AsType[answerError](err); !printed {
+			failed(args, err.Error())
+		}
 		fmt.Fprintln(os.Stderr, err)
 		return statusOf(err)
 	}
 	return 0
 }
 
+// usual turns what people type first into what is meant.
+func usual(args []string) []string {
+	switch {
+	case len(args) > 0 && args[0] == "help":
+		return append(slices.Clone(args[1:]), "--help")
+	case slices.Equal(args, []string{"--version"}):
+		return []string{"version"}
+	}
+	return args
+}
+
 // answerError is a no that has been printed, with everything about it: by JSON too.
 type answerError struct{ error }
 
 // failed gives programs that asked for JSON one line of it, where the answer would be.
-func failed(args []string, err error) {
-	if _, printed := errors.AsType[answerError](err); printed || !slices.Contains(args, "--json") {
+func failed(args []string, text string) {
+	if !slices.Contains(args, "--json") {
 		return
 	}
 	line := json.NewEncoder(os.Stdout)
 	line.SetEscapeHTML(false)
-	_ = line.Encode(map[string]string{"error": err.Error()}) // the exit status says it too
+	_ = line.Encode(map[string]string{"error": text}) // the exit status says it too
 }
 
 // helpFor names the command whose help belongs to a command line that cannot be used.

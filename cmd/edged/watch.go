@@ -61,7 +61,7 @@ func watchDomains(p *admin.Watched) string {
 type watchReleaseCmd struct {
 	runningFlags
 	Partner string `arg:"" help:"The registered domain, as the list shows it."`
-	Proto   string `placeholder:"NAME" help:"Only from the list of this protocol: sip or xmpp."`
+	Proto   string `enum:",sip,xmpp" default:"" placeholder:"NAME" help:"Only from the list of this protocol: sip or xmpp."`
 }
 
 // Run prints what the gateway answers. A partner that is not there is exit status 1.
