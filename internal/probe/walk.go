@@ -77,7 +77,13 @@ func (w *walk) judge(q policy.Question) *policy.Set {
 
 // each tries the addresses of a target, host:port, until one is good.
 func (w *walk) each(ctx context.Context, target string, try func(ctx context.Context, raw net.Conn) bool) {
+	if w.over(ctx, target) {
+		return
+	}
 	for _, addr := range w.addresses(ctx, target) {
+		if w.over(ctx, addr.String()) {
+			return
+		}
 		raw := w.connect(ctx, target, addr)
 		if raw == nil {
 			continue
@@ -89,6 +95,16 @@ func (w *walk) each(ctx context.Context, target string, try func(ctx context.Con
 			return
 		}
 	}
+}
+
+// over tells that the time of the walk is, so that what has not been tried is not taken
+// for something that does not answer.
+func (w *walk) over(ctx context.Context, next string) bool {
+	if ctx.Err() == nil {
+		return false
+	}
+	w.step(time.Time{}, "time", Note, "%s is not tried: the time of this walk is over (--timeout)", next)
+	return true
 }
 
 // addresses looks a target up and drops what may not be dialled.
