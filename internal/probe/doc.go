@@ -10,7 +10,7 @@
 //
 //	probe.go        what a Prober works with; which walks there are
 //	report.go       what a walk has found, as text and as JSON
-//	walk.go         what all walks share: policy, addresses, TCP, TLS
+//	walk.go         what all walks share: policy, addresses, TCP;  tls.go  the handshake
 //	sip.go          to a SIP partner; options.go asks it
 //	xmpp.go         to an XMPP partner
 //	pool.go         into a pool of ours, for both protocols
