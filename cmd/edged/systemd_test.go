@@ -343,6 +343,35 @@ func packets(t *testing.T) (addr string, handed *os.File) {
 	return p.LocalAddr().String(), handed
 }
 
+// TestSocketActivationOfThePage: the status page is for this host, whoever opens its
+// socket.
+func TestSocketActivationOfThePage(t *testing.T) {
+	wide, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer wide.Close()
+	f, err := wide.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	dir := configtest.Lay(t, minimal)
+	raw, err := os.ReadFile(filepath.Join(dir, "edged.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := regexp.MustCompile(`(?m)^admin:.*\n`).ReplaceAllString(string(raw), "") + "\nadmin: {listen: \"fd:page\"}\n"
+	if err := os.WriteFile(filepath.Join(dir, "edged.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := serve(t, dir, "LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=page exec edged serve -c edged.yaml", nil, f)
+	if err := p.cmd.Wait(); p.cmd.ProcessState.ExitCode() != 1 {
+		t.Errorf("ended with %v, want status 1", err)
+	}
+	p.logged(t, `admin\.listen: \[::\]:\d+ can be reached by others, for whom metrics\.listen is`)
+}
+
 // TestSocketActivationRefused: sockets that are not there, or are no listeners.
 func TestSocketActivationRefused(t *testing.T) {
 	_, udp := packets(t)

@@ -208,6 +208,10 @@ func (d *Daemon) openAdmin(ctx context.Context, s *sockets, c config.Admin) erro
 	if err != nil {
 		return err
 	}
+	if err := forThisHost(all); err != nil {
+		closeAll(all)
+		return err
+	}
 	for _, l := range all {
 		page, err := admin.ServePage(l, d.metrics.registry, d.funcs(), d.log)
 		if err != nil {
@@ -215,6 +219,17 @@ func (d *Daemon) openAdmin(ctx context.Context, s *sockets, c config.Admin) erro
 		}
 		d.addrs["admin.listen"] = l.Addr()
 		d.pages = append(d.pages, page)
+	}
+	return nil
+}
+
+// forThisHost refuses sockets of systemd's that others can reach; of addresses in
+// edged.yaml config does.
+func forThisHost(all []net.Listener) error {
+	for _, l := range all {
+		if a, ok := l.Addr().(*net.TCPAddr); ok && !a.IP.IsLoopback() {
+			return fmt.Errorf("admin.listen: %s can be reached by others, for whom metrics.listen is; let the socket unit listen on a loopback address", a)
+		}
 	}
 	return nil
 }
