@@ -67,11 +67,14 @@ func with(step func(*testing.T, string), deb string) func(*testing.T) {
 	}
 }
 
-// install installs the package on a system that has never seen it: nothing runs, and
-// nobody but root and the service reads its folder.
+// install installs the package on a system that has never seen it, and, since nothing
+// was configured, removes it and installs it again: nothing runs, and nobody but root and
+// the service reads its folder.
 func (m *machine) install(t *testing.T, deb string) {
 	t.Helper()
 	m.copy(t, deb, "/tmp/edged.deb")
+	m.run(t, "dpkg", "--install", "/tmp/edged.deb")
+	m.run(t, "dpkg", "--remove", "edged")
 	m.run(t, "dpkg", "--install", "/tmp/edged.deb")
 	for _, tt := range []struct {
 		want string
