@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"fmt"
+	"hash"
 	"io"
 	"log/slog"
 	"os"
@@ -81,7 +82,10 @@ type auditSink struct {
 	out   slog.Handler
 	to    *lossWriter
 	users config.AuditUsers
-	key   []byte
+	// macs are HMACs with the key that users are hidden by, letters what they are written
+	// in: base32 in lower case.
+	macs    sync.Pool
+	letters *base32.Encoding
 
 	mu     sync.RWMutex // held for writing by close, so that it waits for lines under way
 	file   *os.File     // nil: standard output, which is not ours to close
@@ -97,7 +101,10 @@ func openAudit(c config.Log, secret []byte, stdout io.Writer, lost func(error)) 
 	if err != nil {
 		return nil, err
 	}
-	s := &auditSink{users: c.AuditUsers, key: key}
+	s := &auditSink{
+		users: c.AuditUsers, macs: sync.Pool{New: func() any { return hmac.New(sha256.New, key) }},
+		letters: base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567"),
+	}
 	w := stdout
 	if c.Audit != config.Stdout {
 		if s.file, err = os.OpenFile(c.Audit, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600); err != nil {
@@ -190,15 +197,17 @@ func (h auditHandler) WithGroup(name string) slog.Handler {
 
 // redacted is a line as the stream has it.
 func (s *auditSink) redacted(r slog.Record, before []slog.Attr) slog.Record {
-	line := slog.NewRecord(r.Time, r.Level, r.Message, 0)
+	attrs := make([]slog.Attr, 0, len(before)+r.NumAttrs())
 	add := func(a slog.Attr) bool {
-		line.AddAttrs(s.redact(a))
+		attrs = append(attrs, s.redact(a))
 		return true
 	}
 	for _, a := range before {
 		add(a)
 	}
 	r.Attrs(add)
+	line := slog.NewRecord(r.Time, r.Level, r.Message, 0)
+	line.AddAttrs(attrs...)
 	return line
 }
 
@@ -260,7 +269,10 @@ func (s *auditSink) hidden(text string) string {
 	if s.users == config.CutUsers {
 		return "*"
 	}
-	mac := hmac.New(sha256.New, s.key)
+	mac := s.macs.Get().(hash.Hash) //nolint:forcetypeassert // of New
+	defer s.macs.Put(mac)
+	mac.Reset()
 	_, _ = io.WriteString(mac, text)
-	return "~" + strings.ToLower(base32.StdEncoding.EncodeToString(mac.Sum(nil)[:10]))
+	var sum [sha256.Size]byte
+	return "~" + s.letters.EncodeToString(mac.Sum(sum[:0])[:10])
 }

@@ -137,7 +137,6 @@ func (d *Daemon) start(ctx context.Context, l *config.Loaded, m *material) error
 		d.metrics.watchQueues("sip", func() float64 { return d.server.QueueFill(sipfed.External) }, func() float64 { return d.server.QueueFill(sipfed.Internal) })
 	}
 	if d.keeps {
-		d.setXMPPMembers(b, true)
 		if err = d.startXMPP(b); err == nil {
 			err = d.startInsideDNS(ctx, b)
 		}

@@ -35,7 +35,6 @@ func Prober(path string) (*probe.Prober, error) {
 		c.SIP = d.state(b)
 	}
 	if l.Config.XMPP.Serves() {
-		d.setXMPPMembers(b, true)
 		c.XMPP = d.xmppState(b)
 		c.POSH = posh.New(posh.Config{Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			return dialWeb(ctx, b.resolver, network, addr)

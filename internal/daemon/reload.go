@@ -59,8 +59,8 @@ func (d *Daemon) reloadLoop() {
 		case <-refresh.C:
 			d.refresh()
 		case <-members.C:
-			d.setMembers(d.current.Load(), bySRV(d.current.Load())...)
-			d.setXMPPMembers(d.current.Load(), true)
+			b := d.current.Load()
+			d.setMembers(b, bySRV(&b.loaded.Config))
 		case <-d.ctx.Done():
 			return
 		}
@@ -140,8 +140,7 @@ func (d *Daemon) replace(l *config.Loaded, m *material) error {
 			return err
 		}
 	}
-	d.setMembers(b, b.kept...)
-	d.setXMPPMembers(b, false)
+	d.setMembers(b, b.kept)
 	d.applyXMPP(b)
 	d.setStrangers(b)
 	if err := d.insideDNS.apply(d.insideDNSConfig(b)); err != nil {
@@ -204,12 +203,14 @@ func (d *Daemon) retire(r *discovery.Resolver) {
 }
 
 // bySRV lists the pools whose members the DNS names.
-func bySRV(b *build) []int {
-	var found []int
-	for i := range b.pools {
-		if b.loaded.Config.SIP.Pools[i].SRV != "" {
-			found = append(found, i)
+func bySRV(c *config.Config) places {
+	of := func(pools []config.Pool) (found []int) {
+		for i := range pools {
+			if pools[i].SRV != "" {
+				found = append(found, i)
+			}
 		}
+		return found
 	}
-	return found
+	return places{of(c.SIP.Pools), of(c.XMPP.Pools)}
 }

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"reflect"
 	"strings"
+	"sync"
 	"time"
 
 	"edged/internal/config"
@@ -27,8 +28,8 @@ type build struct {
 	resolver  *discovery.Resolver
 	fresh     bool           // the resolver was made for this build
 	pools     []*sipfed.Pool // in the order of sip.pools
-	kept      []int          // those of them that were there before
 	xmppPools []*xmpp.Pool   // in the order of xmpp.pools
+	kept      places         // those of both that were there before
 	bounds    limit.Bounds
 	warnings  []string
 	audit     *auditSink // nil if there is none
@@ -70,20 +71,42 @@ func (d *Daemon) assemble(l *config.Loaded, m *material) (*build, error) {
 		}
 		b.resolver, b.fresh = r, true
 	}
-	for i := range l.Config.SIP.Pools {
-		p, known := d.pool(&l.Config.SIP.Pools[i])
-		b.pools = append(b.pools, p)
-		if known {
-			b.kept = append(b.kept, i)
-			continue
-		}
-		d.setMembers(b, i) // now: the first request may come as soon as the build is in force
-	}
-	for i := range l.Config.XMPP.Pools {
-		b.xmppPools = append(b.xmppPools, d.xmppPool(&l.Config.XMPP.Pools[i]))
-	}
+	d.assemblePools(b)
 	return b, nil
 }
+
+// assemblePools makes the pools of a build. What is known about the health of their
+// members is kept over reloads. The members of a pool that was there before change when
+// the build is put in force; others get theirs now, since the first request may come as
+// soon as it is.
+func (d *Daemon) assemblePools(b *build) {
+	var fresh places
+	c := &b.loaded.Config
+	for i := range c.SIP.Pools {
+		p := &c.SIP.Pools[i]
+		members, known := d.membersOf(p.Name)
+		b.pools = append(b.pools, &sipfed.Pool{Name: p.Name, Domains: p.Domains, Anchor: poolAnchor(p.Name), Names: p.Names, Ping: p.Ping, Members: members})
+		if known {
+			b.kept.sip = append(b.kept.sip, i)
+		} else {
+			fresh.sip = append(fresh.sip, i)
+		}
+	}
+	for i := range c.XMPP.Pools {
+		p := &c.XMPP.Pools[i]
+		members, known := d.membersOf("xmpp:" + p.Name)
+		b.xmppPools = append(b.xmppPools, &xmpp.Pool{Name: p.Name, Domains: p.Domains, Anchor: poolAnchor(p.Name), Names: p.Names, Members: members})
+		if known {
+			b.kept.xmpp = append(b.kept.xmpp, i)
+		} else {
+			fresh.xmpp = append(fresh.xmpp, i)
+		}
+	}
+	d.setMembers(b, fresh)
+}
+
+// places are pools by their places in sip.pools and xmpp.pools.
+type places struct{ sip, xmpp []int }
 
 func sameDNS(a, b *config.Loaded) bool {
 	return reflect.DeepEqual(a.Config.DNS, b.Config.DNS) && a.Config.Limits.DNSCache == b.Config.Limits.DNSCache
@@ -98,14 +121,6 @@ func resolverConfig(c *config.Config, observe func(kind, outcome string, took ti
 		Servers: c.DNS.Servers, Timeout: c.DNS.Timeout, AllowPrivate: private,
 		TrustAD: c.DNS.TrustAD, CacheSize: c.Limits.DNSCache, Observe: observe,
 	}
-}
-
-// pool makes a pool; what is known about the health of its members is kept over
-// reloads. The member list of a pool that is known already changes when the build
-// is put in force.
-func (d *Daemon) pool(p *config.Pool) (pool *sipfed.Pool, known bool) {
-	members, known := d.membersOf(p.Name)
-	return &sipfed.Pool{Name: p.Name, Domains: p.Domains, Anchor: poolAnchor(p.Name), Names: p.Names, Ping: p.Ping, Members: members}, known
 }
 
 // membersOf returns the members known by a name, or none yet.
@@ -161,11 +176,17 @@ func insideNames(c *config.Config, listening []net.Listener) map[string]bool {
 	return names
 }
 
-// setMembers puts the member lists of some pools of a build in force.
-func (d *Daemon) setMembers(b *build, pools ...int) {
-	for _, i := range pools {
-		d.fill(b, &b.loaded.Config.SIP.Pools[i], b.pools[i].Members)
+// setMembers puts the member lists of some pools of a build in force. It looks up all at
+// the same time: a name server that does not answer costs limits.connect_total once.
+func (d *Daemon) setMembers(b *build, of places) {
+	var all sync.WaitGroup
+	for _, i := range of.sip {
+		all.Go(func() { d.fill(b, &b.loaded.Config.SIP.Pools[i], b.pools[i].Members) })
 	}
+	for _, i := range of.xmpp {
+		all.Go(func() { d.fill(b, &b.loaded.Config.XMPP.Pools[i], b.xmppPools[i].Members) })
+	}
+	all.Wait()
 }
 
 // fill gives a pool the members that the configuration or the DNS names.

@@ -161,25 +161,6 @@ func (d *Daemon) ownPlaces(c *config.Config) map[netip.AddrPort]bool {
 	return own
 }
 
-// xmppPool makes a pool; what is known about the health of its members is kept over
-// reloads, as pool does for SIP.
-func (d *Daemon) xmppPool(p *config.Pool) *xmpp.Pool {
-	members, known := d.membersOf("xmpp:" + p.Name)
-	if !known {
-		members.SetMembers(p.Members)
-	}
-	return &xmpp.Pool{Name: p.Name, Domains: p.Domains, Anchor: poolAnchor(p.Name), Names: p.Names, Members: members}
-}
-
-// setXMPPMembers puts the member lists of a build in force.
-func (d *Daemon) setXMPPMembers(b *build, onlySRV bool) {
-	for i, p := range b.xmppPools {
-		if from := &b.loaded.Config.XMPP.Pools[i]; from.SRV != "" || !onlySRV {
-			d.fill(b, from, p.Members)
-		}
-	}
-}
-
 // dialXMPP opens a connection to a next hop, from the configured source address of
 // its family, if there is one.
 func (d *Daemon) dialXMPP(ctx context.Context, side xmpp.Side, to netip.AddrPort) (net.Conn, error) {

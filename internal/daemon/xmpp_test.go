@@ -49,6 +49,26 @@ func TestPoolBySRV(t *testing.T) {
 	x.arrives(x.partner(jabber, nil).User("bob@"+jabber), x.chat.User(alice))
 }
 
+// TestPoolsAreLookedUpTogether: a name server that does not answer delays a reload by one
+// look-up, however many pools it should find.
+func TestPoolsAreLookedUpTogether(t *testing.T) {
+	x := startXMPP(t, func(s *setup) { s.DNSTimeout = "8s" })
+	const sip, xmpp = "_sipinternaltls._tcp.contoso.com", "_xmpp-server._tcp.contoso.com"
+	x.dns.Set(func(z *zone.Zone) { z.Silent[sip], z.Silent[xmpp] = true, true })
+	x.write(func(s *setup) { s.Pools, s.XMPP.SRV = []poolSetup{{Name: "front", SRV: sip}}, xmpp })
+	reloaded := make(chan error)
+	go func() { reloaded <- x.edge.Reload(x.soon()) }()
+	x.awaitQueries(sip, 1)
+	x.awaitQueries(xmpp, 1)
+	if strings.Contains(x.log.text(), "pool members not found") {
+		t.Error("the second was asked about when nobody waited for the first any more")
+	}
+	x.dns.Set(func(z *zone.Zone) { clear(z.Silent) })
+	if err := <-reloaded; err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestStrangers: with federation.xmpp_discovery everybody who proves a domain is a
 // partner, within a budget.
 func TestStrangers(t *testing.T) {
