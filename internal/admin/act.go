@@ -41,10 +41,11 @@ func begins(log *slog.Logger, name string, h http.HandlerFunc) http.HandlerFunc 
 
 func logAct(log *slog.Logger, r *http.Request, name, result string) {
 	var attrs []slog.Attr
+	asked := r.URL.Query()
 	for _, p := range []struct{ parameter, key string }{
 		{"proto", "proto"}, {"partner", "partner"}, {"local", "from"}, {"remote", "to"}, {"user", "user"}, {"domain", "peer_domain"}, {"id", "call_id"},
 	} {
-		if value := r.FormValue(p.parameter); value != "" {
+		if value := asked.Get(p.parameter); value != "" {
 			attrs = append(attrs, slog.String(p.key, quotable(value)))
 		}
 	}

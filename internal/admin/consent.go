@@ -38,8 +38,8 @@ func (f Funcs) listConsent(w http.ResponseWriter, r *http.Request) {
 		writeNoConsent(w)
 		return
 	}
-	limit := defaultConsentLimit
-	if text := r.FormValue("limit"); text != "" {
+	limit, asked := defaultConsentLimit, r.URL.Query()
+	if text := asked.Get("limit"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > maxConsentLimit {
 			writeLine(w, http.StatusBadRequest, fmt.Sprintf("limit %q is not a number from 1 to %d", text, maxConsentLimit))
@@ -47,7 +47,7 @@ func (f Funcs) listConsent(w http.ResponseWriter, r *http.Request) {
 		}
 		limit = n
 	}
-	pairs := f.ListConsent(r.FormValue("filter"), limit)
+	pairs := f.ListConsent(asked.Get("filter"), limit)
 	if pairs == nil {
 		pairs = []Consent{} // no null for those who read JSON
 	}
@@ -59,7 +59,8 @@ func (f Funcs) removeConsent(w http.ResponseWriter, r *http.Request) {
 		writeNoConsent(w)
 		return
 	}
-	local, remote := r.FormValue("local"), r.FormValue("remote")
+	asked := r.URL.Query()
+	local, remote := asked.Get("local"), asked.Get("remote")
 	removed, err := f.RemoveConsent(local, remote)
 	switch {
 	case err != nil:

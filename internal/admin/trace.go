@@ -59,7 +59,8 @@ func TracePath(f TraceFilter) string {
 }
 
 func (f Funcs) trace(w http.ResponseWriter, r *http.Request) {
-	lines, err := f.Trace(r.Context(), TraceFilter{ID: r.FormValue("id"), User: r.FormValue("user"), Domain: r.FormValue("domain")})
+	asked := r.URL.Query()
+	lines, err := f.Trace(r.Context(), TraceFilter{ID: asked.Get("id"), User: asked.Get("user"), Domain: asked.Get("domain")})
 	if err != nil {
 		writeLine(w, http.StatusServiceUnavailable, err.Error())
 		return

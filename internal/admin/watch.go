@@ -43,7 +43,8 @@ func ReleasePath(proto, partner string) string {
 }
 
 func (f Funcs) releaseWatched(w http.ResponseWriter, r *http.Request) {
-	proto, partner := r.FormValue("proto"), r.FormValue("partner")
+	asked := r.URL.Query()
+	proto, partner := asked.Get("proto"), asked.Get("partner")
 	switch {
 	case proto != "" && proto != "sip" && proto != "xmpp":
 		writeLine(w, http.StatusBadRequest, fmt.Sprintf("%q is no protocol; write sip or xmpp", proto))

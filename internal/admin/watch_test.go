@@ -1,7 +1,15 @@
 package admin_test
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,5 +62,27 @@ func TestWatchReadsBack(t *testing.T) {
 	}
 	if diff := cmp.Diff(watching().ListWatched(), got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestBodiesAreNotRead: what somebody asks for is in the query. A body is neither parsed
+// nor kept, in memory or in files.
+func TestBodiesAreNotRead(t *testing.T) {
+	var log bytes.Buffer
+	path := socketPath(t)
+	s := admin.ServeAdmin(listenSocket(t, path), funcs(), slog.New(slog.NewTextHandler(&log, nil)))
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", path)
+	}}}
+	answer, err := client.PostForm("http://edged/-/reload?partner=fabrikam.com", url.Values{"user": {"forged"}})
+	if err == nil {
+		err = answer.Body.Close()
+	}
+	if err = errors.Join(err, s.Close(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if got := log.String(); !strings.Contains(got, "partner=fabrikam.com") || strings.Contains(got, "forged") {
+		t.Errorf("the log has %s", got)
 	}
 }
