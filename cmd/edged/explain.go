@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"edged/internal/config"
 	"edged/internal/daemon"
 	"edged/pkg/domain"
 	"edged/pkg/policy"
@@ -40,7 +41,7 @@ type explainCmd struct {
 func (explainCmd) Help() string {
 	return "The question is put to the policy that the gateway asks, with what would have been measured before given by " +
 		"flags. Every rule that was considered is a line; for a refusal, the lines of policy.yaml follow that would have to " +
-		"change. The exit status is 0 if the message may cross, 1 if it may not or if that hangs on what was not given."
+		"change. Neither certificates and keys nor a running gateway have to be there. The exit status is 0 if the message may cross, 1 if it may not or if that hangs on what was not given."
 }
 
 // Validate refuses flags of the other protocol: no rule would read them.
@@ -62,7 +63,7 @@ func (c *explainCmd) Validate() error {
 // Run prints the verdict, every rule that was considered and what would have to
 // change. A refusal is exit status 1.
 func (c *explainCmd) Run(ctx context.Context) error {
-	l, _, err := daemon.Check(c.Config)
+	l, err := config.DraftPolicy(c.Config)
 	if err != nil {
 		return err
 	}

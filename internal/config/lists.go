@@ -43,7 +43,7 @@ func rootsOf(s *policy.Source) []entryRoots {
 
 // checkSourceFiles checks that the roots of partners are there.
 func (l *loading) checkSourceFiles() {
-	v := validator{document: l.policy, report: &l.report}
+	v := validator{document: l.policy, report: &l.report, draft: l.draft}
 	for _, r := range rootsOf(&l.out.Source) {
 		for i, f := range r.files {
 			if f != System {

@@ -36,8 +36,14 @@ type Check func(*Loaded) []Problem
 // Load reads edged.yaml at path and everything it names. The error is an *Errors
 // if the files are bad, whatever is bad about them. The checks are made on a
 // configuration without other problems.
-func Load(path string, checks ...Check) (*Loaded, error) {
-	l := loading{out: &Loaded{Config: Default(), Source: policy.Default(), Dir: filepath.Dir(path), File: path}}
+func Load(path string, checks ...Check) (*Loaded, error) { return load(path, false, checks...) }
+
+// DraftPolicy is Load for who asks about the policy alone: keys, certificates and roots need
+// not be there.
+func DraftPolicy(path string) (*Loaded, error) { return load(path, true) }
+
+func load(path string, draft bool, checks ...Check) (*Loaded, error) {
+	l := loading{out: &Loaded{Config: Default(), Source: policy.Default(), Dir: filepath.Dir(path), File: path}, draft: draft}
 	l.loadConfig()
 	if l.edged != nil {
 		l.loadPolicy()
