@@ -153,7 +153,7 @@ func matchesTA(records []TLSA, chain []*x509.Certificate, d domain.Name, now tim
 	}
 	roots, found := x509.NewCertPool(), false
 	for _, r := range records {
-		for _, c := range r.authorities(chain[1:]) {
+		for _, c := range r.authorities(intermediates(chain)) {
 			roots.AddCert(c)
 			found = true
 		}
@@ -190,7 +190,7 @@ func verifyXMPP(chain []*x509.Certificate, roots *x509.CertPool, now time.Time) 
 		CurrentTime:   now,
 		KeyUsages:     []x509.ExtKeyUsage{x509.ExtKeyUsageAny}, // xmppChain looks at them
 	}
-	for _, c := range chain[1:] {
+	for _, c := range intermediates(chain) {
 		options.Intermediates.AddCert(c)
 	}
 	chains, err := otherNamesHandled(chain[0]).Verify(options)

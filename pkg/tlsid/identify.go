@@ -15,6 +15,16 @@ type proof struct {
 	anchors []string
 }
 
+// maxIntermediates is how many certificates behind the leaf are looked at: real chains
+// have one to three. Each more lets a stranger make up ways to the roots, each step of
+// which costs us a signature.
+const maxIntermediates = 6
+
+// intermediates are those that a peer has presented behind its leaf.
+func intermediates(chain []*x509.Certificate) []*x509.Certificate {
+	return chain[1:min(len(chain), 1+maxIntermediates)]
+}
+
 // demand is what a protocol asks of a chain beyond what crypto/x509 checks.
 type demand func(chain []*x509.Certificate) error
 
@@ -29,7 +39,7 @@ func (t *Trust) Identify(chain []*x509.Certificate) (Identity, error) {
 	if id, ok := t.recent.get(key, now); ok {
 		return id, nil
 	}
-	anchors, err := t.anchorsOf(chain[0], chain[1:], sipChain, now)
+	anchors, err := t.anchorsOf(chain[0], intermediates(chain), sipChain, now)
 	if err != nil {
 		return Identity{}, err
 	}

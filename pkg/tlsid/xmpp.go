@@ -36,7 +36,7 @@ func (t *Trust) IdentifyXMPP(chain []*x509.Certificate) (XMPPIdentity, error) {
 	if id, ok := t.streams.get(key, now); ok {
 		return id, nil
 	}
-	anchors, err := t.anchorsOf(otherNamesHandled(chain[0]), chain[1:], xmppChain, now)
+	anchors, err := t.anchorsOf(otherNamesHandled(chain[0]), intermediates(chain), xmppChain, now)
 	if err != nil {
 		return XMPPIdentity{}, err
 	}

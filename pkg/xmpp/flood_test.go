@@ -59,6 +59,7 @@ func TestManyKeys(t *testing.T) {
 
 // TestFloodBeyondBudget: who goes on beyond a budget is read slowly.
 func TestFloodBeyondBudget(t *testing.T) {
+	t.Parallel()
 	b := newBed(t, open)
 	b.reload(func(st *State) {
 		st.Discovered = limit.NewDiscovered(limit.DiscoveredConfig{Rate: 1, SuspiciousRate: 1, Contacts: 2, ReportPeriod: time.Hour, Partners: 10}, time.Now)

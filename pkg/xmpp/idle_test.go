@@ -13,6 +13,7 @@ import (
 // TestIdle: limits.stream_idle_timeout ends a stream on which nothing crosses, however
 // much white space it carries and whatever is refused on it, and no other one.
 func TestIdle(t *testing.T) {
+	t.Parallel()
 	b := newBed(t, func(c *setup) { c.bounds.StreamIdleTimeout = time.Second })
 	user := b.pool.User(bob)
 	busy := b.dial(theirs, b.cert(theirs), xmpppeer.Ready)

@@ -97,6 +97,7 @@ func TestPoolStreams(t *testing.T) {
 // TestDialsAtOnce: whoever inside writes to ever more domains does not have more places
 // dialled at once than there may be streams; the last ones are for listed partners.
 func TestDialsAtOnce(t *testing.T) {
+	t.Parallel()
 	var dials, most atomic.Int32
 	black := netip.MustParseAddr("127.9.9.9")
 	b := newBed(t, open, func(c *setup) {
@@ -156,6 +157,7 @@ func TestLinks(t *testing.T) {
 // TestLongElements: what is arriving counts as held, too. Who gets no room waits, and is
 // cut off when it takes too long; short stanzas go on.
 func TestLongElements(t *testing.T) {
+	t.Parallel()
 	const size = 200_000
 	b := newBed(t, open, func(c *setup) {
 		c.bounds.HeldBytes, c.bounds.PartnerShare, c.bounds.MessageTimeout = limit.MiB, 50, 2*time.Second

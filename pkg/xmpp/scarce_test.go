@@ -86,6 +86,7 @@ func TestVerificationsInside(t *testing.T) {
 // TestNoDescriptors: what this process lacks is said so, is no fault of the next hop,
 // and is over a moment after there are some again, however long it was.
 func TestNoDescriptors(t *testing.T) {
+	t.Parallel()
 	var scarce atomic.Bool
 	b := newBed(t, func(c *setup) {
 		c.config.Dial = func(ctx context.Context, _ Side, addr netip.AddrPort) (net.Conn, error) {
