@@ -55,7 +55,7 @@ func fileError(path string, err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%s does not exist", path)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%s may not be read by user %s; let the group of edged read it (mode 640), and do this as root or as edged", path, whoami())
+		return fmt.Errorf("%s may not be read by user %s", path, whoami())
 	case errors.As(err, &known):
 		return fmt.Errorf("%s cannot be read: %w", path, known.Err)
 	}
@@ -144,13 +144,17 @@ func textProblem(raw []byte, i int, text string) *Problem {
 	return &Problem{Line: bytes.Count(before, []byte("\n")) + 1, Column: utf8.RuneCount(before[start:]) + 1, Text: text}
 }
 
-// whoami is whom this process runs as: for edged serve another one than for who tries
-// edged check.
+// whoami is whom this process runs as, and what helps: for edged serve it is another one
+// than for who tries edged check.
 func whoami() string {
+	name := strconv.Itoa(os.Geteuid())
 	if u, err := account.Current(); err == nil {
-		return u.Username
+		name = u.Username
 	}
-	return strconv.Itoa(os.Geteuid())
+	if name == "edged" {
+		return name + "; chgrp edged and chmod 640 let it"
+	}
+	return name + "; do this as root"
 }
 
 // unreadable is the problem of a file of which nothing could be read.
