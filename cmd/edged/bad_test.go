@@ -104,7 +104,7 @@ func TestNothingIsOpenedForABadConfiguration(t *testing.T) {
 		}
 	}
 	write("none")
-	if diff := cmp.Diff(refusedText("edged.yaml:4:14: secret_file: none does not exist\n"), run1(t, dir, "serve", "-c", "edged.yaml")); diff != "" {
+	if diff := cmp.Diff(refusedText("edged.yaml:4:14: secret_file: none does not exist; edged init writes one, or copy that of the edge pool's other hosts\n"), run1(t, dir, "serve", "-c", "edged.yaml")); diff != "" {
 		t.Errorf("bad (-want +got):\n%s", diff)
 	}
 	write("tls/edge.secret")

@@ -47,7 +47,7 @@ func (l *loading) checkSourceFiles() {
 	for _, r := range rootsOf(&l.out.Source) {
 		for i, f := range r.files {
 			if f != System {
-				v.file(item(r.path, i), f)
+				v.file(item(r.path, i), f, "put the certificate of the authority there")
 			}
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
 
 	"go.yaml.in/yaml/v4"
 
@@ -120,7 +121,11 @@ func (l *loading) loadPolicy() {
 	if err != nil {
 		// Without a readable edged.yaml this is a guess, not a mistake.
 		if l.edged.root != nil {
-			l.at(l.edged, "policy", err.Error())
+			text := err.Error()
+			if strings.HasSuffix(text, " does not exist") {
+				text += "; edged init writes one"
+			}
+			l.at(l.edged, "policy", text)
 		}
 		return
 	}

@@ -60,8 +60,9 @@ func (v *validator) authority(a *Authority) {
 	const path = "xmpp.internal.authority"
 	v.required(path+".ca_cert", a.CACert != "", "write the certificate of a private authority that only the pool trusts, or mode: dialback")
 	v.required(path+".ca_key", a.CAKey != "", "write its private key, or mode: dialback")
-	v.file(path+".ca_cert", a.CACert)
-	v.key(path+".ca_key", a.CAKey)
+	const cure = "edged init --authority makes it, with the same domains"
+	v.file(path+".ca_cert", a.CACert, cure)
+	v.key(path+".ca_key", a.CAKey, cure)
 	v.required(path+".sources", len(a.Sources) > 0, "write the networks that pools connect from, such as [10.0.0.0/24]")
 }
 

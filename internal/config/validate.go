@@ -1,7 +1,9 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -97,7 +99,7 @@ func (v *validator) tls() {
 	}
 	v.roots("tls.roots", t.Roots, "who may sign partners: [system], or PEM files")
 	for i, f := range t.CRLs {
-		v.file(item("tls.crls", i), f)
+		v.file(item("tls.crls", i), f, "fetch it from who issued it, or leave it out")
 	}
 	if t.CRL == CRLRequired {
 		v.required("tls.crls", len(t.CRLs) > 0, "crl: required refuses everybody without them, write the files or crl: optional")
@@ -108,14 +110,14 @@ func (v *validator) tls() {
 func (v *validator) pair(path string, p Pair) {
 	v.required(path+".cert", p.Cert != "", "write the certificate, a PEM file")
 	v.required(path+".key", p.Key != "", "write the private key, a PEM file")
-	v.file(path+".cert", p.Cert)
-	v.key(path+".key", p.Key)
+	v.file(path+".cert", p.Cert, "edged dns lists the names to get one for")
+	v.key(path+".key", p.Key, "it comes with the certificate")
 }
 
 // key checks a private key, which not everybody on the host should read. Many a tool
 // leaves it so; the gateway serves all the same.
-func (v *validator) key(path, name string) {
-	v.file(path, name)
+func (v *validator) key(path, name, cure string) {
+	v.file(path, name, cure)
 	if info, err := os.Stat(name); err == nil && !v.draft && info.Mode().Perm()&0o007 != 0 {
 		v.warnings = append(v.warnings, v.document.problem(path, fmt.Sprintf("%s is open to every user of this host (mode %04o); run chmod o= on it", name, info.Mode().Perm())))
 	}
@@ -126,17 +128,20 @@ func (v *validator) roots(path string, files []string, write string) {
 	v.required(path, len(files) > 0, "write "+write)
 	for i, f := range files {
 		if f != System {
-			v.file(item(path, i), f)
+			v.file(item(path, i), f, "put the certificate of the authority there")
 		}
 	}
 }
 
-// file checks that a file, if named, can be read.
-func (v *validator) file(path, name string) {
+// file checks that a file, if named, can be read. cure is where one comes from that is not
+// there.
+func (v *validator) file(path, name, cure string) {
 	if name == "" || v.draft {
 		return
 	}
-	if err := checkReadable(name); err != nil {
+	if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
+		v.bad(path, "%s does not exist; %s", name, cure)
+	} else if err := checkReadable(name); err != nil {
 		v.bad(path, "%v", err)
 	}
 }
@@ -149,7 +154,9 @@ func (v *validator) secret() {
 	if name == "" || v.draft {
 		return
 	}
-	if _, _, err := ReadSecret(name); err != nil {
+	if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
+		v.bad("secret_file", "%s does not exist; edged init writes one, or copy that of the edge pool's other hosts", name)
+	} else if _, _, err := ReadSecret(name); err != nil {
 		v.bad("secret_file", "%v", err)
 	}
 }
