@@ -183,7 +183,7 @@ func (d *Daemon) openMetrics(ctx context.Context, s *sockets, a config.Address) 
 	}
 	for _, l := range all {
 		d.addrs["metrics"] = l.Addr()
-		d.pages = append(d.pages, admin.ServeMetrics(l, d.metrics.registry, d.funcs(), d.log))
+		d.pages = append(d.pages, admin.ServeMetrics(fairly(l), d.metrics.registry, d.funcs(), d.log))
 	}
 	return nil
 }

@@ -6,7 +6,7 @@
 //	daemon.go    Start, Stop: build everything, listen, serve; and the reverse
 //	material.go  what the configuration names in files: keys, roots, secret
 //	state.go     configuration and material -> sipfed.State
-//	listen.go    sockets, our own or handed over by systemd
+//	listen.go    sockets, our own or handed over by systemd; fair.go, who may take how many
 //	reload.go    the one goroutine that rebuilds: SIGHUP, admin socket, hourly
 //	run.go       signals and systemd's notifications around it
 //	metrics.go   what only the process knows: configuration, certificates, DNS
@@ -17,6 +17,6 @@
 //	probe.go     the same build, for walks without a gateway
 //
 // A reload builds everything anew beside what runs, and swaps one pointer only
-// when all of it is good. Check makes the same build and throws it away, so that
+// when all of it is good. Check reads and judges the same files, so that
 // `edged check` accepts exactly what `edged serve` accepts.
 package daemon
