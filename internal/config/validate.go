@@ -184,6 +184,9 @@ func (v *validator) nameServer(path, s, or string) {
 		v.bad(path, "%v%s", err, or)
 	case a.Port() == 0 || a.Addr().IsUnspecified():
 		v.bad(path, "%s cannot be sent to; write an address with a port, such as 10.0.0.1:53", a)
+	case v.config.XMPP.Internal.DNS.Listen.overlaps(Address{Addr: a}):
+		// Questions would go round in a circle, and partners would be where pools think they are.
+		v.bad(path, "%s is where this edge answers pools (xmpp.internal.dns.listen); write a name server that knows the world", a)
 	}
 }
 
