@@ -2,6 +2,7 @@ package limit
 
 import (
 	"context"
+	"errors"
 	"net"
 )
 
@@ -17,6 +18,7 @@ type Handshake struct {
 	accept *Accept
 	ctx    context.Context //nolint:containedctx // that of the handshake, until Done
 	held   bool
+	read   int // bytes
 	full   error
 }
 
@@ -33,11 +35,21 @@ func (h *Handshake) Read(b []byte) (int, error) {
 	}
 	h.leave()
 	n, err := h.Conn.Read(b)
+	if h.read += n; err == nil && h.read > maxHandshake {
+		err = errLong
+	}
 	if err == nil {
 		err = h.enter()
 	}
 	return n, err
 }
+
+// maxHandshake is how many bytes a peer may send before its handshake is done: hello and
+// certificates take a quarter of that at most, and crypto/tls keeps them until they are
+// complete.
+const maxHandshake = 64 << 10
+
+var errLong = errors.New("more than 64 KiB before the end of the handshake")
 
 // Write does the same: a peer that takes nothing holds no place either.
 func (h *Handshake) Write(b []byte) (int, error) {

@@ -169,3 +169,26 @@ func TestAbandonedPlaceIsPassedOn(t *testing.T) {
 	handshake(t, a)
 	handshake(t, a) // both places are there
 }
+
+// TestLongHandshake: what a peer sends before it is known is bounded, and after that it
+// is not counted.
+func TestLongHandshake(t *testing.T) {
+	a := limit.NewAccept(limit.AcceptConfig{Handshakes: 1})
+	piece := make([]byte, 16<<10)
+	for _, pieces := range []int{4, 5} {
+		h := a.Handshake(t.Context(), talkative{})
+		var err error
+		for range pieces {
+			_, err = h.Read(piece)
+		}
+		if (err == nil) != (pieces == 4) {
+			t.Errorf("%d KiB: %v", pieces*16, err)
+		}
+		if err := h.Done(); err != nil {
+			t.Error(err)
+		}
+		if _, err := h.Read(piece); err != nil {
+			t.Errorf("after the handshake: %v", err)
+		}
+	}
+}
