@@ -70,9 +70,20 @@ func (c *conn) proveFor(st *State, t terms, peer domain.Name) proof {
 	if t.refused != nil || t.partner == nil || !t.dane && !t.posh {
 		return unproven
 	}
-	if !c.dialled && !c.mayAsk(st, t, peer) { // what follows asks others
+	if c.dialled {
+		return c.vouchedFor(st, t, peer)
+	}
+	// What follows asks others, as the verification of a key does, and counts as one.
+	one := c.verification(t)
+	if !c.mayAsk(st, t, peer) || !c.srv.verifying.enter(one, &st.Bounds) {
 		return unproven
 	}
+	defer c.srv.verifying.leave(one)
+	return c.vouchedFor(st, t, peer)
+}
+
+// vouchedFor asks signed DNS and the domain's web server about the certificate.
+func (c *conn) vouchedFor(st *State, t terms, peer domain.Name) proof {
 	ctx, cancel := context.WithTimeout(c.srv.group.Context(), st.Bounds.ConnectTimeout)
 	defer cancel()
 	if t.dane && c.provenByDANE(ctx, st, peer) {
@@ -80,7 +91,7 @@ func (c *conn) proveFor(st *State, t terms, peer domain.Name) proof {
 	}
 	if t.posh && c.srv.cfg.POSH != nil {
 		set, err := c.srv.cfg.POSH.Lookup(ctx, peer)
-		if err == nil && set.Matches(cs.PeerCertificates[0]) {
+		if err == nil && set.Matches(c.connectionState().PeerCertificates[0]) {
 			return byPOSH
 		}
 	}

@@ -153,6 +153,31 @@ func (tt vouching) accepted(b *bed, cert *tls.Certificate) {
 	}
 }
 
+// TestVouchersAreBounded: asking others about a certificate counts as a verification,
+// of which there are only so many.
+func TestVouchersAreBounded(t *testing.T) {
+	settings := byCertificate()
+	settings.DANE = policy.On
+	b := newBed(t, entry(settings), func(c *setup) { c.bounds.Verifications = 1 })
+	cert, v := selfSigned("hoster.example"), &voucher{zone: b.zone}
+	b.publish(theirs, "127.0.0.1:5269", false)
+	v.port = 5269
+	v.records(cert.Certificate[0], 3, 0, true)
+	other := verification{listed: true}
+	for _, free := range []bool{true, false, true} {
+		if !free && !b.s.verifying.enter(other, &b.state.Bounds) {
+			t.Fatal("a place is taken")
+		}
+		s := b.dial(theirs, cert, xmpppeer.Reoffered)
+		if got := xmpppeer.OffersExternal(s.LastFeatures()); got != free {
+			t.Errorf("EXTERNAL is offered: %v, want %v", got, free)
+		}
+		if !free {
+			b.s.verifying.leave(other)
+		}
+	}
+}
+
 // serve starts the web server of jabber.example, and shows an edge the way there.
 func (v *voucher) serve(t *testing.T) func(*setup) {
 	t.Helper()
