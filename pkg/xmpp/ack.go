@@ -1,8 +1,10 @@
 package xmpp
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -20,11 +22,14 @@ import (
 type intake struct {
 	mu       sync.Mutex
 	received uint64
-	handled  uint64              // all up to this one are taken over
-	later    map[uint64]struct{} // and these, out of order
-	owed     uint64              // all up to this one had come when an acknowledgement was last asked for; 0: it said so
-	tell     func(h uint32)      // sends one; called in turn
+	handled  uint64         // all up to this one are taken over
+	later    []span         // and these, out of order: as many as there are gaps, at most
+	owed     uint64         // all up to this one had come when an acknowledgement was last asked for; 0: it said so
+	tell     func(h uint32) // sends one; called in turn
 }
+
+// span is a run of stanzas by their numbers, both ends included.
+type span struct{ from, to uint64 }
 
 // receive numbers a stanza, from 1.
 func (in *intake) receive() uint64 {
@@ -49,20 +54,34 @@ func (in *intake) done(seq uint64) {
 
 // take is called with the mutex.
 func (in *intake) take(seq uint64) {
-	if seq != in.handled+1 {
-		if in.later == nil {
-			in.later = make(map[uint64]struct{})
-		}
-		in.later[seq] = struct{}{}
+	if seq <= in.handled {
+		return // never: each is taken once
+	}
+	if seq > in.handled+1 {
+		in.takeLater(seq)
 		return
 	}
 	in.handled++
-	for len(in.later) > 0 {
-		if _, ok := in.later[in.handled+1]; !ok {
-			return
-		}
-		delete(in.later, in.handled+1)
-		in.handled++
+	if len(in.later) > 0 && in.later[0].from == in.handled+1 {
+		in.handled = in.later[0].to
+		in.later = slices.Delete(in.later, 0, 1)
+	}
+}
+
+// takeLater enters a number behind a gap: most join the run that is there.
+func (in *intake) takeLater(seq uint64) {
+	i, _ := slices.BinarySearchFunc(in.later, seq, func(s span, seq uint64) int { return cmp.Compare(s.from, seq) })
+	left, right := i > 0 && in.later[i-1].to+1 == seq, i < len(in.later) && in.later[i].from == seq+1
+	switch {
+	case left && right:
+		in.later[i-1].to = in.later[i].to
+		in.later = slices.Delete(in.later, i, i+1)
+	case left:
+		in.later[i-1].to = seq
+	case right:
+		in.later[i].from = seq
+	default:
+		in.later = slices.Insert(in.later, i, span{seq, seq})
 	}
 }
 

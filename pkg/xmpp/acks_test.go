@@ -3,6 +3,7 @@ package xmpp
 import (
 	"errors"
 	"io"
+	"math/rand/v2"
 	"strconv"
 	"testing"
 	"time"
@@ -174,5 +175,38 @@ func TestOneWay(t *testing.T) {
 	b.sendThree(other)
 	if e := b.receive(user); e.Body() != "0" {
 		t.Errorf("relayed: %s", e)
+	}
+}
+
+// TestIntake: in whatever order stanzas are taken over, the number to acknowledge is
+// that of those in a row, and what comes behind one that waits takes no memory.
+func TestIntake(t *testing.T) {
+	for range 200 {
+		in, order, taken := &intake{}, rand.Perm(60), map[uint64]bool{}
+		for _, n := range order {
+			seq := uint64(n) + 1
+			in.done(seq)
+			taken[seq] = true
+			row := uint64(0)
+			for taken[row+1] {
+				row++
+			}
+			if in.handled != row {
+				t.Fatalf("%v: %d, want %d", order, in.handled, row)
+			}
+		}
+		if len(in.later) != 0 {
+			t.Fatalf("%v left", in.later)
+		}
+	}
+	in := &intake{}
+	for seq := uint64(2); seq < 100_000; seq++ {
+		in.done(seq)
+	}
+	if in.handled != 0 || len(in.later) != 1 {
+		t.Errorf("%d handled, %d runs", in.handled, len(in.later))
+	}
+	if in.done(1); in.handled != 99_999 {
+		t.Errorf("%d handled", in.handled)
 	}
 }

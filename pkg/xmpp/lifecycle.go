@@ -171,7 +171,6 @@ func (st *State) shown(side Side, self domain.Name) [32]byte {
 // waits until what is queued has been written or ctx ends, and then closes what is
 // left. It returns when every goroutine has ended.
 func (s *Server) Shutdown(ctx context.Context) {
-	s.stopping.Store(true)
 	s.group.CloseListeners()
 	s.greet(ctx)
 	for _, c := range s.group.All() {

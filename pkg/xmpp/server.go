@@ -36,7 +36,6 @@ type Server struct {
 	held      *limit.Held // bytes of what waits to be written
 
 	nextConn atomic.Uint64
-	stopping atomic.Bool
 }
 
 // Listener says how streams begin on a listener.
