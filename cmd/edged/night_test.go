@@ -151,21 +151,28 @@ func (n *night) servers() {
 
 // xmpp are broken XMPP servers.
 func (n *night) xmpp() {
-	cert := n.issue(ca.Leaf{DNS: []string{"no-dialback.example", "after-starttls.example"}})
-	n.chat("no-dialback.example", n.listen(n.stream(cert, "<stream:features/>")))
-	n.chat("after-starttls.example", n.listen(n.stream(cert, "")))
-	n.chat("no-starttls.example", n.listen(n.stream(tls.Certificate{}, "<stream:features><dialback xmlns='urn:xmpp:features:dialback'/></stream:features>")))
+	cert := n.issue(ca.Leaf{DNS: []string{"no-dialback.example", "after-starttls.example", "dialback-error.example", "dialback-invalid.example"}})
+	n.chat("no-dialback.example", n.listen(n.stream(cert, "<stream:features/>", unsupported)))
+	n.chat("after-starttls.example", n.listen(n.stream(cert, "", "")))
+	const dialback = "<stream:features><dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback></stream:features>"
+	n.chat("dialback-error.example", n.listen(n.stream(cert, dialback, "<db:result from='dialback-error.example' to='contoso.com' type='error'>"+
+		"<error type='cancel'><remote-connection-failed xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></db:result>")))
+	n.chat("dialback-invalid.example", n.listen(n.stream(cert, dialback, "<db:result from='dialback-invalid.example' to='contoso.com' type='invalid'/>")))
+	n.chat("no-starttls.example", n.listen(n.stream(tls.Certificate{}, "<stream:features><dialback xmlns='urn:xmpp:features:dialback'/></stream:features>", unsupported)))
 	n.chat("clients-only.example", n.listen(func(c net.Conn) {
 		_, _ = c.Read(make([]byte, 4096))
 		_, _ = io.WriteString(c, header+"<stream:error><invalid-namespace xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>")
 	}))
 }
 
-const header = "<?xml version='1.0'?><stream:stream id='1' version='1.0' xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams'>"
+const header = "<?xml version='1.0'?><stream:stream id='1' version='1.0' xmlns='jabber:server' xmlns:db='jabber:server:dialback' xmlns:stream='http://etherx.jabber.org/streams'>"
+
+// unsupported is what a server says to what it does not know.
+const unsupported = "<stream:error><unsupported-stanza-type xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>"
 
 // stream is an XMPP server that takes STARTTLS, if it has a certificate, and then has
-// these features; without any it ends.
-func (n *night) stream(cert tls.Certificate, features string) func(net.Conn) {
+// these features; without any it ends. then is what it answers to whatever comes next.
+func (n *night) stream(cert tls.Certificate, features, then string) func(net.Conn) {
 	return func(c net.Conn) {
 		buffer := make([]byte, 4096)
 		if cert.Certificate != nil {
@@ -182,7 +189,8 @@ func (n *night) stream(cert tls.Certificate, features string) func(net.Conn) {
 		_, _ = c.Read(buffer)
 		_, _ = io.WriteString(c, header+features)
 		_, _ = c.Read(buffer)
-		_, _ = io.WriteString(c, "<stream:error><unsupported-stanza-type xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>")
+		_, _ = io.WriteString(c, then)
+		_, _ = io.Copy(io.Discard, c)
 	}
 }
 

@@ -28,7 +28,7 @@ func (probeCmd) Help() string {
 	return "The walk is that of the gateway: SRV records with every target, addresses (private ones are refused as " +
 		"dns.allow_private says), TCP, TLS and whose certificate it is, then a SIP OPTIONS or an XMPP stream up to where " +
 		"stanzas could cross. Each step is a line with its time; where the way ends, the cause and what helps follow. " +
-		"No gateway has to run, and the domain need not be listed: where the policy refuses it, the walk goes on as if it " +
+		"No gateway has to run, except for partners that ask it by dialback about us; and the domain need not be listed: where the policy refuses it, the walk goes on as if it " +
 		"did not, and the lines of policy.yaml are named that would have to change. " +
 		"The exit status is 0 if messages could cross by every protocol that was tried, else 1."
 }

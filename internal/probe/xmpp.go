@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"edged/pkg/discovery"
@@ -133,6 +134,9 @@ func (w *walk) brokeOff(at xmpp.Place, s xmpp.Stage) {
 			w.must("get a certificate that names the domain"), "it can also vouch for this one by DANE or POSH, where its entry allows that (dane, posh)")
 	case s.Reason == verdict.CertificateRefused:
 		w.find(s.Reason, s.Text, w.must("encrypt"), "if that is good enough, its entry can say tls: optional and dialback: true")
+	case !w.inside && s.Name == "authentication" && strings.Contains(s.Text, "dialback key"):
+		w.find(s.Reason, s.Text, fmt.Sprintf("it asks the server of %s about the key: see that the gateway runs, and by edged dns --verify that %s.%s leads to it", w.As, discovery.XMPPServer, w.As),
+			"if several hosts are one edge, see that secret_file is the same on all of them")
 	case s.Name == "authentication" && (s.Reason == verdict.PeerRefused || s.Reason == verdict.ConnectionLost):
 		w.find(s.Reason, s.Text, w.must("accept our certificate (SASL EXTERNAL): trust who issued it, and list us; or answer dialback"),
 			"see that our certificate names "+w.As)
