@@ -36,7 +36,7 @@ domains: [contoso.com]
 tls: {certificates: [{cert: tls/edge.crt, key: tls/edge.key}], roots: [tls/public-ca.crt]}
 secret_file: tls/edge.secret
 state_dir: state
-dns: {servers: ["%s"], timeout: 1s, allow_private: [127.0.0.0/8]}
+dns: {servers: ["%s"], timeout: 2s, allow_private: [127.0.0.0/8]}
 sip:
   external: {listen: ["127.0.0.1:0"]}
   internal: {listen: ["127.0.0.1:0"], fqdn: edge.corp.contoso.com, certificate: {cert: tls/inside.crt, key: tls/inside.key}}
@@ -45,7 +45,7 @@ xmpp:
   external: {listen: ["127.0.0.1:0"]}
   internal: {listen: ["127.0.0.1:0"], authority: {mode: dialback}}
   pools: [{name: chat, domains: [contoso.com], members: ["xmpp1.corp.contoso.com:5269"], roots: [tls/internal-ca.crt]}]
-limits: {connect_timeout: 1s, handshake_timeout: 1s, stream_timeout: 2s, dialback_timeout: 1s}
+limits: {connect_timeout: 4s, handshake_timeout: 4s, stream_timeout: 10s, dialback_timeout: 5s}
 `
 
 const nightPolicy = `federation: {enabled: true, partner_discovery: true, xmpp_discovery: true}
