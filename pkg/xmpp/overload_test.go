@@ -106,7 +106,8 @@ func TestDialsAtOnce(t *testing.T) {
 			if addr.Addr() == black {
 				now := dials.Add(1)
 				defer dials.Add(-1)
-				for old := most.Load(); now > old && !most.CompareAndSwap(old, now); old = most.Load() {
+				for old := most.Load(); now > old; old = most.Load() {
+					most.CompareAndSwap(old, now)
 				}
 				<-ctx.Done()
 				return nil, ctx.Err()

@@ -103,7 +103,10 @@ func TestNoDescriptors(t *testing.T) {
 	other := b.dial("other.example", b.cert("other.example"), xmpppeer.Ready)
 	scarce.Store(true)
 	_ = other.Send(numbered("dave@other.example", bob, 1, 1)) // the pool has to be dialled for it
-	for begun := time.Now(); time.Since(begun) < 4*time.Second; time.Sleep(500 * time.Millisecond) {
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for range 8 {
+		<-tick.C
 		sent := xmpppeer.Stanza{From: bob, To: alice, ID: "1", Payload: xmpppeer.Body("?")}
 		b.send(user, sent)
 		b.isError(b.receive(user), sent, "resource-constraint", "wait", "edge."+ours)
@@ -114,7 +117,7 @@ func TestNoDescriptors(t *testing.T) {
 		}
 	}
 	scarce.Store(false)
-	time.Sleep(1100 * time.Millisecond)
+	<-time.After(downAtFirst + 100*time.Millisecond)
 	b.chat(user, friend, "after")
 	_ = other.Send(numbered("dave@other.example", bob, 2, 1))
 	if e := b.receive(user); e.Attr("id") != "2" {
