@@ -154,7 +154,9 @@ func strangerLimits() xmlstream.Limits {
 func (c *conn) run(ctx context.Context) {
 	stop := context.AfterFunc(ctx, func() { c.abort(errStopped) })
 	defer stop()
-	err := c.readLoop(ctx)
+	reading, read := context.WithCancel(ctx)
+	err := c.readLoop(reading)
+	read() // nobody waits any more for what was begun
 	c.leave(err)
 	c.wake() // who has ended the stream may not have come to that yet
 	c.mu.Lock()
@@ -267,7 +269,7 @@ func (c *conn) handle(ctx context.Context, e *xmlstream.Element) *refusal {
 	case nsServer:
 		return c.handleStanza(ctx, e)
 	case nsDialback:
-		return c.handleDialback(e)
+		return c.handleDialback(ctx, e)
 	case nsAck:
 		return c.handleAck(e)
 	case nsSASL:

@@ -51,7 +51,7 @@ func (s dialbackSecret) verifies(key string, receiving, originating domain.Name,
 
 // handleDialback serves dialback elements, before and after authentication: servers
 // mix them among stanzas (XEP-0220 §2.2.1).
-func (c *conn) handleDialback(e *xmlstream.Element) *refusal {
+func (c *conn) handleDialback(ctx context.Context, e *xmlstream.Element) *refusal {
 	if _, answer := e.Attr("type"); answer || c.dialled {
 		// Whoever awaits an answer reads it on the stream it asked on, and nowhere else
 		// is one believed (XEP-0220 §3.1).
@@ -72,7 +72,7 @@ func (c *conn) handleDialback(e *xmlstream.Element) *refusal {
 	case "verify":
 		c.answerVerify(from, to, e.Value("id"), strings.TrimSpace(key))
 	case "result":
-		return c.receiveKey(pairOf(c.side, to, from), strings.TrimSpace(key))
+		return c.receiveKey(ctx, pairOf(c.side, to, from), strings.TrimSpace(key))
 	}
 	return nil
 }
@@ -92,8 +92,9 @@ func (c *conn) answerVerify(receiving, originating domain.Name, streamID, key st
 
 // receiveKey is the receiving server: the key is verified with the authoritative
 // server of the domain that it is for (XEP-0220 §2.2). Policy is asked first, and
-// what is under way is bounded: each key makes us open a connection.
-func (c *conn) receiveKey(p pair, key string) *refusal {
+// what is under way is bounded: each key makes us open a connection. It ends with ctx,
+// which is the reader's.
+func (c *conn) receiveKey(ctx context.Context, p pair, key string) *refusal {
 	st := c.srv.state.Load()
 	if _, ok := c.proven(p); ok {
 		c.answerKey(p, "valid", "")
@@ -120,7 +121,7 @@ func (c *conn) receiveKey(p pair, key string) *refusal {
 		c.answerKey(p, "error", stanzaNoResources)
 		return c.refusedKey()
 	}
-	started := c.srv.group.Go(func(ctx context.Context) {
+	started := c.srv.group.Go(func(context.Context) {
 		defer c.srv.verifying.leave(one)
 		c.verified(st, p, c.srv.verify(ctx, st, c.side, p, id, key))
 	})

@@ -53,6 +53,28 @@ func TestVerificationsForListedPartners(t *testing.T) {
 	b.judged(s, "valid", "")
 }
 
+// TestVerificationEndsWithItsStream: nobody is dialled for somebody who has left.
+func TestVerificationEndsWithItsStream(t *testing.T) {
+	b := newBed(t, entry(byEither()))
+	b.byHand(theirs) // who takes the connection and says nothing
+	under := func() int {
+		b.s.verifying.mu.Lock()
+		defer b.s.verifying.mu.Unlock()
+		return b.s.verifying.all
+	}
+	s := b.dial(theirs, nil, xmpppeer.Reoffered)
+	if err := s.SendResult(theirs, ours, key(s)); err != nil {
+		t.Fatal(err)
+	}
+	b.eventually("the key is verified", func() bool { return under() == 1 })
+	begun := time.Now()
+	_ = s.Drop()
+	b.eventually("it is not any more", func() bool { return under() == 0 })
+	if took := time.Since(begun); took > b.state.Bounds.HandshakeTimeout/2 {
+		t.Errorf("after %v", took)
+	}
+}
+
 // TestVerificationsInside: a pool is one address, and has as many verifications as it
 // needs; and who answers for it has to prove that it is the pool.
 func TestVerificationsInside(t *testing.T) {
