@@ -17,7 +17,7 @@ import (
 // audit reads the lines of an audit file, as "event key=value ..." of the keys given.
 func (b *bed) audit(name string, keys ...string) []string {
 	b.Helper()
-	f, err := os.Open(filepath.Join(b.dir, name))
+	f, err := os.Open(filepath.Join(b.Dir, name))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -47,14 +47,14 @@ func TestAudit(t *testing.T) {
 	b.reaches(conn, 200, 480)
 	b.release(northwind)
 	b.write(func(s *setup) { s.Federation = ", partner_discovery: perhaps" })
-	if _, err := admin.Call(b.soon(), filepath.Join(b.dir, "s"), "POST", "/-/reload"); err == nil {
+	if _, err := admin.Call(b.Soon(), filepath.Join(b.Dir, "s"), "POST", "/-/reload"); err == nil {
 		t.Fatal("a bad file was reloaded")
 	}
 	b.write(func(s *setup) { s.Federation = ", partner_discovery: true" })
-	if _, err := admin.Call(b.soon(), filepath.Join(b.dir, "s"), "POST", "/-/reload"); err != nil {
+	if _, err := admin.Call(b.Soon(), filepath.Join(b.Dir, "s"), "POST", "/-/reload"); err != nil {
 		t.Fatal(err)
 	}
-	raw, err := os.ReadFile(filepath.Join(b.dir, "audit.log"))
+	raw, err := os.ReadFile(filepath.Join(b.Dir, "audit.log"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestAuditFile(t *testing.T) {
 	}
 	move := func() {
 		t.Helper()
-		if err := os.Rename(filepath.Join(b.dir, "audit.log"), filepath.Join(b.dir, "audit.log.1")); err != nil {
+		if err := os.Rename(filepath.Join(b.Dir, "audit.log"), filepath.Join(b.Dir, "audit.log.1")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -123,7 +123,7 @@ func TestAuditFile(t *testing.T) {
 	if diff := cmp.Diff([]string{"reloaded", relayed}, b.audit("audit.log", "from")); diff != "" {
 		t.Errorf("the new file (-want +got):\n%s", diff)
 	}
-	if info, err := os.Stat(filepath.Join(b.dir, "audit.log")); err != nil || info.Mode().Perm() != 0o600 {
+	if info, err := os.Stat(filepath.Join(b.Dir, "audit.log")); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info.Mode(), err)
 	}
 	b.reload(func(s *setup) { s.Log = "{level: warn}" })

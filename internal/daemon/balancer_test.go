@@ -50,7 +50,7 @@ func TestBalancers(t *testing.T) {
 	}
 	member := x.dialAt("fe1", x.balancer(x.edge.Addr("sip.internal").String(), fromInside), inside)
 	x.wantOpen("fe1", member, inside)
-	if conn, err := x.peers[fabrikam].Dial(x.soon(), x.edge.Addr("sip.external").String(), outside); err == nil {
+	if conn, err := x.peers[fabrikam].Dial(x.Soon(), x.edge.Addr("sip.external").String(), outside); err == nil {
 		x.wantClosed(conn)
 	}
 	x.logged(`msg="connection refused" proto=sip side=external peer_addr=127.0.0.1:\d+ reason=malformed err="from balancer 127.0.0.1:\d+: no PROXY header"`)
@@ -70,7 +70,7 @@ func TestBalancers(t *testing.T) {
 	}
 	// A pool is where its announced address is, not where its balancer is.
 	x.inside.Store(x.balancer(x.edge.Addr("xmpp.internal").String(), fromNowhere))
-	if _, err := x.chat.User("dave@"+ours).Message(x.soon(), "eve@"+public, "hello"); err == nil {
+	if _, err := x.chat.User("dave@"+ours).Message(x.Soon(), "eve@"+public, "hello"); err == nil {
 		t.Error("a pool at another address was let in")
 	}
 	x.logged(`msg="connection refused" proto=xmpp side=internal peer_addr=10.9.9.9:5005 reason=not-ours`)

@@ -3,15 +3,12 @@ package daemon_test
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"crypto/x509"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -26,6 +23,7 @@ import (
 	"edged/internal/admin"
 	"edged/internal/daemon"
 	"edged/internal/lab/ca"
+	"edged/internal/lab/kit"
 	"edged/internal/lab/sippeer"
 	"edged/internal/lab/zone"
 )
@@ -34,18 +32,18 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // The names that tests use.
 const (
-	outside   = "sip.contoso.com"
-	inside    = "edge.corp.contoso.com"
+	outside   = kit.Outside
+	inside    = kit.Inside
 	alice     = "alice@contoso.com"
 	fabrikam  = "fabrikam.com"
 	northwind = "northwind.example"
 )
 
-// patience bounds every wait. Nothing waits so long unless it fails.
-const patience = 20 * time.Second
+const patience = kit.Patience
 
 // setup is what tests change in the files of a bed.
 type setup struct {
+	*kit.Files
 	Pools      []poolSetup
 	Allowed    []string
 	Blocked    []string
@@ -55,7 +53,6 @@ type setup struct {
 	DNS        string // where to ask
 	DNSTimeout string
 	StateDir   string
-	Dir        string // of the files
 	Zone       *zone.Server
 	XMPP       xmppSetup
 	Federation string // further switches
@@ -114,15 +111,14 @@ access_policies:
 // bed is an edge between partners and the members of a pool, on real sockets.
 type bed struct {
 	*testing.T
-	dir             string
-	setup           setup // in the files as of the last write
-	dns             *zone.Server
-	public, private *ca.Authority
-	certs           map[string]ca.Cert
-	peers           map[string]*sippeer.Peer // by domain; members by fe1, fe2
-	pool            *sippeer.Desk            // of all members
-	edge            *daemon.Daemon
-	log             *logbook
+	*kit.Files
+	setup setup // in the files as of the last write
+	dns   *zone.Server
+	certs map[string]ca.Cert
+	peers map[string]*sippeer.Peer // by domain; members by fe1, fe2
+	pool  *sippeer.Desk            // of all members
+	edge  *daemon.Daemon
+	log   *logbook
 }
 
 // start starts an edge with two partners, both allowed, and a pool of two
@@ -130,20 +126,15 @@ type bed struct {
 func start(t *testing.T, changes ...func(*setup)) *bed {
 	t.Helper()
 	b := &bed{
-		T: t, dir: t.TempDir(), public: ca.New("Public"), private: ca.New("Private"), certs: map[string]ca.Cert{},
+		T: t, Files: kit.New(t), certs: map[string]ca.Cert{},
 		peers: map[string]*sippeer.Peer{}, pool: sippeer.NewDesk(), log: &logbook{more: make(chan struct{})},
 	}
 	b.startPeers()
 	b.setup = setup{
 		Pools: []poolSetup{{Name: "front", Members: []string{b.member("fe1"), b.member("fe2")}}}, Allowed: []string{fabrikam, northwind},
-		CRLs: "[]", CRL: "optional", Balancers: "[]", Limits: "{}", Log: "{level: debug}", DNS: b.dns.Addr(), DNSTimeout: "1s", StateDir: "state", Dir: b.dir, Zone: b.dns,
+		CRLs: "[]", CRL: "optional", Balancers: "[]", Limits: "{}", Log: "{level: debug}", DNS: b.dns.Addr(), DNSTimeout: "1s", StateDir: "state", Files: b.Files, Zone: b.dns,
 	}
-	b.secret(newSecret())
-	b.issue("edge", b.public, outside, "contoso.com")
-	b.issue("inside", b.private, inside)
-	b.file("tls/public.crt", b.public.Cert().PEM)
-	b.file("tls/private.crt", b.private.Cert().PEM)
-	b.file("tls/public.crl", b.public.CRL(time.Now().Add(-time.Minute), time.Now().Add(time.Hour)))
+	b.File("tls/public.crl", b.Public.CRL(time.Now().Add(-time.Minute), time.Now().Add(time.Hour)))
 	b.write(changes...)
 	b.again()
 	t.Cleanup(b.stop)
@@ -161,7 +152,7 @@ func (b *bed) again() {
 }
 
 // config is edged.yaml.
-func (b *bed) config() string { return filepath.Join(b.dir, "edged.yaml") }
+func (b *bed) config() string { return filepath.Join(b.Dir, "edged.yaml") }
 
 func (b *bed) startPeers() {
 	b.Helper()
@@ -169,13 +160,13 @@ func (b *bed) startPeers() {
 	loopback := []netip.Addr{netip.MustParseAddr("127.0.0.1")}
 	for _, domain := range []string{fabrikam, northwind} {
 		host := "sip." + domain
-		b.peer(domain, host, b.public, host, nil)
+		b.peer(domain, host, b.Public, host, nil)
 		z.SRV["_sipfederationtls._tcp."+domain] = []zone.SRV{{Port: b.peers[domain].Port(), Target: host}}
 		z.A[host] = loopback
 	}
 	for _, name := range []string{"fe1", "fe2"} {
 		host := name + ".corp.contoso.com"
-		b.peer(name, host, b.private, "pool.corp.contoso.com", b.pool)
+		b.peer(name, host, b.Private, "pool.corp.contoso.com", b.pool)
 		z.A[host] = loopback
 	}
 	dns, err := zone.Serve(z)
@@ -221,40 +212,6 @@ func (b *bed) stop() {
 	}
 }
 
-func newSecret() string {
-	raw := make([]byte, 32)
-	rand.Read(raw) // never fails
-	return hex.EncodeToString(raw)
-}
-
-// secret writes the secret file: the current secret, then the previous.
-func (b *bed) secret(lines ...string) {
-	b.Helper()
-	b.file("tls/edge.secret", []byte(strings.Join(lines, "\n")+"\n"))
-}
-
-func (b *bed) file(name string, content []byte) {
-	b.Helper()
-	path := filepath.Join(b.dir, name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		b.Fatal(err)
-	}
-	if err := os.WriteFile(path, content, 0o600); err != nil {
-		b.Fatal(err)
-	}
-}
-
-// issue writes a certificate of the edge, with its key.
-func (b *bed) issue(base string, signer *ca.Authority, names ...string) ca.Cert {
-	b.Helper()
-	b.file("tls/.keep", nil)
-	cert := signer.Issue(ca.Leaf{CN: names[0], DNS: names})
-	if _, _, err := cert.WriteFiles(filepath.Join(b.dir, "tls"), base); err != nil {
-		b.Fatal(err)
-	}
-	return cert
-}
-
 // write changes the configuration files, and nothing else yet.
 func (b *bed) write(changes ...func(*setup)) {
 	b.Helper()
@@ -266,7 +223,7 @@ func (b *bed) write(changes ...func(*setup)) {
 		if err := t.Execute(&text, b.setup); err != nil {
 			b.Fatal(err)
 		}
-		b.file(t.Name(), text.Bytes())
+		b.File(t.Name(), text.Bytes())
 	}
 }
 
@@ -274,16 +231,9 @@ func (b *bed) write(changes ...func(*setup)) {
 func (b *bed) reload(changes ...func(*setup)) {
 	b.Helper()
 	b.write(changes...)
-	if err := b.edge.Reload(b.soon()); err != nil {
+	if err := b.edge.Reload(b.Soon()); err != nil {
 		b.Fatal(err)
 	}
-}
-
-func (b *bed) soon() context.Context {
-	b.Helper()
-	ctx, cancel := context.WithTimeout(b.Context(), patience)
-	b.Cleanup(cancel)
-	return ctx
 }
 
 // dial opens a connection to the edge, to the inside for members of the pool.
@@ -298,7 +248,7 @@ func (b *bed) dial(name string) *sippeer.Conn {
 // dialAt opens a connection to wherever an edge listens.
 func (b *bed) dialAt(name, at, host string) *sippeer.Conn {
 	b.Helper()
-	conn, err := b.peers[name].Dial(b.soon(), at, host)
+	conn, err := b.peers[name].Dial(b.Soon(), at, host)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -310,7 +260,7 @@ func (b *bed) wantClosed(conn *sippeer.Conn) {
 	b.Helper()
 	select {
 	case <-conn.Finished():
-	case <-b.soon().Done():
+	case <-b.Soon().Done():
 		b.Fatal("the connection stays open")
 	}
 }
@@ -319,7 +269,7 @@ func (b *bed) wantClosed(conn *sippeer.Conn) {
 // everything the edge sent before has been read.
 func (b *bed) wantOpen(name string, conn *sippeer.Conn, host string) {
 	b.Helper()
-	o := conn.Do(b.soon(), b.peers[name].Compose(sippeer.Request{
+	o := conn.Do(b.Soon(), b.peers[name].Compose(sippeer.Request{
 		Method: "OPTIONS", URI: "sip:" + host, CallID: sippeer.NewCallID(name), From: "<sip:ping@" + name + ">", To: "<sip:" + host + ">",
 	}))
 	if status(o) != 200 {
@@ -337,7 +287,7 @@ func (b *bed) message(name, from, to string) *sippeer.Message {
 // say sends a message and returns the status of its final answer.
 func (b *bed) say(conn *sippeer.Conn, name, from, to string) int {
 	b.Helper()
-	return status(conn.Do(b.soon(), b.message(name, from, to)))
+	return status(conn.Do(b.Soon(), b.message(name, from, to)))
 }
 
 // status is that of the final answer, 0 if there was none.
@@ -363,12 +313,12 @@ func (b *bed) call(partner string, conn *sippeer.Conn) *call {
 	invite.Start, invite.Body = "INVITE sip:"+alice+" SIP/2.0", ""
 	invite.Set("CSeq", "1 INVITE")
 	invite.Fields = slices.DeleteFunc(invite.Fields, func(f sippeer.Field) bool { return f.Name == "Content-Type" })
-	o := conn.Do(b.soon(), invite)
+	o := conn.Do(b.Soon(), invite)
 	if status(o) != 200 {
 		b.Fatalf("INVITE of %s: %d, %v", partner, status(o), o.Err)
 	}
 	c := &call{b: b, partner: partner, theirs: sippeer.DialogOfCaller(invite, o.Final())}
-	arrived, err := b.pool.Await(b.soon(), invite.Get("Call-ID"), "INVITE")
+	arrived, err := b.pool.Await(b.Soon(), invite.Get("Call-ID"), "INVITE")
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -376,7 +326,7 @@ func (b *bed) call(partner string, conn *sippeer.Conn) *call {
 	if err := conn.Write(b.peers[partner].Compose(c.theirs.Next("ACK")).String()); err != nil {
 		b.Fatal(err)
 	}
-	if _, err := b.pool.Await(b.soon(), invite.Get("Call-ID"), "ACK"); err != nil {
+	if _, err := b.pool.Await(b.Soon(), invite.Get("Call-ID"), "ACK"); err != nil {
 		b.Fatal(err)
 	}
 	return c
@@ -385,12 +335,12 @@ func (b *bed) call(partner string, conn *sippeer.Conn) *call {
 // theySend sends a request of the partner in the dialog; weSend one of alice.
 func (c *call) theySend(conn *sippeer.Conn, method string) int {
 	c.b.Helper()
-	return status(conn.Do(c.b.soon(), c.b.peers[c.partner].Compose(c.theirs.Next(method))))
+	return status(conn.Do(c.b.Soon(), c.b.peers[c.partner].Compose(c.theirs.Next(method))))
 }
 
 func (c *call) weSend(conn *sippeer.Conn, method string) int {
 	c.b.Helper()
-	return status(conn.Do(c.b.soon(), c.b.peers["fe1"].Compose(c.ours.Next(method))))
+	return status(conn.Do(c.b.Soon(), c.b.peers["fe1"].Compose(c.ours.Next(method))))
 }
 
 // connection is what the admin socket tells of one.
@@ -404,7 +354,7 @@ type connection struct {
 // connections asks the admin socket for what is open with the holder of a name.
 func (b *bed) connections(name string) []connection {
 	b.Helper()
-	raw, err := admin.Call(b.soon(), filepath.Join(b.dir, "s"), "GET", "/connections")
+	raw, err := admin.Call(b.Soon(), filepath.Join(b.Dir, "s"), "GET", "/connections")
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -465,7 +415,7 @@ func (l *logbook) text() string {
 func (b *bed) logged(pattern string) {
 	b.Helper()
 	re := regexp.MustCompile(pattern)
-	ctx := b.soon()
+	ctx := b.Soon()
 	for {
 		b.log.mu.Lock()
 		found, more := re.Match(b.log.lines), b.log.more

@@ -52,7 +52,7 @@ type child struct {
 func (b *bed) child(test string, names ...string) *child {
 	b.Helper()
 	c := &child{bed: b, cmd: exec.CommandContext(b.Context(), os.Args[0], "-test.run=^"+test+"$"), at: map[string]string{}}
-	c.cmd.Env = append(os.Environ(), childConfig+"="+filepath.Join(b.dir, "edged.yaml"))
+	c.cmd.Env = append(os.Environ(), childConfig+"="+filepath.Join(b.Dir, "edged.yaml"))
 	c.cmd.Stderr = b.log
 	out, err := c.cmd.StdoutPipe()
 	if err == nil {

@@ -38,7 +38,7 @@ func TestConsent(t *testing.T) {
 			user := x.chat.User(strings.ReplaceAll(name, " ", "-") + "@" + ours)
 			x.refused(carol, user, "service-unavailable")
 			tt.sent.To = carol.Address
-			if err := user.Send(x.soon(), tt.sent); err != nil {
+			if err := user.Send(x.Soon(), tt.sent); err != nil {
 				t.Fatal(err)
 			}
 			if e := x.next(carol); e.Attr("from") != user.Address {
@@ -71,7 +71,7 @@ func TestConsentIsKept(t *testing.T) {
 	if diff := cmp.Diff([]string{"edged_consent_pairs 1"}, x.metric("edged_consent_pairs")); diff != "" {
 		t.Errorf("metric (-want +got):\n%s", diff)
 	}
-	if _, err := admin.Call(x.soon(), filepath.Join(x.dir, "s"), "DELETE", admin.RemoveConsentPath(alice, carol.Address)); err != nil {
+	if _, err := admin.Call(x.Soon(), filepath.Join(x.Dir, "s"), "DELETE", admin.RemoveConsentPath(alice, carol.Address)); err != nil {
 		t.Fatal(err)
 	}
 	x.refused(carol, user, "service-unavailable")
@@ -99,19 +99,19 @@ func TestConsentOutlivesTheProcess(t *testing.T) {
 	x.arrives(user, carol)
 	x.flushed(child.at["metrics"])
 
-	text, err := os.ReadFile(filepath.Join(x.dir, "edged.yaml"))
+	text, err := os.ReadFile(filepath.Join(x.Dir, "edged.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	x.file("second.yaml", []byte(strings.Replace(string(text), "/s,", "/t,", 1))) // another admin socket
-	second, err := daemon.Start(t.Context(), daemon.Options{ConfigPath: filepath.Join(x.dir, "second.yaml"), LogTo: x.log})
+	x.File("second.yaml", []byte(strings.Replace(string(text), "/s,", "/t,", 1))) // another admin socket
+	second, err := daemon.Start(t.Context(), daemon.Options{ConfigPath: filepath.Join(x.Dir, "second.yaml"), LogTo: x.log})
 	if err != nil {
 		t.Fatalf("a second process: %v", err)
 	}
 	if err := second.Stop(t.Context()); err != nil {
 		t.Error(err)
 	}
-	x.logged("state file " + filepath.Join(x.dir, "state", "edged.db") + ": another process uses it; is edged running already?")
+	x.logged("state file " + filepath.Join(x.Dir, "state", "edged.db") + ": another process uses it; is edged running already?")
 
 	child.kill()
 	x.again()
@@ -121,7 +121,7 @@ func TestConsentOutlivesTheProcess(t *testing.T) {
 // flushed waits until consent is on disk.
 func (x *xmppBed) flushed(metrics string) {
 	x.Helper()
-	ctx, tick := x.soon(), time.NewTicker(10*time.Millisecond)
+	ctx, tick := x.Soon(), time.NewTicker(10*time.Millisecond)
 	defer tick.Stop()
 	for {
 		pairs, unwritten := scrape(x.T, metrics, "edged_consent_pairs"), scrape(x.T, metrics, "edged_consent_unwritten")

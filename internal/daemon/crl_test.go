@@ -11,14 +11,14 @@ import (
 // revokes writes the public authority's list, good for that long.
 func (b *bed) revokes(good time.Duration, revoked ...ca.Cert) {
 	b.Helper()
-	b.file("tls/public.crl", b.public.CRL(time.Now().Add(-time.Minute), time.Now().Add(good), revoked...))
+	b.File("tls/public.crl", b.Public.CRL(time.Now().Add(-time.Minute), time.Now().Add(good), revoked...))
 }
 
 // TestRevokedStreams: open streams of a certificate that was revoked end when the lists
 // are read again, whoever opened them, and no others.
 func TestRevokedStreams(t *testing.T) {
 	x := startXMPP(t, func(s *setup) { s.CRLs = "[tls/public.crl]" })
-	cert := x.public.Issue(ca.Leaf{DNS: []string{jabber}})
+	cert := x.Public.Issue(ca.Leaf{DNS: []string{jabber}})
 	bad, good, user := x.partner(jabber, &cert.TLS).User("carol@"+jabber), x.partner(public, nil).User("dave@"+public), x.chat.User(alice)
 	x.arrives(bad, user)
 	x.arrives(user, bad)
@@ -30,7 +30,7 @@ func TestRevokedStreams(t *testing.T) {
 		x.logged(`msg="stream closed" .* peer_domain=` + jabber + ` dialled=` + dialled + ` .* err="no longer allowed after a reload"`)
 	}
 	x.logged(`msg="stream refused after reload" .* reason=certificate-refused`)
-	if _, err := bad.Message(x.soon(), alice, "hello"); err == nil {
+	if _, err := bad.Message(x.Soon(), alice, "hello"); err == nil {
 		t.Error("it can open a stream again")
 	}
 	x.refused(user, bad, "remote-server-timeout")
@@ -62,7 +62,7 @@ func TestStaleCRLs(t *testing.T) {
 			} else {
 				b.wantClosed(conn)
 			}
-			again, err := b.peers[fabrikam].Dial(b.soon(), b.edge.Addr("sip.external").String(), outside)
+			again, err := b.peers[fabrikam].Dial(b.Soon(), b.edge.Addr("sip.external").String(), outside)
 			if err == nil && letsIn {
 				b.wantOpen(fabrikam, again, outside)
 			} else if err == nil { // TLS 1.3: the refusal comes after the client's handshake

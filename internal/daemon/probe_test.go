@@ -25,7 +25,7 @@ import (
 // walk probes by the files of the bed.
 func (b *bed) walk(protocol policy.Protocol, d, as string) (*probe.Report, error) {
 	b.Helper()
-	p, err := daemon.Prober(filepath.Join(b.dir, "edged.yaml"))
+	p, err := daemon.Prober(filepath.Join(b.Dir, "edged.yaml"))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -34,7 +34,7 @@ func (b *bed) walk(protocol policy.Protocol, d, as string) (*probe.Report, error
 	if as != "" {
 		voice = domain.MustParse(as)
 	}
-	return p.Walk(b.soon(), protocol, domain.MustParse(d), voice)
+	return p.Walk(b.Soon(), protocol, domain.MustParse(d), voice)
 }
 
 func TestProberNeedsNoGateway(t *testing.T) {
@@ -110,7 +110,7 @@ func found(r *probe.Report, reason, cause string) error {
 // server is a partner's that does with each TLS connection what a test wants.
 func (b *bed) server(serve func(net.Conn)) {
 	b.Helper()
-	cert := b.public.Issue(ca.Leaf{DNS: []string{"sip.fabrikam.com"}}).TLS
+	cert := b.Public.Issue(ca.Leaf{DNS: []string{"sip.fabrikam.com"}}).TLS
 	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAnyClientCert, MinVersion: tls.VersionTLS12})
 	if err != nil {
 		b.Fatal(err)

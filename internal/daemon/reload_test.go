@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"edged/internal/lab/ca"
+	"edged/internal/lab/kit"
 	"edged/internal/lab/sippeer"
 	"edged/internal/lab/zone"
 )
@@ -89,11 +90,11 @@ func TestReloadRefused(t *testing.T) {
 			b.write(func(s *setup) { s.Blocked = []string{fabrikam} })
 		}, "fabrikam.com is also in blocked_domains"},
 		"a key of another certificate": {func(b *bed) {
-			b.file("tls/edge.key", b.public.Issue(ca.Leaf{CN: outside}).KeyPEM)
+			b.File("tls/edge.key", b.Public.Issue(ca.Leaf{CN: outside}).KeyPEM)
 		}, "tls.certificates[0]: certificate "},
-		"a secret that is gone": {func(b *bed) { b.secret("") }, "secret_file: "},
+		"a secret that is gone": {func(b *bed) { b.Secret("") }, "secret_file: "},
 		"a CRL that is none": {func(b *bed) {
-			b.file("tls/bad.crl", []byte("no list"))
+			b.File("tls/bad.crl", []byte("no list"))
 			b.write(func(s *setup) { s.CRLs = "[tls/bad.crl]" })
 		}, "tls.crls[0]: crl "},
 		"another state_dir": {func(b *bed) {
@@ -111,7 +112,7 @@ func TestReloadRefused(t *testing.T) {
 			before := b.metric("edged_config_info")
 
 			tt.spoil(b)
-			err := b.edge.Reload(b.soon())
+			err := b.edge.Reload(b.Soon())
 			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
 				t.Fatalf("error %v, want one that has %q, and nothing else", err, tt.want)
 			}
@@ -157,7 +158,7 @@ func TestReloadRenewsOurCertificate(t *testing.T) {
 		t.Fatalf("a message before: %d", got)
 	}
 	dialled := b.connections("sip." + northwind)
-	fresh := b.issue("edge", b.public, outside, "contoso.com")
+	fresh := b.Issue("edge", b.Public, outside, "contoso.com")
 	if got := b.served(); got == fresh.X509.SerialNumber.String() {
 		t.Error("the new certificate is in use before the reload")
 	}
@@ -187,10 +188,10 @@ func TestReloadReadsRevocationLists(t *testing.T) {
 	if got := b.say(conn, fabrikam, "bob@"+fabrikam, alice); got != 200 {
 		t.Fatalf("a message before: %d", got)
 	}
-	b.file("tls/public.crl", b.public.CRL(time.Now().Add(-time.Minute), time.Now().Add(time.Hour), b.certs[fabrikam]))
+	b.File("tls/public.crl", b.Public.CRL(time.Now().Add(-time.Minute), time.Now().Add(time.Hour), b.certs[fabrikam]))
 	b.reload(func(s *setup) { s.CRLs = "[tls/public.crl]" })
 	b.wantClosed(conn)
-	again, err := b.peers[fabrikam].Dial(b.soon(), b.edge.Addr("sip.external").String(), outside)
+	again, err := b.peers[fabrikam].Dial(b.Soon(), b.edge.Addr("sip.external").String(), outside)
 	if err == nil { // TLS 1.3: the refusal comes after the client's handshake
 		b.wantClosed(again)
 	}
@@ -221,13 +222,13 @@ func TestReloadLowersLimits(t *testing.T) {
 	for range before - after {
 		select {
 		case <-ended:
-		case <-b.soon().Done():
+		case <-b.Soon().Done():
 			t.Fatal("what is over the bound stays open")
 		}
 	}
 	alive := 0
 	for _, c := range conns {
-		if o := c.Do(b.soon(), b.message(northwind, "nina@"+northwind, alice)); status(o) == 200 {
+		if o := c.Do(b.Soon(), b.message(northwind, "nina@"+northwind, alice)); status(o) == 200 {
 			alive++
 		}
 	}
@@ -273,7 +274,7 @@ func (b *bed) reached(conn *sippeer.Conn) []string {
 	b.Helper()
 	var all []string
 	for range 32 {
-		o := conn.Do(b.soon(), b.message(fabrikam, "bob@"+fabrikam, alice))
+		o := conn.Do(b.Soon(), b.message(fabrikam, "bob@"+fabrikam, alice))
 		if status(o) != 200 {
 			b.Errorf("a message: %d, %v", status(o), o.Err)
 			continue
@@ -317,7 +318,7 @@ func TestReloadWaitsForNewMembers(t *testing.T) {
 	conn := b.dial(fabrikam)
 	b.write(func(s *setup) { s.Pools = []poolSetup{{Name: "new", SRV: service}} })
 	reloaded := make(chan error)
-	go func() { reloaded <- b.edge.Reload(b.soon()) }()
+	go func() { reloaded <- b.edge.Reload(b.Soon()) }()
 	b.awaitQueries(service, 1)
 	if got := b.say(conn, fabrikam, "bob@"+fabrikam, alice); got != 200 {
 		t.Errorf("a message meanwhile: %d", got)
@@ -336,17 +337,17 @@ func TestReloadWaitsForNewMembers(t *testing.T) {
 func TestReloadChangesTheSecret(t *testing.T) {
 	b := start(t)
 	conn, pool := b.dial(fabrikam), b.dial("fe1")
-	first, second := newSecret(), newSecret()
-	b.secret(first)
+	first, second := kit.NewSecret(), kit.NewSecret()
+	b.Secret(first)
 	b.reload()
 	old := b.call(fabrikam, conn)
-	b.secret(second, first)
+	b.Secret(second, first)
 	b.reload()
 	if in, out := old.theySend(conn, "INFO"), old.weSend(pool, "INFO"); in != 200 || out != 200 {
 		t.Errorf("while it is the previous one: %d inwards, %d outwards", in, out)
 	}
 	young := b.call(fabrikam, conn)
-	b.secret(second)
+	b.Secret(second)
 	b.reload()
 	if in, out := old.theySend(conn, "BYE"), old.weSend(pool, "BYE"); in != 481 || out != 481 {
 		t.Errorf("when it is gone: %d inwards, %d outwards, want 481", in, out)
@@ -377,7 +378,7 @@ func TestReloadDuringALookUp(t *testing.T) {
 		t.Errorf("somebody else, by the new resolver: %d", got)
 	}
 	silence(false)
-	if o := waiting.Wait(b.soon(), 200); status(o) != 200 {
+	if o := waiting.Wait(b.Soon(), 200); status(o) != 200 {
 		t.Errorf("what waited: %d, %v", status(o), o.Err)
 	}
 	if b.dns.Queries(record, "SRV") == asked {
@@ -406,7 +407,7 @@ func (b *bed) await(what string, so func() bool) {
 	b.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for ctx := b.soon(); !so(); {
+	for ctx := b.Soon(); !so(); {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -434,8 +435,8 @@ func TestReloadLosesNothing(t *testing.T) {
 	t.Run("certificates", func(t *testing.T) {
 		b := start(t)
 		lost := b.reloadUnderLoad(func(int) {
-			b.issue("edge", b.public, outside, "contoso.com")
-			b.issue("inside", b.private, inside)
+			b.Issue("edge", b.Public, outside, "contoso.com")
+			b.Issue("inside", b.Private, inside)
 		})
 		if len(lost) > 0 {
 			t.Errorf("lost or refused: %v", lost)

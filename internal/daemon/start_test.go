@@ -23,7 +23,7 @@ import (
 func TestStartRefused(t *testing.T) {
 	b := start(t)
 	taken := b.edge.Addr("metrics").String()
-	options := daemon.Options{ConfigPath: filepath.Join(b.dir, "edged.yaml"), LogTo: b.log}
+	options := daemon.Options{ConfigPath: filepath.Join(b.Dir, "edged.yaml"), LogTo: b.log}
 	for range 2 {
 		if _, err := daemon.Start(t.Context(), options); err == nil || !strings.Contains(err.Error(), "is edged running already?") {
 			t.Errorf("a second edge: %v", err)
@@ -80,11 +80,11 @@ func TestCheckExamples(t *testing.T) {
 func TestRefresh(t *testing.T) {
 	b := start(t, func(s *setup) { s.CRLs = "[tls/public.crl]" })
 	list := func(revoked ...ca.Cert) {
-		b.file("tls/public.crl", b.public.CRL(time.Now().Add(-time.Minute), time.Now().Add(time.Hour), revoked...))
+		b.File("tls/public.crl", b.Public.CRL(time.Now().Add(-time.Minute), time.Now().Add(time.Hour), revoked...))
 	}
 	conn, other := b.dial(fabrikam), b.dial(northwind)
 	b.wantOpen(fabrikam, conn, outside)
-	fresh := b.issue("edge", b.public, outside, "contoso.com").X509.SerialNumber.String()
+	fresh := b.Issue("edge", b.Public, outside, "contoso.com").X509.SerialNumber.String()
 	list(b.certs[fabrikam])
 	b.write(block(northwind))
 	b.edge.Refresh()
@@ -96,7 +96,7 @@ func TestRefresh(t *testing.T) {
 		t.Errorf("the policy was read too: %d", got)
 	}
 
-	b.file("tls/public.crl", []byte("no list"))
+	b.File("tls/public.crl", []byte("no list"))
 	b.edge.Refresh()
 	b.logged(`level=ERROR msg="certificates not refreshed, the old ones stay in use"`)
 	if got := b.metric("edged_config_last_reload_successful"); got[0] != "edged_config_last_reload_successful 0" {
@@ -124,7 +124,7 @@ func TestRefreshDoesNotHideARefusedReload(t *testing.T) {
 		}
 	}
 	b.write(func(s *setup) { s.Limits = "{connections: none}" })
-	if err := b.edge.Reload(b.soon()); err == nil {
+	if err := b.edge.Reload(b.Soon()); err == nil {
 		t.Fatal("a bad file was taken")
 	}
 	b.edge.Refresh()
@@ -133,16 +133,16 @@ func TestRefreshDoesNotHideARefusedReload(t *testing.T) {
 		t.Errorf("the configuration is said to be of %v, it is of %v", now, since)
 	}
 	b.write(func(s *setup) { s.Limits = "{}" })
-	key, err := os.ReadFile(filepath.Join(b.dir, "tls/edge.key"))
+	key, err := os.ReadFile(filepath.Join(b.Dir, "tls/edge.key"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.file("tls/edge.key", []byte("no key"))
+	b.File("tls/edge.key", []byte("no key"))
 	b.edge.Refresh()
 	if last := b.edge.Status().Reloads[0]; last.What != "refresh" || !strings.Contains(last.Err, "edge.key") {
 		t.Errorf("a key that cannot be read: %+v", last)
 	}
-	b.file("tls/edge.key", key)
+	b.File("tls/edge.key", key)
 	b.edge.Refresh()
 	good("0")
 	if last := b.edge.Status().Reloads[0]; last.What != "refresh" || last.Err != "" {

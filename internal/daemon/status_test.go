@@ -94,7 +94,7 @@ func TestStatusOfPoolsAndReloads(t *testing.T) {
 	b.eventually(func() bool { return !b.edge.Status().Pools[0].Up() })
 
 	b.write(func(s *setup) { s.Limits = "{connections: none}" })
-	if err := b.edge.Reload(b.soon()); err == nil {
+	if err := b.edge.Reload(b.Soon()); err == nil {
 		t.Fatal("a bad file was taken")
 	}
 	b.reload(func(s *setup) { s.Limits = "{}" })

@@ -23,7 +23,7 @@ type follower struct {
 func (b *bed) follow(ctx context.Context, f admin.TraceFilter) *follower {
 	b.Helper()
 	fo := &follower{lines: make(chan admin.TraceLine, 100), raw: make(chan string, 100), done: make(chan error, 1)}
-	socket, before := filepath.Join(b.dir, "s"), b.edge.Followers()
+	socket, before := filepath.Join(b.Dir, "s"), b.edge.Followers()
 	go func() {
 		fo.done <- admin.Stream(ctx, socket, admin.TracePath(f), patience, func(line []byte) error {
 			var l admin.TraceLine
@@ -44,7 +44,7 @@ func (fo *follower) next(b *bed) admin.TraceLine {
 	select {
 	case l := <-fo.lines:
 		return l
-	case <-b.soon().Done():
+	case <-b.Soon().Done():
 		b.Fatal("no line")
 	}
 	return admin.TraceLine{}
@@ -105,7 +105,7 @@ func TestTraceIsBounded(t *testing.T) {
 	for range 16 {
 		all = append(all, b.follow(ctx, admin.TraceFilter{}))
 	}
-	_, err := admin.Call(b.soon(), filepath.Join(b.dir, "s"), "GET", admin.TracePath(admin.TraceFilter{}))
+	_, err := admin.Call(b.Soon(), filepath.Join(b.Dir, "s"), "GET", admin.TracePath(admin.TraceFilter{}))
 	var status *admin.StatusError
 	if !errors.As(err, &status) || status.Status != 503 {
 		t.Errorf("one too many: %v", err)
@@ -127,7 +127,7 @@ func TestTraceNamesCalls(t *testing.T) {
 		m := b.peers[fabrikam].Compose(sippeer.Request{
 			Method: "MESSAGE", URI: "sip:" + alice, CallID: id, From: "<sip:robin@fabrikam.com>", To: "<sip:" + alice + ">",
 		})
-		if got := status(conn.Do(b.soon(), m)); got != 200 {
+		if got := status(conn.Do(b.Soon(), m)); got != 200 {
 			t.Errorf("%s: %d", id, got)
 		}
 	}

@@ -25,7 +25,7 @@ const carol = "carol@contoso.com"
 // watched asks the admin socket for the watch list.
 func (b *bed) watched() []admin.Watched {
 	b.Helper()
-	raw, err := admin.Call(b.soon(), filepath.Join(b.dir, "s"), "GET", admin.WatchPath)
+	raw, err := admin.Call(b.Soon(), filepath.Join(b.Dir, "s"), "GET", admin.WatchPath)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func (b *bed) watched() []admin.Watched {
 
 func (b *bed) release(partner string) {
 	b.Helper()
-	if _, err := admin.Call(b.soon(), filepath.Join(b.dir, "s"), "DELETE", admin.ReleasePath("", partner)); err != nil {
+	if _, err := admin.Call(b.Soon(), filepath.Join(b.Dir, "s"), "DELETE", admin.ReleasePath("", partner)); err != nil {
 		b.Fatal(err)
 	}
 }
@@ -153,7 +153,7 @@ func TestWatchListOfXMPP(t *testing.T) {
 	x.refused(dave, x.chat.User(carol), "resource-constraint")
 	x.arrives(dave, x.chat.User(alice))
 	x.reaches(x.dial(northwind), 200, 480)
-	if _, err := admin.Call(x.soon(), filepath.Join(x.dir, "s"), "DELETE", admin.ReleasePath("sip", stranger)); err == nil {
+	if _, err := admin.Call(x.Soon(), filepath.Join(x.Dir, "s"), "DELETE", admin.ReleasePath("sip", stranger)); err == nil {
 		t.Error("released from the list of SIP")
 	}
 	x.release(stranger)
@@ -174,7 +174,7 @@ func (b *bed) metrics(lines ...string) {
 // eventually waits until something is so.
 func (b *bed) eventually(so func() bool) {
 	b.Helper()
-	ctx, tick := b.soon(), time.NewTicker(10*time.Millisecond)
+	ctx, tick := b.Soon(), time.NewTicker(10*time.Millisecond)
 	defer tick.Stop()
 	for !so() {
 		select {

@@ -103,8 +103,8 @@ func startXMPP(t *testing.T, changes ...func(*setup)) *xmppBed {
 	l := listenTCP(t)
 	x.bed = start(t, append([]func(*setup){func(s *setup) {
 		s.XMPP = xmppSetup{On: true, Members: []string{l.Addr().String()}}
-		early := &bed{T: t, dir: s.Dir}
-		early.file("tls/chat.crt", x.inner.Cert().PEM)
+		early := &bed{T: t, Files: s.Files}
+		early.File("tls/chat.crt", x.inner.Cert().PEM)
 		x.mint = early.mint()
 	}}, changes...)...)
 	x.located()
@@ -129,8 +129,8 @@ func (b *bed) mint() *x509.CertPool {
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.file("tls/mint.crt", cert)
-	b.file("tls/mint.key", key)
+	b.File("tls/mint.crt", cert)
+	b.File("tls/mint.key", key)
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(cert)
 	return pool
@@ -165,7 +165,7 @@ func (x *xmppBed) server(l net.Listener) *xmpppeer.Server {
 func (x *xmppBed) partner(name string, cert *tls.Certificate) *xmpppeer.Server {
 	x.Helper()
 	if cert == nil {
-		issued := x.public.Issue(ca.Leaf{DNS: []string{name}}).TLS
+		issued := x.Public.Issue(ca.Leaf{DNS: []string{name}}).TLS
 		cert = &issued
 	}
 	l := listenTCP(x.T)
@@ -174,7 +174,7 @@ func (x *xmppBed) partner(name string, cert *tls.Certificate) *xmpppeer.Server {
 		z.A["xmpp."+name] = []netip.Addr{netip.MustParseAddr("127.0.0.1")}
 	})
 	roots := x509.NewCertPool()
-	roots.AddCert(x.public.Cert().X509)
+	roots.AddCert(x.Public.Cert().X509)
 	return x.serve(l, xmpppeer.Config{
 		Domains: []string{name}, Certificates: map[string]*tls.Certificate{"": cert}, Roots: roots,
 		Resolve: func(context.Context, string) (xmpppeer.Hop, error) {
@@ -199,7 +199,7 @@ func portOf(l net.Listener) uint16 {
 // message sends one without waiting for it, and returns its id.
 func (x *xmppBed) message(from, to *xmpppeer.User) string {
 	x.Helper()
-	id, err := from.Message(x.soon(), to.Address, "hello")
+	id, err := from.Message(x.Soon(), to.Address, "hello")
 	if err != nil {
 		x.Fatalf("%s sends: %v", from.Address, err)
 	}
@@ -227,7 +227,7 @@ func (x *xmppBed) refused(from, to *xmpppeer.User, condition string) {
 // next waits for what comes next for a user.
 func (x *xmppBed) next(u *xmpppeer.User) *xmpppeer.Element {
 	x.Helper()
-	e, err := u.Receive(x.soon())
+	e, err := u.Receive(x.Soon())
 	if err != nil {
 		x.Fatalf("%s waits in vain: %v", u.Address, err)
 	}
@@ -237,7 +237,7 @@ func (x *xmppBed) next(u *xmpppeer.User) *xmpppeer.Element {
 // consents asks the admin socket for pairs, "local remote" each.
 func (x *xmppBed) consents(filter string) []string {
 	x.Helper()
-	raw, err := admin.Call(x.soon(), filepath.Join(x.dir, "s"), "GET", admin.ListConsentPath(filter, 10))
+	raw, err := admin.Call(x.Soon(), filepath.Join(x.Dir, "s"), "GET", admin.ListConsentPath(filter, 10))
 	if err != nil {
 		x.Fatal(err)
 	}

@@ -57,7 +57,7 @@ func TestPoolsAreLookedUpTogether(t *testing.T) {
 	x.dns.Set(func(z *zone.Zone) { z.Silent[sip], z.Silent[xmpp] = true, true })
 	x.write(func(s *setup) { s.Pools, s.XMPP.SRV = []poolSetup{{Name: "front", SRV: sip}}, xmpp })
 	reloaded := make(chan error)
-	go func() { reloaded <- x.edge.Reload(x.soon()) }()
+	go func() { reloaded <- x.edge.Reload(x.Soon()) }()
 	x.awaitQueries(sip, 1)
 	x.awaitQueries(xmpp, 1)
 	if strings.Contains(x.log.text(), "pool members not found") {
@@ -94,7 +94,7 @@ func TestStrangers(t *testing.T) {
 // closed waits until a server's streams of a direction have ended.
 func (x *xmppBed) closed(s *xmpppeer.Server, way xmpppeer.Direction, text string) {
 	x.Helper()
-	if _, err := s.AwaitEvent(x.soon(), func(e xmpppeer.Event) bool {
+	if _, err := s.AwaitEvent(x.Soon(), func(e xmpppeer.Event) bool {
 		return e.What == xmpppeer.EventClosed && e.Direction == way && strings.Contains(e.Text, text)
 	}); err != nil {
 		x.Fatalf("no stream was closed by %s, but %v", text, s.Events())
@@ -112,7 +112,7 @@ func TestReloadCutsAnXMPPPartnerOff(t *testing.T) {
 	x.closed(partner, xmpppeer.In, "policy-violation")
 	x.closed(partner, xmpppeer.Out, "policy-violation")
 	x.refused(user, bob, "not-allowed")
-	if _, err := bob.Message(x.soon(), alice, "hello"); err == nil {
+	if _, err := bob.Message(x.Soon(), alice, "hello"); err == nil {
 		t.Error("a blocked partner opens a stream")
 	}
 }
@@ -163,7 +163,7 @@ func TestReloadDANE(t *testing.T) {
 	x.closed(partner, xmpppeer.In, "policy-violation")
 	x.closed(partner, xmpppeer.Out, "policy-violation")
 	x.refused(user, bob, "remote-server-timeout")
-	if _, err := bob.Message(x.soon(), alice, "hello"); err == nil {
+	if _, err := bob.Message(x.Soon(), alice, "hello"); err == nil {
 		t.Error("its certificate proves the partner still")
 	}
 }

@@ -27,7 +27,7 @@ var levels = map[string]int{
 	"internal/config": 3, "internal/config/configtest": 3, "internal/admin": 3, "internal/insidedns": 3, "internal/setup": 3, "internal/migrate": 3,
 	"internal/daemon": 4, "internal/reference": 4, "internal/records": 4,
 	"internal/probe":  3,
-	"internal/lab/ca": 1, "internal/lab/zone": 1, "internal/lab/xmpppeer": 1, "internal/lab/sippeer": 2, "internal/lab": 5,
+	"internal/lab/ca": 1, "internal/lab/zone": 1, "internal/lab/xmpppeer": 1, "internal/lab/sippeer": 2, "internal/lab/kit": 2, "internal/lab": 5,
 	"cmd/edged":         6,
 	"internal/repotest": 7, "test/interop": 7, "test/debian": 7, "test/monitoring": 7, "packaging/sbom": 7, "test/faults": 7,
 	"bench/wire": 2, "bench/load": 3, "bench/relay": 3, "bench/stage": 3, "bench/sip": 4, "bench": 7,

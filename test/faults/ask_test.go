@@ -25,7 +25,7 @@ func (e *edge) dial(host string) *sippeer.Conn {
 	if strings.HasSuffix(host, "corp.contoso.com") {
 		at, name = e.addr+":5062", inside
 	}
-	conn, err := e.servers[host].Dial(e.soon(), at, name)
+	conn, err := e.servers[host].Dial(e.Soon(), at, name)
 	if err != nil {
 		e.Fatal(err)
 	}

@@ -5,29 +5,26 @@ package faults
 
 import (
 	"bytes"
-	"context"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/hex"
 	"fmt"
 	mathrand "math/rand/v2"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"testing"
 	"text/template"
 	"time"
 
 	"edged/internal/lab/ca"
+	"edged/internal/lab/kit"
 	"edged/internal/lab/sippeer"
 	"edged/internal/lab/zone"
 )
 
 // The names that tests use.
 const (
-	outside   = "sip.contoso.com"
-	inside    = "edge.corp.contoso.com"
+	outside   = kit.Outside
+	inside    = kit.Inside
 	alice     = "alice@contoso.com"
 	fabrikam  = "fabrikam.com"
 	northwind = "northwind.example"
@@ -35,8 +32,7 @@ const (
 	nina      = "nina@" + northwind
 )
 
-// patience bounds every wait. Nothing waits so long unless it fails.
-const patience = 20 * time.Second
+const patience = kit.Patience
 
 // settings are what a test changes in the files of an edge.
 type settings struct {
@@ -72,13 +68,12 @@ func (s *server) place() string { return fmt.Sprintf("%s:%d", s.Host(), s.cable.
 // has two servers, the first of which is preferred; the pool has two members.
 type bed struct {
 	*testing.T
-	dir             string
-	settings        settings
-	dns             *zone.Server
-	public, private *ca.Authority
-	current         string             // secret
-	servers         map[string]*server // by host
-	asked           []*ask
+	*kit.Files
+	settings settings
+	dns      *zone.Server
+	current  string             // secret
+	servers  map[string]*server // by host
+	asked    []*ask
 }
 
 // The hosts of all servers.
@@ -95,18 +90,14 @@ func newBed(t *testing.T) *bed {
 	t.Helper()
 	needEdge(t)
 	b := &bed{
-		T: t, dir: t.TempDir(), public: ca.New("Public"), private: ca.New("Private"), servers: map[string]*server{},
+		T: t, Files: kit.New(t), servers: map[string]*server{},
 	}
 	b.serve()
 	b.settings = settings{
 		Address: ownAddress().String(), Secret: "tls/edge.secret", StateDir: "state", DNS: b.dns.Addr(), DNSTimeout: "1s",
 		Members: []string{b.servers[fe1].place(), b.servers[fe2].place()}, Limits: "{}", Level: "info", Policy: "policy.yaml", Allowed: []string{fabrikam, northwind},
 	}
-	b.secret(newSecret())
-	b.issue("edge", b.public, outside, "contoso.com")
-	b.issue("inside", b.private, inside)
-	b.file("tls/public.crt", b.public.Cert().PEM)
-	b.file("tls/private.crt", b.private.Cert().PEM)
+	b.secret(kit.NewSecret())
 	b.write("edged.yaml")
 	t.Cleanup(b.nothingTwice)
 	return b
@@ -123,10 +114,10 @@ func (b *bed) serve() {
 	b.Helper()
 	z := zone.Zone{TTL: 5, NegativeTTL: 5, SRV: map[string][]zone.SRV{}, A: map[string][]netip.Addr{}}
 	for _, host := range []string{first, second, north} {
-		b.server(host, b.public, host)
+		b.server(host, b.Public, host)
 	}
 	for _, host := range []string{fe1, fe2} {
-		b.server(host, b.private, "pool.corp.contoso.com")
+		b.server(host, b.Private, "pool.corp.contoso.com")
 	}
 	for host := range b.servers {
 		z.A[host] = []netip.Addr{netip.MustParseAddr("127.0.0.1")}
@@ -162,41 +153,11 @@ func (b *bed) server(host string, signer *ca.Authority, shows string) {
 	b.Cleanup(p.Close)
 }
 
-func newSecret() string {
-	raw := make([]byte, 32)
-	rand.Read(raw) // never fails
-	return hex.EncodeToString(raw)
-}
-
 // secret writes the secret file: the current secret, then the previous.
 func (b *bed) secret(lines ...string) {
 	b.Helper()
 	b.current = lines[0]
-	var text string
-	for _, line := range lines {
-		text += line + "\n"
-	}
-	b.file("tls/edge.secret", []byte(text))
-}
-
-func (b *bed) file(name string, content []byte) {
-	b.Helper()
-	path := filepath.Join(b.dir, name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		b.Fatal(err)
-	}
-	if err := os.WriteFile(path, content, 0o600); err != nil {
-		b.Fatal(err)
-	}
-}
-
-// issue writes a certificate of the edge, with its key.
-func (b *bed) issue(base string, signer *ca.Authority, names ...string) {
-	b.Helper()
-	b.file("tls/.keep", nil)
-	if _, _, err := signer.Issue(ca.Leaf{CN: names[0], DNS: names}).WriteFiles(filepath.Join(b.dir, "tls"), base); err != nil {
-		b.Fatal(err)
-	}
+	b.Secret(lines...)
 }
 
 // write changes the settings and writes them into a file, and the policy beside
@@ -207,7 +168,7 @@ func (b *bed) write(name string, changes ...func(*settings)) {
 		change(&b.settings)
 	}
 	for template, file := range map[string]string{"edged.yaml": name, "policy.yaml": b.settings.Policy} {
-		b.file(file, render(b.T, template, b.settings))
+		b.File(file, render(b.T, template, b.settings))
 	}
 }
 
@@ -222,13 +183,6 @@ func render(t *testing.T, name string, data any) []byte {
 		t.Fatal(err)
 	}
 	return text.Bytes()
-}
-
-func (b *bed) soon() context.Context {
-	b.Helper()
-	ctx, cancel := context.WithTimeout(b.Context(), patience)
-	b.Cleanup(cancel)
-	return ctx
 }
 
 // pause waits, for what nobody announces.

@@ -54,7 +54,7 @@ func user(i int) string { return fmt.Sprintf("user%d@contoso.com", i) }
 // for everybody.
 func (b *bed) mount(options string) (dir string) {
 	b.Helper()
-	dir = filepath.Join(b.dir, "state")
+	dir = filepath.Join(b.Dir, "state")
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		b.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func TestUnusableState(t *testing.T) {
 		"read-only": {func(b *bed) { b.mount("ro,size=256k") }, "edged.db: open .*read-only file system"},
 		"no folder": {func(b *bed) { b.settings.StateDir = "nowhere/state" }, "nowhere/state: no such file or directory"},
 		"damaged": {func(b *bed) {
-			b.file("state/edged.db", []byte(strings.Repeat("not a database\n", 1000)))
+			b.File("state/edged.db", []byte(strings.Repeat("not a database\n", 1000)))
 		}, "edged.db is damaged or no state file .*move it away to begin with an empty one"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -173,7 +173,7 @@ func TestDamagedState(t *testing.T) {
 	e.exhaust(conn)
 	b.await("everything to be written", patience, func() bool { return e.metric("edged_watch_list_unwritten") == 0 })
 	e.kill()
-	good, err := os.ReadFile(filepath.Join(b.dir, "state", "edged.db"))
+	good, err := os.ReadFile(filepath.Join(b.Dir, "state", "edged.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +190,7 @@ func TestDamagedState(t *testing.T) {
 		case 2: // the end was cut off
 			bad = bad[:rand.IntN(len(bad))]
 		}
-		b.file("state/edged.db", bad)
+		b.File("state/edged.db", bad)
 		b.write("edged.yaml", func(s *settings) { s.XMPP = "" })
 		if i%2 == 1 {
 			withXMPP(&b.settings)

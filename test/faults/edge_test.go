@@ -92,14 +92,14 @@ func (b *bed) edge(changes ...func(*settings)) *edge {
 // launch starts an edged by a shell command.
 func (b *bed) launch(config, command string) *edge {
 	b.Helper()
-	out, err := os.CreateTemp(b.dir, "log")
+	out, err := os.CreateTemp(b.Dir, "log")
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer out.Close()
 	e := &edge{bed: b, addr: b.settings.Address, log: out.Name(), done: make(chan struct{})}
 	e.cmd = exec.Command("sh", "-c", fmt.Sprintf(command, *program, config))
-	e.cmd.Dir, e.cmd.Stdout, e.cmd.Stderr = b.dir, out, out
+	e.cmd.Dir, e.cmd.Stdout, e.cmd.Stderr = b.Dir, out, out
 	e.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := e.cmd.Start(); err != nil {
 		b.Fatal(err)

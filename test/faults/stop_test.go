@@ -25,7 +25,7 @@ func TestGracefulStop(t *testing.T) {
 		e.servers[host].Desk.Script(call.Get("Call-ID"), ring)
 	}
 	ringing := e.ask(in, call)
-	ringing.Wait(e.soon(), 180)
+	ringing.Wait(e.Soon(), 180)
 	for _, host := range []string{first, fe1, fe2} {
 		e.ask(out, e.compose(fe1, "MESSAGE", alice, bob)).want(200, patience) // its link is open
 		e.servers[host].cable.slow(500 * time.Millisecond)
@@ -54,7 +54,7 @@ func TestGracefulStop(t *testing.T) {
 	for _, a := range underWay {
 		a.want(200, patience)
 	}
-	ringing.Cancel(e.soon())
+	ringing.Cancel(e.Soon())
 	ringing.want(487, patience)
 	if status := e.exit(soonish + 2*time.Second); status != 0 {
 		t.Errorf("status %d", status)
@@ -81,7 +81,7 @@ func TestStopWaitsNoLonger(t *testing.T) {
 	if status := e.exit(drain + soonish); status != 0 {
 		t.Errorf("status %d", status)
 	}
-	if _, err := e.servers[first].Desk.Await(e.soon(), invite.m.Get("Call-ID"), "CANCEL"); err != nil {
+	if _, err := e.servers[first].Desk.Await(e.Soon(), invite.m.Get("Call-ID"), "CANCEL"); err != nil {
 		t.Error("nobody took the ringing call back")
 	}
 }
@@ -101,11 +101,11 @@ func (e *edge) neverAnswered(t *testing.T) (message, invite *ask) {
 		m := e.compose(fe1, a.method, alice, bob)
 		e.servers[first].Desk.Script(m.Get("Call-ID"), a.script)
 		*a.into = e.ask(conn, m)
-		if _, err := e.servers[first].Desk.Await(e.soon(), m.Get("Call-ID"), a.method); err != nil {
+		if _, err := e.servers[first].Desk.Await(e.Soon(), m.Get("Call-ID"), a.method); err != nil {
 			t.Fatal(err)
 		}
 	}
-	invite.Wait(e.soon(), 180)
+	invite.Wait(e.Soon(), 180)
 	return message, invite
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"edged/internal/lab/kit"
 	"edged/internal/lab/zone"
 )
 
@@ -103,10 +104,10 @@ func (e *edge) storm(d, every time.Duration, limits string) {
 		case 1:
 			e.settings.Refused = []string{carol}
 		case 2:
-			e.issue("edge", e.public, outside, "contoso.com")
-			e.issue("inside", e.private, inside)
+			e.Issue("edge", e.Public, outside, "contoso.com")
+			e.Issue("inside", e.Private, inside)
 		case 3:
-			e.secret(newSecret(), e.current)
+			e.secret(kit.NewSecret(), e.current)
 		case 4:
 			e.settings.Limits = "{connections: none}"
 		}

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"testing"
 
+	"edged/internal/lab/kit"
 	"edged/internal/lab/sippeer"
 )
 
@@ -104,15 +105,15 @@ func TestKillNineKeepsDialogs(t *testing.T) {
 		lost   bool
 	}{
 		"again":                          {same, func(old string) []string { return []string{old} }, false},
-		"again, the secret changed":      {same, func(old string) []string { return []string{newSecret(), old} }, false},
+		"again, the secret changed":      {same, func(old string) []string { return []string{kit.NewSecret(), old} }, false},
 		"elsewhere":                      {elsewhere, func(old string) []string { return []string{old} }, false},
-		"elsewhere, the secret changed":  {elsewhere, func(old string) []string { return []string{newSecret(), old} }, false},
-		"elsewhere, with another secret": {elsewhere, func(string) []string { return []string{newSecret()} }, true},
+		"elsewhere, the secret changed":  {elsewhere, func(old string) []string { return []string{kit.NewSecret(), old} }, false},
+		"elsewhere, with another secret": {elsewhere, func(string) []string { return []string{kit.NewSecret()} }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBed(t)
-			old := newSecret()
+			old := kit.NewSecret()
 			b.secret(old)
 			e := b.edge()
 			var calls, subscriptions []*dialogue
