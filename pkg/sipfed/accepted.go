@@ -55,6 +55,7 @@ func (tx *transaction) accept() {
 		tx.letGo()
 	}
 	tx.leave()
+	tx.lingers = true
 	tx.srv.accepted.push(tx)
 }
 

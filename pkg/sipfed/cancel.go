@@ -17,9 +17,8 @@ func (s *Server) handleCancel(c *conn, m *sipmsg.Message) {
 		s.answerRefusal(c, m, refuse(verdict.RouteInvalid, "CANCEL matches no INVITE"))
 		return
 	}
-	_ = c.send(sipmsg.AppendResponse(nil, m, 200, "OK", newTag()))
-	tx.mu.Lock()
 	defer tx.mu.Unlock()
+	_ = c.send(sipmsg.AppendResponse(nil, m, 200, "OK", newTag()))
 	tx.cancelledBySender()
 }
 
@@ -72,24 +71,18 @@ func (s *Server) absorb(c *conn, key string) bool {
 	if tx == nil {
 		return false
 	}
-	tx.repeat(c)
-	return true
-}
-
-// repeat answers a retransmission.
-func (tx *transaction) repeat(c *conn) {
-	tx.mu.Lock()
 	defer tx.mu.Unlock()
 	if tx.last != nil && tx.phase != accepted {
 		_ = c.send(tx.last)
 	}
+	return true
 }
 
 // handleACK ends a refused INVITE, which is a matter of this hop, or passes the
 // ACK of a 2xx on, which is a request of its own without a transaction
 // (§17.1.1.3, §13.2.2.4). No ACK is ever answered.
 func (s *Server) handleACK(ctx context.Context, c *conn, m *sipmsg.Message) {
-	if tx := s.acknowledgedBy(c, m); tx != nil && tx.acknowledged() {
+	if s.acknowledged(c, m) {
 		return
 	}
 	st := s.state.Load()
@@ -107,8 +100,11 @@ func (s *Server) handleACK(ctx context.Context, c *conn, m *sipmsg.Message) {
 // acknowledged takes the sender's ACK for a final response ≥ 300. It reports
 // false for an INVITE that was answered with 2xx: a sender that uses its branch
 // again means the other kind of ACK.
-func (tx *transaction) acknowledged() bool {
-	tx.mu.Lock()
+func (s *Server) acknowledged(c *conn, m *sipmsg.Message) bool {
+	tx := s.acknowledgedBy(c, m)
+	if tx == nil {
+		return false
+	}
 	defer tx.mu.Unlock()
 	switch {
 	case tx.phase == accepted:
@@ -125,8 +121,6 @@ func (tx *transaction) acknowledged() bool {
 
 // hasAnswered reports whether the sender's last response has this To tag.
 func (tx *transaction) hasAnswered(tag []byte) bool {
-	tx.mu.Lock()
-	defer tx.mu.Unlock()
 	last, err := sipmsg.Parse(tx.last, ownLimits(&tx.st.Bounds))
 	return err == nil && bytes.Equal(last.To().Tag(), tag)
 }

@@ -32,10 +32,10 @@ func (tx *transaction) comeBack(response []byte) {
 		tx.undelivered()
 		return
 	}
-	back := &attempt{
-		tx: tx, response: bytes.Clone(response),
-		target: netip.AddrPortFrom(tx.from.peer.Addr().Unmap(), orDefault(tx.echo.port)).String(),
-	}
+	back := &attempt{tx: tx, trip: trip{
+		response: bytes.Clone(response),
+		target:   netip.AddrPortFrom(tx.from.peer.Addr().Unmap(), orDefault(tx.echo.port)).String(),
+	}}
 	switch c, refused := tx.srv.links.get(h).obtain(back); {
 	case refused != nil:
 		tx.undelivered()

@@ -78,7 +78,7 @@ type conn struct {
 	closed  error                    // why; set once
 	retired error                    // why to close as soon as nothing waits on it
 	leaving error                    // why to close as soon as nothing is queued
-	waiting map[*attempt]struct{}    // client transactions without a final answer
+	waiting map[*attempt]int64       // client transactions without a final answer, and where they end in the stream
 	domains map[domain.Name]*Traffic // partner domains accepted on it: asked again after a reload
 	writing bool                     // the writer runs, or was the last
 	writers sync.WaitGroup           // of which there is one at a time
@@ -93,7 +93,7 @@ func newConn(s *Server, side Side, sock *tls.Conn, peer netip.AddrPort, id tlsid
 		sock:    sock,
 		peer:    peer,
 		key:     fingerprint(id),
-		waiting: make(map[*attempt]struct{}),
+		waiting: make(map[*attempt]int64),
 		domains: make(map[domain.Name]*Traffic),
 		asked:   make(map[domain.Name]struct{}),
 		used:    time.Now(),
@@ -139,25 +139,33 @@ func (c *conn) readLoop(ctx context.Context) error {
 		m, err := c.reader.Next()
 		slow := !c.messageBy.IsZero() && errors.Is(err, os.ErrDeadlineExceeded)
 		c.messageBy = time.Time{}
-		var syntax *sipmsg.SyntaxError
-		var framing *sipmsg.FramingError
-		switch {
-		case err == nil:
+		if err == nil {
 			c.handle(ctx, m)
 			m.Release()
-		case errors.As(err, &syntax):
-			c.refuseBroken(m, reasonFor(syntax.Status), syntax.Status, syntax.Field, syntax.Detail)
-			m.Release()
-		case errors.As(err, &framing):
-			c.refuseBroken(m, reasonFor(framing.Status), framing.Status, framing.Field, framing.Detail)
-			return err
-		case slow:
-			c.refuseBroken(nil, verdict.TooSlow, 0, "message", "not complete within limits.message_timeout")
-			return err
-		default:
+			continue
+		}
+		if !c.broken(m, err, slow) {
 			return err
 		}
 	}
+}
+
+// broken deals with what could not be read, and reports whether the next message can
+// be.
+func (c *conn) broken(m *sipmsg.Message, err error, slow bool) bool {
+	var syntax *sipmsg.SyntaxError
+	var framing *sipmsg.FramingError
+	switch {
+	case errors.As(err, &syntax):
+		c.refuseBroken(m, reasonFor(syntax.Status), syntax.Status, syntax.Field, syntax.Detail)
+		m.Release()
+		return true
+	case errors.As(err, &framing):
+		c.refuseBroken(m, reasonFor(framing.Status), framing.Status, framing.Field, framing.Detail)
+	case slow:
+		c.refuseBroken(nil, verdict.TooSlow, 0, "message", "not complete within limits.message_timeout")
+	}
+	return false
 }
 
 // handle is the fork in the road: a response goes back where its request came
@@ -203,9 +211,9 @@ func (c *conn) fail() {
 	case c.dialled && len(lost) > 0 && !endedByUs(why):
 		c.link.suspect(c.target)
 	}
-	inOrder := slices.SortedFunc(maps.Keys(lost), func(a, b *attempt) int { return cmp.Compare(a.end, b.end) })
+	inOrder := slices.SortedFunc(maps.Keys(lost), func(a, b *attempt) int { return cmp.Compare(lost[a], lost[b]) })
 	for _, a := range inOrder {
-		a.lost(refused, a.end > written)
+		a.lost(c, lost[a], refused, lost[a] > written)
 	}
 }
 

@@ -197,7 +197,9 @@ func (p *unruly) check(m msg, domain string) {
 		return
 	}
 	of := m.one("X-Of")
-	if of != "" && of != domain || !strings.Contains(m.one("From"), domain) || !strings.Contains(m.one("Call-ID"), domain) || strings.ContainsRune(m.raw, 0xdd) {
+	id, whose, _ := strings.Cut(m.one("Call-ID"), "@")
+	if of != "" && of != domain || !strings.Contains(m.one("From"), domain) || whose != domain || strings.ContainsRune(m.raw, 0xdd) ||
+		!strings.Contains(m.one("Via"), "branch=z9hG4bK"+id) {
 		p.t.Errorf("%s got\n%s", domain, m)
 	}
 }

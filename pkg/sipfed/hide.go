@@ -76,16 +76,15 @@ func deniesUser(m *sipmsg.Message) bool {
 // does not know the user: an INVITE gets its 100, and the answer takes its time.
 func (s *Server) hideUser(st *State, c *conn, m *sipmsg.Message, adm *admission, r *refusal) {
 	adm.decision.Rule = r.rule
-	tx := newTransaction(s, st, c, m, adm)
+	tx := s.newTransaction(st, c, m, adm)
+	defer tx.mu.Unlock()
 	if !tx.wantsAnswer() {
 		s.noteDropped(c, m, r)
-		m.Release()
+		tx.drop()
 		return
 	}
-	tx.mu.Lock() // before it can be found in the table
-	defer tx.mu.Unlock()
 	if !s.enter(tx) {
-		m.Release()
+		tx.drop()
 		return
 	}
 	tx.failure = r

@@ -132,6 +132,7 @@ func (l *link) obtain(a *attempt) (*conn, *refusal) {
 	if l.waiting >= a.tx.st.Bounds.QueueMessages {
 		return nil, refuse(verdict.QueueFull, "limits.queue_messages reached for %s", a.target)
 	}
+	a.tx.lingers = true
 	l.dials[a.target] = append(waiting, a)
 	l.waiting++
 	if !dialling && !l.dial(a.target, 0) {

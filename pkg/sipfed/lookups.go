@@ -40,6 +40,7 @@ func (q *lookups) behind(tx *transaction) bool {
 	if !running || len(queue) >= tx.st.Bounds.QueueMessages {
 		return false
 	}
+	tx.lingers = true
 	q.waiting[at] = append(queue, tx)
 	return true
 }
@@ -54,6 +55,7 @@ func (q *lookups) wait(tx *transaction) {
 		tx.fail(refuse(verdict.QueueFull, "limits.queue_messages reached for the look-up of %s", at.domain))
 		return
 	}
+	tx.lingers = true
 	q.waiting[at] = append(queue, tx)
 	if !running {
 		q.running.Add(1)

@@ -248,7 +248,6 @@ func TestNobodyFindsItTooEarly(t *testing.T) {
 			for tx == nil {
 				tx = b.s.table.server(key)
 			}
-			tx.mu.Lock()
 			early := tx.last == nil
 			tx.mu.Unlock()
 			b.s.handleCancel(other, cancel)

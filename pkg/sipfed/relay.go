@@ -13,8 +13,18 @@ import (
 )
 
 // transaction is one request under way: the server transaction towards its
-// sender and, one after the other, the attempts at its next hops.
+// sender and, one after the other, the attempts at its next hops. What is gone serves
+// the next request (recycle): a pointer to it is good only under its lock, and after
+// another look at what it stands for.
 type transaction struct {
+	mu    sync.Mutex
+	timer *time.Timer // set anew by each of its lives
+	first attempt
+	life
+}
+
+// life is what a transaction is for one request.
+type life struct {
 	// Fixed once it is in the table.
 	srv  *Server
 	st   *State // that it was judged by
@@ -29,28 +39,31 @@ type transaction struct {
 	to     *limit.Share    // outward: of the partner that it goes to
 	req    *sipmsg.Message // retained; nil once a 2xx has answered an INVITE, or the transaction is dropped
 
-	mu        sync.Mutex
 	by        *conn // whose reader is at work on it; nil if none is
 	phase     phase
 	link      *link
 	targets   []string // still untried, best first
-	first     attempt
 	current   *attempt
 	earlier   []*attempt // INVITE: given up for the next target, may still answer
 	redials   int        // connections that ended before the request was written to them
 	cancelled bool
-	left      bool     // it counts as under way no more
-	hinted    bool     // non-INVITE: 100 was sent (RFC 4320 §4.1)
-	failure   *refusal // of the last attempt
-	last      []byte   // INVITE: the last response sent to the sender
-	timer     *time.Timer
-	due       time.Time // when the timer means something: it may fire late, after it was set anew
+	left      bool      // it counts as under way no more
+	hinted    bool      // non-INVITE: 100 was sent (RFC 4320 §4.1)
+	failure   *refusal  // of the last attempt
+	last      []byte    // INVITE: the last response sent to the sender
+	due       time.Time // when the timer means something: it may fire late, after it was set anew; zero: never
 	connectBy time.Time
+	lingers   bool // in a queue, or in more than one connection's hands: not to be recycled
 }
 
 // attempt is one client transaction: the request on its way to one target.
 type attempt struct {
-	tx        *transaction
+	tx *transaction
+	trip
+}
+
+// trip is what an attempt is for one request.
+type trip struct {
 	branch    string
 	target    string
 	breadth   int // its share of Max-Breadth
@@ -69,11 +82,10 @@ func (tx *transaction) invite() bool { return tx.method == "INVITE" }
 // returns at once: what must wait, for DNS or for a connection, waits in the
 // queue of its next hop.
 func (s *Server) forwardRequest(st *State, c *conn, m *sipmsg.Message, adm *admission) {
-	tx := newTransaction(s, st, c, m, adm)
-	tx.mu.Lock() // before it can be found in the table
+	tx := s.newTransaction(st, c, m, adm)
 	defer tx.mu.Unlock()
 	if !s.enter(tx) {
-		m.Release()
+		tx.drop()
 		return
 	}
 	tx.by = c
@@ -91,10 +103,18 @@ func (s *Server) forwardRequest(st *State, c *conn, m *sipmsg.Message, adm *admi
 	}
 }
 
-// newTransaction holds the request until the transaction is dropped.
-func newTransaction(s *Server, st *State, c *conn, m *sipmsg.Message, adm *admission) *transaction {
+// newTransaction holds the request until the transaction is dropped. It is locked:
+// nobody may find it in the table before it is complete.
+func (s *Server) newTransaction(st *State, c *conn, m *sipmsg.Message, adm *admission) *transaction {
+	tx, _ := s.transactions.Get().(*transaction)
+	if tx == nil {
+		tx = new(transaction)
+		tx.first.tx = tx
+	}
+	tx.mu.Lock()
 	m.Retain()
-	tx := &transaction{srv: s, st: st, from: c, req: m, method: m.Method, echo: newEcho(st, s.table.seed, m), adm: adm, born: time.Now()}
+	tx.first.trip = trip{}
+	tx.life = life{srv: s, st: st, from: c, req: m, method: m.Method, echo: newEcho(st, s.table.seed, m), adm: adm, born: time.Now()}
 	tx.connectBy = tx.born.Add(st.Bounds.ConnectTotal)
 	return tx
 }
@@ -122,7 +142,7 @@ func (s *Server) enter(tx *transaction) bool {
 		tx.key = tx.adm.key
 		known, err := s.table.add(tx, tx.st.Bounds.Transactions)
 		if known != nil {
-			known.repeat(tx.from) // it came on two connections at once
+			s.absorb(tx.from, tx.key) // it came on two connections at once
 			return false
 		}
 		if err != nil {
@@ -190,10 +210,10 @@ func (tx *transaction) try() {
 // transaction.
 func (tx *transaction) newAttempt(target string) *attempt {
 	a := &tx.first
-	if a.tx != nil {
-		a = new(attempt)
+	if a.target != "" {
+		a = &attempt{tx: tx}
 	}
-	a.tx, a.target = tx, target
+	a.target = target
 	return a
 }
 
@@ -297,10 +317,13 @@ func (tx *transaction) redial(target string) {
 // was written to a peer that refused our certificate, may go elsewhere; an
 // INVITE may too (RFC 3261 §16.9); anything else may have been done by the peer
 // already, and sending it again would double it.
-func (a *attempt) lost(refused, unwritten bool) {
+func (a *attempt) lost(c *conn, end int64, refused, unwritten bool) {
 	tx := a.tx
 	tx.mu.Lock()
 	defer tx.mu.Unlock()
+	if a.conn != c || a.end != end {
+		return // of an earlier life
+	}
 	tx.srv.table.removeClient(a)
 	a.over = true
 	if !tx.phase.open() || tx.current != a {
@@ -326,6 +349,7 @@ func (a *attempt) lost(refused, unwritten bool) {
 
 // retry leaves the current attempt, which may still answer, for the next target.
 func (tx *transaction) retry() {
+	tx.lingers = true
 	tx.earlier = append(tx.earlier, tx.current)
 	tx.phase = tx.phase.next(retried, tx.invite())
 	tx.armConnecting()

@@ -103,6 +103,18 @@ func (tx *transaction) drop() {
 			a.conn.settle(a)
 		}
 	}
+	tx.recycle()
+}
+
+// recycle gives what nobody goes by any more to the next request. Where others may
+// have kept a pointer to the transaction for longer than they had its lock, it is left to the collector.
+func (tx *transaction) recycle() {
+	tx.srv.admissions.put(tx.adm)
+	tx.adm = nil
+	if !tx.lingers {
+		tx.lingers = true // in this life, once
+		tx.srv.transactions.Put(tx)
+	}
 }
 
 // letGo gives up what was needed to send the request.
@@ -110,7 +122,7 @@ func (tx *transaction) letGo() {
 	tx.uncharge()
 	tx.req.Release()
 	tx.req = nil
-	tx.srv.waypoints.put(tx.adm)
+	tx.srv.admissions.shed(tx.adm)
 }
 
 // owes reports whether the sender still waits for a final response.

@@ -13,28 +13,31 @@ import (
 // (RFC 3261 §16.7). A response that no attempt awaits is dropped (RFC 6026 §8.2).
 func (s *Server) handleResponse(c *conn, m *sipmsg.Message) {
 	defer s.forgetAccepted(time.Time{})
-	st := s.state.Load()
-	// §16.7 step 1: our Via on top, a branch we know, the connection it left on.
-	via := m.Via()
-	var a *attempt
-	if st.ownVia(via) && bytes.HasPrefix(via.Branch(), []byte(branchMark)) {
-		a = s.table.client(via.Branch())
+	if s.respond(c, m) {
+		return
 	}
-	_, method := m.CSeq()
-	if a == nil || a.conn.key != c.key || a.conn.side != c.side || method != a.tx.method || !a.tx.response(c, a, m) {
-		if method != "CANCEL" && method != "BENOTIFY" { // ours are answered, these should not be
-			s.metrics.stray(c.side)
-			c.log.Debug("response dropped", slog.Int("status", m.Status), slog.String("reason", "no transaction"))
-		}
+	if _, method := m.CSeq(); method != "CANCEL" && method != "BENOTIFY" { // ours are answered, these should not be
+		s.metrics.stray(c.side)
+		c.log.Debug("response dropped", slog.Int("status", m.Status), slog.String("reason", "no transaction"))
 	}
 }
 
-// response handles one response to one attempt, which c has read. It reports false
-// for one that answers something else.
-func (tx *transaction) response(c *conn, a *attempt, m *sipmsg.Message) bool {
-	tx.mu.Lock()
+// respond handles a response that c has read. It reports false for one that nobody
+// waits for.
+func (s *Server) respond(c *conn, m *sipmsg.Message) bool {
+	// §16.7 step 1: our Via on top, a branch we know, the connection it left on.
+	via := m.Via()
+	if !s.state.Load().ownVia(via) || !bytes.HasPrefix(via.Branch(), []byte(branchMark)) {
+		return false
+	}
+	a := s.table.client(via.Branch())
+	if a == nil {
+		return false
+	}
+	tx := a.tx
 	defer tx.mu.Unlock()
-	if tx.phase == terminated || !tx.answeredBy(m) {
+	_, method := m.CSeq()
+	if a.conn.key != c.key || a.conn.side != c.side || method != tx.method || tx.phase == terminated || !tx.answeredBy(m) {
 		return false
 	}
 	tx.by = c

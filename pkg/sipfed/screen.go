@@ -41,21 +41,36 @@ type waypoints struct {
 	answer    discovery.Answer // outward: the targets of the SRV record that was asked for
 }
 
-// waypointPool recycles waypoints: the hot path allocates none.
-type waypointPool struct{ pool sync.Pool }
+// admissions recycles admissions and waypoints: the hot path allocates none.
+type admissions struct{ whole, waypoints sync.Pool }
 
-func (p *waypointPool) get() *waypoints {
-	if w, ok := p.pool.Get().(*waypoints); ok {
-		return w
+func (p *admissions) get() *admission {
+	adm, _ := p.whole.Get().(*admission)
+	if adm == nil {
+		adm = new(admission)
 	}
-	return new(waypoints)
+	adm.waypoints, _ = p.waypoints.Get().(*waypoints)
+	if adm.waypoints == nil {
+		adm.waypoints = new(waypoints)
+	}
+	return adm
 }
 
-// put takes those of an admission; nobody may go by them any more.
-func (p *waypointPool) put(adm *admission) {
-	if w := adm.waypoints; w != nil {
+// shed takes the waypoints of an admission; nobody may go by them any more.
+func (p *admissions) shed(adm *admission) {
+	if adm != nil && adm.waypoints != nil {
+		w := adm.waypoints
 		*w, adm.waypoints = waypoints{own: w.own[:0]}, nil
-		p.pool.Put(w)
+		p.waypoints.Put(w)
+	}
+}
+
+// put takes all of it.
+func (p *admissions) put(adm *admission) {
+	if adm != nil {
+		p.shed(adm)
+		*adm = admission{}
+		p.whole.Put(adm)
 	}
 }
 
@@ -91,6 +106,7 @@ func (s *Server) handleRequest(ctx context.Context, c *conn, m *sipmsg.Message) 
 	case refused != nil:
 		adm.report(st, c, answerTo(refused.reason, c.side).status)
 		s.answerRefusal(c, m, refused)
+		s.admissions.put(adm)
 	case adm == nil:
 		s.answerSelf(c, m)
 	default:
@@ -103,7 +119,8 @@ func (s *Server) handleRequest(ctx context.Context, c *conn, m *sipmsg.Message) 
 // without an admission the request is for the edge itself.
 func (s *Server) screenRequest(ctx context.Context, st *State, c *conn, m *sipmsg.Message) (*admission, *refusal) {
 	// §16.3 step 1, reasonable syntax: sipmsg has seen to what routing needs.
-	adm := &admission{inward: c.side == External, waypoints: s.waypoints.get(), spirals: st.spirals}
+	adm := s.admissions.get()
+	adm.inward, adm.spirals = c.side == External, st.spirals
 	// §16.4, route information, of which the other steps are to speak.
 	if refused := st.preprocess(c, m, adm); refused != nil {
 		return nil, refused

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -30,20 +31,21 @@ type Server struct {
 	metrics *Metrics
 	group   *serve.Group[*conn] // goroutines, listeners, connections
 
-	state     atomic.Pointer[State]
-	accept    [2]*limit.Accept            // by Side
-	strangers atomic.Pointer[limit.Rates] // look-ups that strangers cause
-	held      *limit.Held                 // bytes of requests under way and of what waits to be written
-	hiding    hiding
-	table     *table
-	accepted  acceptedInvites
-	links     links
-	lookups   lookups
-	splices   splices
-	buffers   buffers
-	waypoints waypointPool
-	messages  sipmsg.Pool
-	traffic   traffic
+	state        atomic.Pointer[State]
+	accept       [2]*limit.Accept            // by Side
+	strangers    atomic.Pointer[limit.Rates] // look-ups that strangers cause
+	held         *limit.Held                 // bytes of requests under way and of what waits to be written
+	hiding       hiding
+	table        *table
+	accepted     acceptedInvites
+	links        links
+	lookups      lookups
+	splices      splices
+	buffers      buffers
+	admissions   admissions
+	transactions sync.Pool // of what has become of earlier ones
+	messages     sipmsg.Pool
+	traffic      traffic
 
 	nextConn atomic.Uint64
 	branches atomic.Uint64

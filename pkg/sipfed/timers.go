@@ -63,8 +63,8 @@ func (tx *transaction) remaining() time.Duration {
 func (tx *transaction) expire() {
 	tx.mu.Lock()
 	defer tx.mu.Unlock()
-	if time.Now().Before(tx.due) {
-		return // set anew while it fired
+	if tx.due.IsZero() || time.Now().Before(tx.due) {
+		return // set anew while it fired, maybe for another request
 	}
 	switch tx.phase {
 	case connecting:

@@ -116,13 +116,14 @@ func oldServerKey(c *conn, m *sipmsg.Message, toTag []byte) string {
 	return string(append(key, methodOf(m)...))
 }
 
-// acknowledgedBy finds the INVITE that an ACK is for. One without a unique branch
-// has the To tag of the answer (§17.2.3), which the INVITE may have lacked.
+// acknowledgedBy finds the INVITE that an ACK is for, and locks it. One without a unique
+// branch has the To tag of the answer (§17.2.3), which the INVITE may have lacked.
 func (s *Server) acknowledgedBy(c *conn, m *sipmsg.Message) *transaction {
 	tx := s.table.server(serverKey(c, m))
 	if tx == nil && !isUnique(m.Via().Branch()) {
 		tx = s.table.server(oldServerKey(c, m, nil))
 		if tx != nil && !tx.hasAnswered(m.To().Tag()) {
+			tx.mu.Unlock()
 			return nil
 		}
 	}
@@ -181,11 +182,22 @@ func (t *table) add(tx *transaction, most int) (known *transaction, err error) {
 	return nil, nil
 }
 
+// server finds a transaction by its key and locks it. It returns nil also if the
+// transaction has become another one meanwhile.
 func (t *table) server(key string) *transaction {
 	s := &t.servers[maphash.String(t.seed, key)%tableShards]
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.m[key]
+	tx := s.m[key]
+	s.mu.Unlock()
+	if tx == nil {
+		return nil
+	}
+	tx.mu.Lock()
+	if tx.key != key {
+		tx.mu.Unlock()
+		return nil
+	}
+	return tx
 }
 
 // remove takes a transaction out; it reports false if it was out already.
@@ -207,11 +219,21 @@ func (t *table) addClient(a *attempt) {
 	s.mu.Unlock()
 }
 
+// client finds an attempt by its branch and locks its transaction, as server does.
 func (t *table) client(branch []byte) *attempt {
 	s := &t.clients[maphash.Bytes(t.seed, branch)%tableShards]
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.m[string(branch)]
+	a := s.m[string(branch)]
+	s.mu.Unlock()
+	if a == nil {
+		return nil
+	}
+	a.tx.mu.Lock()
+	if a.branch != string(branch) {
+		a.tx.mu.Unlock()
+		return nil
+	}
+	return a
 }
 
 func (t *table) removeClient(a *attempt) {

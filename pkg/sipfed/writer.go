@@ -30,7 +30,7 @@ func (c *conn) queue(by *conn, a *attempt, b []byte) error {
 	c.queued += int64(len(b))
 	if a != nil {
 		a.end = c.queued
-		c.waiting[a] = struct{}{}
+		c.waiting[a] = a.end
 	}
 	c.mu.Unlock()
 	c.hold(len(b))
