@@ -1,9 +1,6 @@
 package sipfed
 
-import (
-	"net"
-	"sync"
-)
+import "sync"
 
 // buffers recycles outgoing bytes: a connection with nothing to send holds none.
 type buffers struct{ pool sync.Pool }
@@ -27,17 +24,4 @@ func (p *buffers) put(b *buffer) {
 		b.b = b.b[:0]
 		p.pool.Put(b)
 	}
-}
-
-// socket is what lies below TLS. It says when its reader has used up what arrived.
-type socket struct {
-	net.Conn
-	drained func() // called before each read; nil during the handshake
-}
-
-func (s *socket) Read(b []byte) (int, error) {
-	if s.drained != nil {
-		s.drained()
-	}
-	return s.Conn.Read(b)
 }

@@ -40,6 +40,7 @@ type conn struct {
 	side     Side
 	dialled  bool
 	sock     *tls.Conn
+	below    *socket // under sock; nil in tests
 	peer     netip.AddrPort
 	subject  string // the identity's first name, for logs
 	key      string // tells certificates apart: part of every transaction key
@@ -61,6 +62,8 @@ type conn struct {
 	fed       []*conn                  // given something to send, and not woken yet
 
 	beat beat // owned by watchPools
+
+	unsent int // bytes that were written and the system has not taken; whoever writes owns it
 
 	identity atomic.Pointer[tlsid.Identity] // what the certificate proves; measured again after a reload
 	carried  atomic.Pointer[policy.Partner] // whose entry allowed the first message since the last reload; outside
@@ -98,6 +101,10 @@ func newConn(s *Server, side Side, sock *tls.Conn, peer netip.AddrPort, id tlsid
 		asked:   make(map[domain.Name]struct{}),
 		used:    time.Now(),
 	}
+	if below, ok := sock.NetConn().(*socket); ok {
+		below.hasten()
+		c.below = below
+	}
 	c.identity.Store(&id)
 	c.share = s.held.Share(shareName(c))
 	if len(id.Names) > 0 {
@@ -115,8 +122,8 @@ func (c *conn) run(ctx context.Context) {
 	c.reader.Pool, c.reader.Grow = &c.srv.messages, c.grow
 	c.reader.OnPing, c.reader.Pong = c.pinged, c.pong
 	c.reader.OnStart, c.reader.Source = c.messageStarts, sipmsg.NewSource(c.peer)
-	if below, ok := c.sock.NetConn().(*socket); ok {
-		below.drained = c.wakeFed
+	if c.below != nil {
+		c.below.drained = c.wakeFed
 	}
 	if !c.dialled && c.side == External {
 		c.firstBy = time.Now().Add(c.srv.state.Load().Bounds.FirstMessageTimeout)

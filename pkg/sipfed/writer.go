@@ -49,11 +49,14 @@ func (c *conn) wakeLater(other *conn) {
 	}
 }
 
-// wakeFed wakes the writers of all that the reader has fed. It does so before it
-// waits for anything.
+// wakeFed has all that the reader has fed sent, before it waits for anything. A little
+// for one connection, as it is where nobody has much to do, the reader writes itself.
 func (c *conn) wakeFed() {
+	alone := len(c.fed) == 1
 	for i, other := range c.fed {
-		other.wakeWriter()
+		if !alone || !other.writeLittle() {
+			other.wakeWriter()
+		}
 		c.fed[i] = nil
 	}
 	c.fed = c.fed[:0]
@@ -70,28 +73,72 @@ func (c *conn) wakeWriter() {
 	}
 }
 
+// little is what a reader writes for another connection: one or two messages.
+const little = 4 << 10
+
+// writeLittle does the writer's work of a moment, if that is a small one and no writer
+// is there, and needs no waiting. If more has come meanwhile, it leaves that to a writer. It reports
+// false if it did nothing.
+func (c *conn) writeLittle() bool {
+	c.mu.Lock()
+	if c.writing || !c.below.eager() || c.out == nil || len(c.out.b) > little {
+		c.mu.Unlock()
+		return false
+	}
+	c.writing = true
+	c.writers.Add(1)
+	c.mu.Unlock()
+	defer c.writers.Done()
+	if c.writeBatch() && c.hasMore() {
+		c.writers.Go(c.writeLoop)
+	}
+	return true
+}
+
+// hasMore reports whether the writer has something left to do; if not, there is none
+// any more.
+func (c *conn) hasMore() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writing = c.out != nil || c.closed != nil || c.leaving != nil || c.below.owes()
+	return c.writing
+}
+
 // writeLoop is the connection's writer: it sends all that has been queued in one
 // write, until nothing is left, and closes the socket when that fails, which wakes
 // the reader.
 func (c *conn) writeLoop() {
 	for {
-		batch, end := c.take()
-		switch {
-		case batch != nil:
-			err := c.write(batch.b)
-			c.hold(-len(batch.b))
-			c.srv.buffers.put(batch)
-			if err != nil {
-				c.writeFailed(err)
-				return
-			}
-		case end != nil:
-			c.close(end)
+		if err := c.flush(); err != nil {
+			c.writeFailed(err)
 			return
-		default:
+		}
+		if !c.writeBatch() {
 			return
 		}
 	}
+}
+
+// writeBatch writes what is queued. It reports false if there is nothing, or never will
+// be again.
+func (c *conn) writeBatch() bool {
+	batch, end := c.take()
+	switch {
+	case batch != nil:
+		err := c.write(batch.b)
+		c.unsent += len(batch.b)
+		c.srv.buffers.put(batch)
+		if err != nil || !c.below.owes() {
+			c.letGo()
+		}
+		if err != nil {
+			c.writeFailed(err)
+		}
+		return err == nil
+	case end != nil:
+		c.close(end)
+	}
+	return false
 }
 
 // lastLook is how long the reader of a connection that cannot be written any
@@ -132,14 +179,38 @@ func (c *conn) take() (batch *buffer, end error) {
 }
 
 func (c *conn) write(batch []byte) error {
-	timeout := c.srv.state.Load().Bounds.WriteTimeout
 	now := time.Now()
-	if err := c.sock.SetWriteDeadline(now.Add(timeout)); err != nil {
-		return err
+	if !c.below.eager() {
+		if err := c.sock.SetWriteDeadline(now.Add(c.srv.state.Load().Bounds.WriteTimeout)); err != nil {
+			return err
+		}
 	}
 	_, err := c.sock.Write(batch)
 	c.touch(now)
 	return err
+}
+
+// flush waits until the system has taken what has been written, or for
+// limits.write_timeout.
+func (c *conn) flush() error {
+	if !c.below.owes() {
+		return nil
+	}
+	if err := c.sock.SetWriteDeadline(time.Now().Add(c.srv.state.Load().Bounds.WriteTimeout)); err != nil {
+		return err
+	}
+	err := c.below.flush()
+	c.letGo()
+	if err != nil {
+		return err
+	}
+	return c.sock.SetWriteDeadline(time.Time{})
+}
+
+// letGo counts what was written as held no more.
+func (c *conn) letGo() {
+	c.hold(-c.unsent)
+	c.unsent = 0
 }
 
 // finish closes the connection once the writer has sent what is queued: the

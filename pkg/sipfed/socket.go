@@ -1,0 +1,112 @@
+package sipfed
+
+import (
+	"errors"
+	"net"
+	"sync"
+	"syscall"
+)
+
+// socket is what lies below TLS. It says when its reader has used up what arrived, and
+// once it is eager its Write does not wait: what the system does not take at once is
+// left to flush.
+type socket struct {
+	net.Conn
+	drained func() // called before each read; nil during the handshake
+
+	raw    syscall.RawConn // of one that is eager
+	offer  func(fd uintptr) bool
+	mu     sync.Mutex
+	rest   []byte // what the system has not taken
+	behind bool   // flush is at work, and everything else comes after
+
+	// What offer is about.
+	bytes []byte
+	taken int
+	err   error
+}
+
+// hasten makes a socket eager, if it is the system's own; tests have others.
+func (s *socket) hasten() {
+	own, ok := s.Conn.(syscall.Conn)
+	if !ok {
+		return
+	}
+	if raw, err := own.SyscallConn(); err == nil {
+		s.raw, s.offer = raw, s.offerNow
+	}
+}
+
+func (s *socket) Read(b []byte) (int, error) {
+	if s.drained != nil {
+		s.drained()
+	}
+	return s.Conn.Read(b)
+}
+
+// Write takes all of b, unless the connection has failed.
+func (s *socket) Write(b []byte) (int, error) {
+	if s.raw == nil {
+		return s.Conn.Write(b)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	taken := 0
+	if !s.behind && len(s.rest) == 0 {
+		var err error
+		if taken, err = s.writeNow(b); err != nil {
+			return taken, err
+		}
+	}
+	s.rest = append(s.rest, b[taken:]...)
+	return len(b), nil
+}
+
+// writeNow offers bytes to the system, once, and returns how many it took.
+func (s *socket) writeNow(b []byte) (int, error) {
+	s.bytes, s.taken, s.err = b, 0, nil
+	err := s.raw.Write(s.offer)
+	s.bytes = nil
+	return s.taken, errors.Join(err, s.err)
+}
+
+// offerNow is writeNow's part that has the descriptor; it never wants to wait.
+func (s *socket) offerNow(fd uintptr) bool {
+	n, err := syscall.Write(int(fd), s.bytes) //nolint:gosec // a descriptor is an int
+	switch {
+	case err == nil:
+		s.taken = n
+	case !errors.Is(err, syscall.EAGAIN) && !errors.Is(err, syscall.EINTR):
+		s.err = err
+	}
+	return true
+}
+
+// eager reports whether Write does not wait.
+func (s *socket) eager() bool { return s != nil && s.raw != nil }
+
+// owes reports whether flush has something to do.
+func (s *socket) owes() bool {
+	if !s.eager() {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.rest) > 0
+}
+
+// flush writes the rest, and waits for that as long as the deadline lets it.
+func (s *socket) flush() error {
+	for {
+		s.mu.Lock()
+		rest := s.rest
+		s.rest, s.behind = nil, len(rest) > 0
+		s.mu.Unlock()
+		if len(rest) == 0 {
+			return nil
+		}
+		if _, err := s.Conn.Write(rest); err != nil {
+			return err
+		}
+	}
+}
