@@ -42,9 +42,8 @@ type conn struct {
 	sock     *tls.Conn
 	below    *socket // under sock; nil in tests
 	peer     netip.AddrPort
-	subject  string // the identity's first name, for logs
-	key      string // tells certificates apart: part of every transaction key
-	log      *slog.Logger
+	subject  string       // the identity's first name, for logs
+	key      string       // tells certificates apart: part of every transaction key
 	share    *limit.Share // of what is held for the other end's partner
 	release  func()       // accepted ones: gives back what limits counted
 	link     *link        // dialled connections only
@@ -110,8 +109,6 @@ func newConn(s *Server, side Side, sock *tls.Conn, peer netip.AddrPort, id tlsid
 	if len(id.Names) > 0 {
 		c.subject = id.Names[0].String()
 	}
-	c.log = s.log.With(slog.Uint64("conn", c.id), slog.String("side", side.String()),
-		slog.String("peer_addr", c.peer.String()), slog.String("peer_name", c.subject))
 	return c
 }
 
@@ -136,7 +133,7 @@ func (c *conn) run(ctx context.Context) {
 	c.grow(-c.grown)
 	c.srv.forget(c)
 	c.fail()
-	c.log.Info("connection closed", slog.Bool("dialled", c.dialled), slog.Any("err", c.why()))
+	c.tell(slog.LevelInfo, "connection closed", slog.Bool("dialled", c.dialled), slog.Any("err", c.why()))
 }
 
 // readLoop handles message after message, in order, until framing is lost, the
@@ -196,7 +193,7 @@ func (c *conn) refuseBroken(m *sipmsg.Message, reason verdict.Reason, status int
 	if status == 0 || m == nil || !m.IsRequest() || !m.Answerable() || m.Method == "ACK" || m.Method == "BENOTIFY" {
 		c.srv.metrics.refused(c.side, "", reason)
 		c.srv.traceBroken(c, r)
-		c.log.Info("message dropped", slog.String("reason", reason.String()), slog.String("detail", verdict.Quotable(r.detail)))
+		c.tell(slog.LevelInfo, "message dropped", slog.String("reason", reason.String()), slog.String("detail", verdict.Quotable(r.detail)))
 		return
 	}
 	c.srv.answerRefusal(c, m, r)
