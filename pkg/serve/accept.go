@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"runtime"
 	"time"
 )
 
@@ -13,21 +14,25 @@ const tellEvery = time.Minute
 
 // Accept hands out the connections of a listener, each to a goroutine of its own,
 // until the listener is closed, by its owner or by CloseListeners. serve owns its
-// connection, and calls Greeted when whoever connected has been answered. A failure to accept is most likely a lack of descriptors: after a while
-// some will have come back, 5 ms at first and up to a second. failed is told of each;
-// worth a line in the log is one in a while.
+// connection, and calls Greeted when whoever connected has been answered. A crowd that
+// comes at once is let in a few at a time. A failure to accept is most likely a lack of
+// descriptors: after a while some will have come back, 5 ms at first and up to a second.
+// failed is told of each; worth a line in the log is one in a while.
 func (g *Group[C]) Accept(l net.Listener, serve func(context.Context, net.Conn), failed func(err error, tell bool)) error {
 	if !g.enter(l) {
 		return l.Close()
 	}
 	defer g.leave()
-	pause, tell := time.Duration(0), time.Time{}
+	pause, tell, door := time.Duration(0), time.Time{}, newDoor()
 	for {
 		raw, err := l.Accept()
 		switch {
 		case err == nil:
 			pause = 0
 			g.welcome(raw, serve)
+			if wait := door.passed(time.Now()); wait > 0 && !g.Sleep(wait) {
+				return nil
+			}
 		case errors.Is(err, net.ErrClosed) || g.isClosing():
 			return nil
 		default:
@@ -43,6 +48,32 @@ func (g *Group[C]) Accept(l net.Listener, serve func(context.Context, net.Conn),
 			}
 		}
 	}
+}
+
+// A processor lets in so many connections in so long: about three times as many as it
+// can shake hands with. Whoever is here already is served in between; a thousand who come
+// at once would all stand before them.
+const (
+	fewAtATime = 8
+	inSoLong   = time.Millisecond
+)
+
+// door counts who has come in.
+type door struct {
+	few, count int
+	since      time.Time
+}
+
+func newDoor() door { return door{few: fewAtATime * runtime.GOMAXPROCS(0)} }
+
+// passed notes one who has come in, and returns how long the next has to wait.
+func (d *door) passed(now time.Time) time.Duration {
+	if d.count++; d.count < d.few {
+		return 0
+	}
+	wait := max(inSoLong-now.Sub(d.since), 0)
+	d.count, d.since = 0, now.Add(wait)
+	return wait
 }
 
 // welcome hands one connection out.

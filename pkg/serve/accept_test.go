@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"net"
+	"runtime"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -72,6 +74,27 @@ func TestAccept(t *testing.T) {
 				t.Errorf("%s: %v, served %d, failed %d, told %d, took %d ms; want %d, %d, %d, %d",
 					tt.name, err, len(served), failed, told, took, tt.served, tt.failed, tt.told, tt.took)
 			}
+			g.Cancel()
+		})
+	}
+}
+
+// TestAcceptFewAtATime: who comes at once comes in one after the other, and who comes
+// alone does not wait.
+func TestAcceptFewAtATime(t *testing.T) {
+	few := fewAtATime * runtime.GOMAXPROCS(0)
+	for _, tt := range []struct{ crowd, took int }{{1, 0}, {few - 1, 0}, {3 * few, 2}, {1000 * few, 999}} {
+		synctest.Test(t, func(t *testing.T) {
+			g, served, begin := New[int](), atomic.Int64{}, time.Now()
+			l := &scripted{answers: append(make([]error, tt.crowd), net.ErrClosed), closed: make(chan struct{})}
+			err := g.Accept(l, func(_ context.Context, c net.Conn) { served.Add(1); _ = c.Close() }, nil)
+			synctest.Wait()
+			took := int(time.Since(begin) / time.Millisecond)
+			if err != nil || served.Load() != int64(tt.crowd) || took < tt.took || took > tt.took+1 {
+				t.Errorf("%d of %d came in within %d ms, want %d: %v", served.Load(), tt.crowd, took, tt.took, err)
+			}
+			g.End()
+			g.Wait()
 			g.Cancel()
 		})
 	}
