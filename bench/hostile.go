@@ -12,7 +12,7 @@ import (
 const (
 	crowdSize   = 1000
 	besideRate  = 500 // messages per second of the partner that is no part of it
-	besideCount = 12 * besideRate
+	besideCount = 4 * besideRate
 	look        = 100 * time.Millisecond // between two looks at memory
 )
 

@@ -23,11 +23,18 @@ const (
 	gathering     = time.Minute     // until the crowd is there, at most
 	aloneLength   = 2 * time.Second // of the look at latency before
 	newcomerWaits = 5 * time.Second
+
+	// A server that guards itself throws the first of the crowd out after ten seconds,
+	// and they come back; a sink bears with everybody. The look at latency that is
+	// compared ends before, and a second one is while they come back.
+	steadyCount    = 8 * besideRate
+	returningCount = 8 * besideRate
 )
 
 const (
 	hostilePart = "sip-hostile"
 	alonePart   = "sip-hostile alone"
+	returnPart  = "sip-hostile returning"
 )
 
 // sipHostile measures what a partner notices of a hostile crowd and of another
@@ -97,7 +104,10 @@ func (s *suite) besideSIP(ctx context.Context, of subject, steady, flood *sip.Lo
 	go func() { ended <- flood.Paced(flooding, floodRate, 1<<20) }()
 	err = pause(ctx, settle/2)
 	if err == nil {
-		err = s.paced(ctx, hostilePart, of.who, steady, besideRate, besideCount)
+		err = s.paced(ctx, hostilePart, of.who, steady, besideRate, steadyCount)
+	}
+	if err == nil {
+		err = s.paced(ctx, returnPart, of.who, steady, besideRate, returningCount)
 	}
 	if err == nil {
 		s.newcomer(ctx, of)

@@ -59,7 +59,8 @@ func sipTables() []table {
 		{"new connection, ms", "%.1f", newcomer},
 	}, []subject{{edged, "edged"}, {copier, "TLS to TLS byte copy, beside a sink of bytes"}}}
 	alone := table{"the same before the crowd and the flood", alonePart, calm[:2], hostile.rows}
-	return append(tables, scaleTable(), hostile, alone)
+	returning := table{"the same while those whom edged has thrown out after ten seconds come back", returnPart, calm[:2], hostile.rows}
+	return append(tables, scaleTable(), hostile, alone, returning)
 }
 
 func scaleTable() table {
