@@ -129,6 +129,6 @@ func (tx *transaction) hasAnswered(tag []byte) bool {
 func (s *Server) noteDropped(c *conn, m *sipmsg.Message, r *refusal) {
 	s.metrics.refused(c.side, m.Method, r.reason)
 	s.traceRefused(c, m, r, 0)
-	c.tell(slog.LevelInfo, "request dropped", append(c.messageAttrs(m),
+	c.log().LogAttrs(s.group.Context(), slog.LevelInfo, "request dropped", append(c.messageAttrs(m),
 		slog.String("reason", r.reason.String()), slog.String("rule", string(r.rule)), slog.String("detail", verdict.Quotable(r.detail)))...)
 }

@@ -133,7 +133,7 @@ func (c *conn) run(ctx context.Context) {
 	c.grow(-c.grown)
 	c.srv.forget(c)
 	c.fail()
-	c.tell(slog.LevelInfo, "connection closed", slog.Bool("dialled", c.dialled), slog.Any("err", c.why()))
+	c.log().Info("connection closed", slog.Bool("dialled", c.dialled), slog.Any("err", c.why()))
 }
 
 // readLoop handles message after message, in order, until framing is lost, the
@@ -193,7 +193,7 @@ func (c *conn) refuseBroken(m *sipmsg.Message, reason verdict.Reason, status int
 	if status == 0 || m == nil || !m.IsRequest() || !m.Answerable() || m.Method == "ACK" || m.Method == "BENOTIFY" {
 		c.srv.metrics.refused(c.side, "", reason)
 		c.srv.traceBroken(c, r)
-		c.tell(slog.LevelInfo, "message dropped", slog.String("reason", reason.String()), slog.String("detail", verdict.Quotable(r.detail)))
+		c.log().Info("message dropped", slog.String("reason", reason.String()), slog.String("detail", verdict.Quotable(r.detail)))
 		return
 	}
 	c.srv.answerRefusal(c, m, r)

@@ -22,12 +22,16 @@
 // A connection belongs to the goroutine that reads it (conn.run). Its writer is
 // a child that has ended before run returns; whoever has something to send
 // appends it to the connection's outgoing buffer and wakes the writer, which
-// sends all that is queued in one write. Nobody else reads or
-// writes the socket; closing it is open to all.
+// sends all that is queued in one write. A reader that has a little for one other
+// connection takes the writer's part for that moment, if there is no writer
+// (writer.go): the socket takes it without waiting, or leaves it to a writer
+// (socket.go). Nobody else reads or writes the socket; closing it is open to all.
 //
 // A transaction belongs to the connection its request came in on. Its lock is
 // held only while its state changes and bytes are appended to a buffer, never
-// across I/O. Lock order: transaction, then link, then connection.
+// across I/O. Lock order: transaction, then link, then connection. When it is
+// dropped it may become another request's: who has found it in a table locks it,
+// and looks again whether it is the one that was looked for (transaction.go).
 //
 // A message belongs to its reader until it is handled, and to the transaction that
 // has retained it until that is dropped; then its memory is used again.

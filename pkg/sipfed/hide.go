@@ -73,7 +73,8 @@ func deniesUser(m *sipmsg.Message) bool {
 }
 
 // hideUser refuses a request because of its local user, looking like a pool that
-// does not know the user: an INVITE gets its 100, and the answer takes its time.
+// does not know the user: an INVITE gets its 100, and the answer takes its time. Where the
+// pool cannot be reached, or takes no more, that is the answer here as well.
 func (s *Server) hideUser(st *State, c *conn, m *sipmsg.Message, adm *admission, r *refusal) {
 	adm.decision.Rule = r.rule
 	tx := s.newTransaction(st, c, m, adm)
@@ -87,8 +88,18 @@ func (s *Server) hideUser(st *State, c *conn, m *sipmsg.Message, adm *admission,
 		tx.drop()
 		return
 	}
-	tx.failure = r
-	tx.connectBy = tx.born // the next timer is the last
+	tx.hidden = r
+	if pool := st.pools[adm.local().Domain]; pool != nil && !adm.dialog {
+		adm.token.pool = pool.Name
+	}
 	tx.begin()
-	tx.arm(s.hiding.delay())
+	tx.armConnecting()
+	tx.route()
+}
+
+// pretend is what happens instead of sending a request whose user is hidden.
+func (tx *transaction) pretend() {
+	tx.failure = tx.hidden
+	tx.connectBy = tx.born // the next timer is the last
+	tx.arm(tx.srv.hiding.delay())
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // asking asks for users in turn, and returns the answers without what differs
@@ -76,6 +77,38 @@ func TestDialogsTellNothingOfOthers(t *testing.T) {
 				pool.send(pool.expect(tt.method).reply(tt.says))
 			}
 			partner.expect("SIP/2.0 " + tt.want)
+		}
+	})
+}
+
+// TestHiddenWhilePoolIsDown: where the pool cannot be reached, a user who is refused and
+// one who is not get the same answer after the same time, at first and later.
+func TestHiddenWhilePoolIsDown(t *testing.T) {
+	world()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		partner := b.partner(b.world.partner)
+		go func() {
+			for {
+				select {
+				case raw := <-b.members["10.0.0.1"]:
+					_ = raw.Close()
+				case <-t.Context().Done():
+					return
+				}
+			}
+		}()
+		for range 3 {
+			var answers []string
+			for _, user := range []string{"alice", "mallory"} {
+				a := &asking{partner: partner}
+				begin := time.Now()
+				answer := a.ask("MESSAGE", user, "SIP/2.0 504", "")
+				answers = append(answers, fmt.Sprintln(time.Since(begin).Round(time.Second))+answer)
+			}
+			if answers[0] != answers[1] {
+				t.Errorf("of a user\n%s\nof a refused one\n%s", answers[0], answers[1])
+			}
 		}
 	})
 }

@@ -71,7 +71,7 @@ func (s *Server) stillWelcome(st *State, c *conn) bool {
 	if r == nil {
 		return true
 	}
-	c.tell(slog.LevelInfo, "connection refused after reload", slog.String("reason", r.reason.String()),
+	c.log().Info("connection refused after reload", slog.String("reason", r.reason.String()),
 		slog.String("rule", string(r.rule)), slog.String("detail", r.detail))
 	if c.release != nil {
 		c.release() // the next connection asks about what is left

@@ -163,7 +163,7 @@ func (l *link) dial(target string, redials int) bool {
 		}
 		l.srv.metrics.dial(h.key.side, verdict.Allowed)
 		l.connected(target, c)
-		c.tell(slog.LevelInfo, "connection opened", slog.Bool("dialled", true), slog.String("hop", h.key.hop), slog.String("target", target))
+		c.log().Info("connection opened", slog.Bool("dialled", true), slog.String("hop", h.key.hop), slog.String("target", target))
 		var resumed sync.WaitGroup
 		resumed.Go(func() { l.resume(target, c, nil, redials) })
 		c.run(ctx)

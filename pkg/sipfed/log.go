@@ -12,13 +12,11 @@ import (
 // tells reports whether a level is logged.
 func (s *Server) tells(level slog.Level) bool { return s.log.Enabled(s.group.Context(), level) }
 
-// tell writes a line about a connection. A logger for each would cost every idle one
-// two kilobytes.
-func (c *conn) tell(level slog.Level, event string, attrs ...slog.Attr) {
-	c.srv.log.LogAttrs(c.srv.group.Context(), level, event, append([]slog.Attr{
-		slog.Uint64("conn", c.id), slog.String("side", c.side.String()),
-		slog.String("peer_addr", c.peer.String()), slog.String("peer_name", c.subject),
-	}, attrs...)...)
+// log returns the connection's logger. To keep one would cost every idle connection two
+// kilobytes.
+func (c *conn) log() *slog.Logger {
+	return c.srv.log.With(slog.Uint64("conn", c.id), slog.String("side", c.side.String()),
+		slog.String("peer_addr", c.peer.String()), slog.String("peer_name", c.subject))
 }
 
 // log writes the one line of a transaction: what was relayed at debug, what
@@ -27,7 +25,7 @@ func (tx *transaction) log(r *refusal, status int) {
 	rule := tx.adm.decision.Rule
 	if r == nil {
 		if tx.srv.tells(slog.LevelDebug) {
-			tx.from.tell(slog.LevelDebug, "request relayed", tx.outcome(verdict.Allowed, rule, status)...)
+			tx.from.log().LogAttrs(tx.srv.group.Context(), slog.LevelDebug, "request relayed", tx.outcome(verdict.Allowed, rule, status)...)
 		}
 		return
 	}
@@ -35,7 +33,7 @@ func (tx *transaction) log(r *refusal, status int) {
 	if r.rule != "" {
 		rule = r.rule
 	}
-	tx.from.tell(slog.LevelInfo, "request failed",
+	tx.from.log().LogAttrs(tx.srv.group.Context(), slog.LevelInfo, "request failed",
 		append(tx.outcome(r.reason, rule, status), slog.String("detail", verdict.Quotable(r.detail)))...)
 }
 
@@ -64,7 +62,7 @@ func (c *conn) messageID(m *sipmsg.Message) slog.Attr {
 // for so much.
 func (tx *transaction) logSent(a *attempt) {
 	if tx.srv.tells(slog.LevelDebug) {
-		a.conn.tell(slog.LevelDebug, "request sent", tx.from.messageID(tx.req), slog.String("method", verdict.Quotable(tx.method)),
+		a.conn.log().LogAttrs(tx.srv.group.Context(), slog.LevelDebug, "request sent", tx.from.messageID(tx.req), slog.String("method", verdict.Quotable(tx.method)),
 			slog.String("target", a.target), slog.String("branch", a.branch))
 	}
 }

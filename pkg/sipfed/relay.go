@@ -50,6 +50,7 @@ type life struct {
 	left      bool      // it counts as under way no more
 	hinted    bool      // non-INVITE: 100 was sent (RFC 4320 §4.1)
 	failure   *refusal  // of the last attempt
+	hidden    *refusal  // why it is not sent at all, which nobody shall notice
 	last      []byte    // INVITE: the last response sent to the sender
 	due       time.Time // when the timer means something: it may fire late, after it was set anew; zero: never
 	connectBy time.Time
@@ -257,6 +258,10 @@ func (tx *transaction) resume(a *attempt, c *conn, refused *refusal) {
 
 // send puts the request into a connection's buffer with a branch of its own.
 func (tx *transaction) send(a *attempt, c *conn) bool {
+	if tx.hidden != nil {
+		tx.pretend()
+		return true
+	}
 	a.conn, a.heard, a.breadth = c, c.heard.Load(), tx.share()
 	a.branch = tx.srv.newBranch(tx.req, tx.adm)
 	if tx.wantsAnswer() {

@@ -18,7 +18,7 @@ func (s *Server) handleResponse(c *conn, m *sipmsg.Message) {
 	}
 	if _, method := m.CSeq(); method != "CANCEL" && method != "BENOTIFY" { // ours are answered, these should not be
 		s.metrics.stray(c.side)
-		c.tell(slog.LevelDebug, "response dropped", slog.Int("status", m.Status), slog.String("reason", "no transaction"))
+		c.log().Debug("response dropped", slog.Int("status", m.Status), slog.String("reason", "no transaction"))
 	}
 }
 

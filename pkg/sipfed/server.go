@@ -128,7 +128,7 @@ func (s *Server) serveConn(ctx context.Context, side Side, raw net.Conn, balance
 		_ = raw.Close()
 		return
 	}
-	c.tell(slog.LevelInfo, "connection opened", slog.Bool("dialled", false))
+	c.log().Info("connection opened", slog.Bool("dialled", false))
 	if !s.group.Go(c.serve) { // on a stack of its own: a handshake leaves a deep one
 		c.serve(ctx)
 	}
@@ -241,7 +241,7 @@ func (s *Server) answerRefusal(c *conn, m *sipmsg.Message, r *refusal) {
 	_ = c.send(sipmsg.AppendResponse(nil, m, a.status, phrase, newTag(), answerLines(s.state.Load(), c.side, a, r)...))
 	s.metrics.refused(c.side, m.Method, r.reason)
 	s.traceRefused(c, m, r, a.status)
-	c.tell(slog.LevelInfo, "request refused", append(c.messageAttrs(m),
+	c.log().LogAttrs(s.group.Context(), slog.LevelInfo, "request refused", append(c.messageAttrs(m),
 		slog.String("reason", r.reason.String()), slog.String("rule", string(r.rule)),
 		slog.Int("status", a.status), slog.String("detail", verdict.Quotable(r.detail)))...)
 }
