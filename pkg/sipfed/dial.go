@@ -3,14 +3,14 @@ package sipfed
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"net"
 	"net/netip"
 	"strconv"
-	"syscall"
 	"time"
 
+	"edged/pkg/discovery"
 	"edged/pkg/domain"
+	"edged/pkg/serve"
 	"edged/pkg/tlsid"
 	"edged/pkg/verdict"
 )
@@ -86,7 +86,7 @@ func resolveTarget(ctx context.Context, st *State, target string) ([]netip.AddrP
 	}
 	ips, err := st.Resolver.Addresses(ctx, name)
 	if err != nil {
-		return nil, name, undialled(verdict.DNSNoAddress, target, err)
+		return nil, name, undialled(noAddress(err), target, err)
 	}
 	addrs := make([]netip.AddrPort, len(ips))
 	for i, ip := range ips {
@@ -95,10 +95,19 @@ func resolveTarget(ctx context.Context, st *State, target string) ([]netip.AddrP
 	return addrs, name, nil
 }
 
+// noAddress is the reason for an error of the look-up: that there is no address, or
+// that the DNS failed and nobody knows.
+func noAddress(err error) verdict.Reason {
+	if discovery.Reason(err) == verdict.DNSFailed {
+		return verdict.DNSFailed
+	}
+	return verdict.DNSNoAddress
+}
+
 // undialled is why a target cannot be reached: it is not to blame if this process
 // has no descriptors left.
 func undialled(reason verdict.Reason, target string, err error) *refusal {
-	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+	if serve.Exhausted(err) {
 		reason = verdict.Overloaded
 	}
 	return refuse(reason, "%s: %v", target, err)

@@ -56,6 +56,12 @@ func federation(domain string, hosts map[string]string, targets ...string) zone.
 	return z
 }
 
+// failing is the zone with a name that its server cannot answer for.
+func failing(z zone.Zone, name string) zone.Zone {
+	z.Failing = map[string]bool{name: true}
+	return z
+}
+
 // writes is a message to a partner whose way nobody names.
 func writes(branch string) string {
 	return strings.Replace(outgoing("MESSAGE", branch, ""), "Route: <sip:"+partnerAddr+":5061;lr>\n", "", 1)
@@ -91,6 +97,7 @@ func TestSRVVectors(t *testing.T) {
 			A:   map[string][]netip.Addr{"sip.fabrikam.com": {netip.MustParseAddr(first)}},
 		}, "", "504 1008"},
 		{"the DNS fails", zone.Zone{Failing: map[string]bool{"_sipfederationtls._tcp.fabrikam.com": true}}, "", "504 1008"},
+		{"the DNS fails of the host", failing(federation("fabrikam.com", nil, "sip.fabrikam.com"), "sip.fabrikam.com"), "", "504 1008"},
 		{"no address", federation("fabrikam.com", nil, "sip.fabrikam.com"), "", "504 1014"},
 		{"a private address", federation("fabrikam.com", map[string]string{"sip.fabrikam.com": "10.0.0.1"}, "sip.fabrikam.com"), "", "504 1046"},
 		{"this host", federation("fabrikam.com", map[string]string{"sip.fabrikam.com": "127.0.0.1"}, "sip.fabrikam.com"), "", "504 1046"},
