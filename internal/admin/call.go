@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -39,7 +40,9 @@ func (e *UnreachableError) Error() string {
 	why := "see whether it runs"
 	switch {
 	case errors.Is(e.Err, fs.ErrNotExist):
-		why = "it does not run, or its admin.socket is elsewhere; start it (systemctl start edged), or name its configuration with --config"
+		why = "it does not run, or its admin.socket is elsewhere; start it (systemctl start edged), or name its socket with --socket or its configuration with --config"
+	case errors.Is(e.Err, errNoSocket):
+		why = "name the socket that it listens on, the admin.socket of its configuration"
 	case errors.Is(e.Err, syscall.ECONNREFUSED):
 		why = "it has ended and left the socket behind; start it (systemctl start edged)"
 	case errors.Is(e.Err, fs.ErrPermission):
@@ -49,6 +52,8 @@ func (e *UnreachableError) Error() string {
 	}
 	return fmt.Sprintf("edged does not answer on %s: %s (%v)", e.Socket, why, e.Err)
 }
+
+var errNoSocket = errors.New("the file is no socket")
 
 // Unwrap returns what the system said.
 func (e *UnreachableError) Unwrap() error { return e.Err }
@@ -72,6 +77,9 @@ func open(ctx context.Context, socket, method, path string, timeout time.Duratio
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
+			if info, err := os.Stat(socket); err == nil && info.Mode().Type() != fs.ModeSocket {
+				return nil, errNoSocket // the system refuses it as it does a socket without a listener
+			}
 			return d.DialContext(ctx, "unix", socket)
 		},
 		ResponseHeaderTimeout: timeout,
