@@ -86,3 +86,28 @@ func TestMetricsPage(t *testing.T) {
 		t.Errorf("%s is not current; run make reference (-want +got):\n%s", path, diff)
 	}
 }
+
+var bySide = regexp.MustCompile("\n\\| `(edged_[a-z_]+_total)` \\| `side` \\|")
+
+// TestCountersBegin: what is counted for each side is there before it is first counted,
+// as 0. An increase from nothing is one that no alert and no dashboard sees.
+func TestCountersBegin(t *testing.T) {
+	r := registered()
+	gathered, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	series := make(map[string]int)
+	for _, f := range gathered {
+		series[f.GetName()] = len(f.GetMetric())
+	}
+	found := bySide.FindAllStringSubmatch(metricsPage(r), -1)
+	for _, m := range found {
+		if series[m[1]] != 2 {
+			t.Errorf("%s has %d series", m[1], series[m[1]])
+		}
+	}
+	if len(found) < 9 {
+		t.Errorf("found %d counters of sides", len(found))
+	}
+}

@@ -81,6 +81,8 @@ func (m *Metrics) findUsual() {
 	for _, side := range []Side{External, Internal} { // the first one is an increase too
 		m.accepts.WithLabelValues(side.String())
 		m.full.WithLabelValues(side.String())
+		m.strays.WithLabelValues(side.String())
+		m.undeliver.WithLabelValues(side.String())
 	}
 	for i, way := range []string{direction(true), direction(false)} {
 		m.allowed[i] = make(map[string]prometheus.Counter)

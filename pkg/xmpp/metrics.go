@@ -62,8 +62,10 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	}, func() float64 { return float64(m.queued.Load()) }))
 	for _, side := range []Side{External, Internal} { // the first one is an increase too
 		m.accepts.WithLabelValues(side.String())
+		m.drops.WithLabelValues(side.String())
 		m.stalls.WithLabelValues(side.String())
 		m.unsure.WithLabelValues(side.String())
+		m.unasked.WithLabelValues(side.String())
 	}
 	for side := range m.allowed {
 		for i, kind := range stanzaKinds() {
