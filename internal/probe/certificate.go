@@ -107,7 +107,13 @@ func rootsOf(anchors []string) string {
 
 // badCertificate says what our refusal of a certificate means, and what helps.
 func (w *walk) badCertificate(e *tlsid.CertError, chain []*x509.Certificate, target string) {
-	cause, cure := fmt.Sprintf("%s: %v", target, e), []string{w.must("replace the certificate")}
+	cause, cure := w.judged(e, chain, target)
+	w.find(verdict.CertificateRefused, cause, cure...)
+}
+
+// judged says why a certificate counts for nothing, and what helps.
+func (w *walk) judged(e *tlsid.CertError, chain []*x509.Certificate, target string) (cause string, cure []string) {
+	cause, cure = fmt.Sprintf("%s: %v", target, e), []string{w.must("replace the certificate")}
 	if len(chain) > 0 {
 		leaf := chain[0]
 		switch e.Kind {
@@ -130,7 +136,7 @@ func (w *walk) badCertificate(e *tlsid.CertError, chain []*x509.Certificate, tar
 		default:
 		}
 	}
-	w.find(verdict.CertificateRefused, cause, cure...)
+	return cause, cure
 }
 
 // outOfDate says which certificate is, the server's or one above it.

@@ -101,8 +101,9 @@ func (w *walk) stage(began time.Time, at xmpp.Place, st *xmpp.State, s xmpp.Stag
 			anchors = id.Anchors
 		}
 		text = w.shown(*s.TLS, anchors)
-		if s.Err != nil {
-			text += "; " + s.Err.Error()
+		if refused, ours := tlsid.Refusal(s.Err); ours {
+			cause, _ := w.judged(refused, s.TLS.PeerCertificates, at.Name)
+			text += "; " + cause
 		}
 	}
 	if s.Reason == verdict.Allowed {
