@@ -9,7 +9,7 @@ import (
 
 // socket is what lies below TLS. It says when its reader has used up what arrived, and
 // once it is eager its Write does not wait: what the system does not take at once is
-// left to flush.
+// left to flush, within bounds.
 type socket struct {
 	net.Conn
 	drained func() // called before each read; nil during the handshake
@@ -19,6 +19,8 @@ type socket struct {
 	mu     sync.Mutex
 	rest   []byte // what the system has not taken
 	behind bool   // flush is at work, and everything else comes after
+	most   int    // bytes that rest may have
+	failed error  // it would have had more: what a record lacks, no later one makes up for
 
 	// What offer is about.
 	bytes []byte
@@ -33,7 +35,7 @@ func (s *socket) hasten() {
 		return
 	}
 	if raw, err := own.SyscallConn(); err == nil {
-		s.raw, s.offer = raw, s.offerNow
+		s.raw, s.offer, s.most = raw, s.offerNow, ownWords
 	}
 }
 
@@ -41,22 +43,52 @@ func (s *socket) Read(b []byte) (int, error) {
 	if s.drained != nil {
 		s.drained()
 	}
+	if err := s.failure(); err != nil {
+		return 0, err
+	}
 	return s.Conn.Read(b)
 }
 
-// Write takes all of b, unless the connection has failed.
+// ownWords is how many bytes may be left to flush beside what the writer writes: those
+// with which TLS answers by itself. A peer can ask for new keys for ever (RFC 8446 §4.6.3)
+// and read none of the answers.
+const ownWords = 16 << 10
+
+var errOwnWords = errors.New("peer asks TLS for more than it takes")
+
+// makeRoom lets Write take so many bytes of the writer's, encrypted, after a flush.
+func (s *socket) makeRoom(bytes int) {
+	s.mu.Lock()
+	s.most = 2*bytes + ownWords
+	s.mu.Unlock()
+}
+
+func (s *socket) failure() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failed
+}
+
+// Write takes all of b, unless the connection has failed or there is no room.
 func (s *socket) Write(b []byte) (int, error) {
 	if s.raw == nil {
 		return s.Conn.Write(b)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.failed != nil {
+		return 0, s.failed
+	}
 	taken := 0
 	if !s.behind && len(s.rest) == 0 {
 		var err error
 		if taken, err = s.writeNow(b); err != nil {
 			return taken, err
 		}
+	}
+	if len(s.rest)+len(b)-taken > s.most {
+		s.failed = errOwnWords
+		return taken, s.failed
 	}
 	s.rest = append(s.rest, b[taken:]...)
 	return len(b), nil

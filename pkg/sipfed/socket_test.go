@@ -2,6 +2,7 @@ package sipfed
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -18,6 +19,7 @@ func TestSocketIsEager(t *testing.T) {
 	for i := range want {
 		want[i] = byte(rand.Uint32())
 	}
+	s.makeRoom(len(want))
 	var all sync.WaitGroup
 	defer all.Wait()
 	flushes := make(chan struct{}, 1)
@@ -57,6 +59,7 @@ func TestSocketIsEager(t *testing.T) {
 // TestSocketFails: what cannot be written says so, at once or when flush finds out.
 func TestSocketFails(t *testing.T) {
 	s, _ := eagerPair(t)
+	s.makeRoom(64 << 10)
 	for !s.owes() {
 		if _, err := s.Write(make([]byte, 64<<10)); err != nil {
 			t.Fatal(err)
@@ -71,6 +74,70 @@ func TestSocketFails(t *testing.T) {
 	if _, err := other.Write([]byte("x")); err == nil {
 		t.Error("a closed connection was written to")
 	}
+}
+
+// TestSocketIsBounded: what TLS says by itself is kept for a while, in every state, and
+// then the connection has failed, both ways.
+func TestSocketIsBounded(t *testing.T) {
+	for _, behind := range []bool{false, true} {
+		s, _ := eagerPair(t)
+		s.makeRoom(64 << 10)
+		for !s.owes() {
+			if _, err := s.Write(make([]byte, 64<<10)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var flushing sync.WaitGroup
+		if behind {
+			flushing.Go(func() { _ = s.flush() })
+			for !s.isBehind() {
+				<-time.After(time.Millisecond)
+			}
+		}
+		s.makeRoom(0)
+		kept, err := 0, error(nil)
+		for err == nil && kept <= ownWords {
+			if _, err = s.Write([]byte("key update")); err == nil {
+				kept += len("key update")
+			}
+		}
+		if kept > ownWords || behind && kept < ownWords-10 || !errors.Is(err, errOwnWords) {
+			t.Errorf("%d bytes are kept, then: %v", kept, err)
+		}
+		if _, err := s.Read(make([]byte, 1)); !errors.Is(err, errOwnWords) {
+			t.Errorf("it is read: %v", err)
+		}
+		s.Close()
+		flushing.Wait()
+	}
+}
+
+// TestClosedBetweenWriteAndFlush: what was written to nobody counts as held no more.
+func TestClosedBetweenWriteAndFlush(t *testing.T) {
+	b := newBedOver(t, tcpPair)
+	b.poolServer()
+	var c *conn
+	for c == nil {
+		for _, open := range b.s.group.All() {
+			c = open
+		}
+	}
+	c.mu.Lock()
+	c.writing = true // by this test, on this goroutine
+	c.writers.Add(1)
+	c.mu.Unlock()
+	for !c.below.owes() {
+		if err := c.send(make([]byte, 64<<10)); err != nil || !c.writeBatch() {
+			t.Fatal(err)
+		}
+	}
+	if b.s.held.Bytes() == 0 {
+		t.Error("nothing counts as held")
+	}
+	c.close(errStopped)
+	c.writeLoop()
+	c.writers.Done()
+	b.s.Shutdown(t.Context()) // and nothing is held in the end, as always
 }
 
 func (s *socket) isBehind() bool {

@@ -51,7 +51,11 @@ func (c *conn) wakeLater(other *conn) {
 
 // wakeFed has all that the reader has fed sent, before it waits for anything. A little
 // for one connection, as it is where nobody has much to do, the reader writes itself.
+// What TLS has said by itself and the system has not taken is left to the writer too.
 func (c *conn) wakeFed() {
+	if c.below.owes() {
+		c.wakeWriter()
+	}
 	alone := len(c.fed) == 1
 	for i, other := range c.fed {
 		if !alone || !other.writeLittle() {
@@ -77,11 +81,11 @@ func (c *conn) wakeWriter() {
 const little = 4 << 10
 
 // writeLittle does the writer's work of a moment, if that is a small one and no writer
-// is there, and needs no waiting. If more has come meanwhile, it leaves that to a writer. It reports
-// false if it did nothing.
+// is there, and needs no waiting. If more has come meanwhile, it leaves that to a writer.
+// It reports false if it did nothing.
 func (c *conn) writeLittle() bool {
 	c.mu.Lock()
-	if c.writing || !c.below.eager() || c.out == nil || len(c.out.b) > little {
+	if c.writing || !c.below.eager() || c.below.owes() || c.out == nil || len(c.out.b) > little {
 		c.mu.Unlock()
 		return false
 	}
@@ -180,10 +184,10 @@ func (c *conn) take() (batch *buffer, end error) {
 
 func (c *conn) write(batch []byte) error {
 	now := time.Now()
-	if !c.below.eager() {
-		if err := c.sock.SetWriteDeadline(now.Add(c.srv.state.Load().Bounds.WriteTimeout)); err != nil {
-			return err
-		}
+	if c.below.eager() {
+		c.below.makeRoom(len(batch))
+	} else if err := c.sock.SetWriteDeadline(now.Add(c.srv.state.Load().Bounds.WriteTimeout)); err != nil {
+		return err
 	}
 	_, err := c.sock.Write(batch)
 	c.touch(now)
@@ -196,12 +200,11 @@ func (c *conn) flush() error {
 	if !c.below.owes() {
 		return nil
 	}
+	defer c.letGo()
 	if err := c.sock.SetWriteDeadline(time.Now().Add(c.srv.state.Load().Bounds.WriteTimeout)); err != nil {
 		return err
 	}
-	err := c.below.flush()
-	c.letGo()
-	if err != nil {
+	if err := c.below.flush(); err != nil {
 		return err
 	}
 	return c.sock.SetWriteDeadline(time.Time{})
