@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -288,6 +290,14 @@ type addressed struct {
 }
 
 func (a addressed) RemoteAddr() net.Addr { return a.peer }
+
+// SyscallConn lets it be eager where it is no pipe.
+func (a addressed) SyscallConn() (syscall.RawConn, error) {
+	if own, ok := a.Conn.(syscall.Conn); ok {
+		return own.SyscallConn()
+	}
+	return nil, errors.ErrUnsupported
+}
 
 // poolServer takes the connection that the edge opens to its pool's first member.
 func (b *bed) poolServer() *peer { return b.poolAt("10.0.0.1") }

@@ -29,34 +29,58 @@ func TestDisorder(t *testing.T) {
 		rounds = 3
 	}
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, direct, func(_ *policy.Source, l *limit.Bounds) {
-			l.InviteTargetTimeout, l.ConnectTotal, l.IdleTimeout = 50*time.Millisecond, 300*time.Millisecond, 300*time.Millisecond
-			l.TransactionTimeout, l.InviteTimeout, l.AcceptedInvites = 400*time.Millisecond, 600*time.Millisecond, 50
-		})
-		b.state.Pools[0].Members.SetMembers([]string{"10.0.0.1:5061", "10.0.0.2:5061"})
-		d := &disorder{bed: b, over: make(chan struct{})}
-		for addr, dialled := range b.members {
-			go d.serve(addr, dialled)
-		}
-		var senders sync.WaitGroup
-		for i := range 3 {
-			senders.Go(func() { d.send(b.outside, b.world.partner, "fabrikam.com", "alice@contoso.com", "") })
-			senders.Go(func() {
-				d.send(b.outside, b.world.other, "adatum.com", []string{"alice", "mallory"}[i%2]+"@contoso.com", "")
-			})
-			senders.Go(func() {
-				d.send(b.inside, b.world.member, "contoso.com", "bob@fabrikam.com", []string{partnerAddr, secondAddr}[i%2])
-			})
-		}
-		for range rounds {
-			<-time.After(100 * time.Millisecond)
-			b.apply(b.state.Pools)
-		}
-		close(d.over)
-		senders.Wait()
+		b := disorderly(t, net.Pipe, rounds)
 		<-time.After(time.Minute)
 		b.nothingLeft()
 	})
+}
+
+// TestDisorderOverTCP is the same where the system takes what nobody reads yet, though
+// not much of it, and readers write for others.
+func TestDisorderOverTCP(t *testing.T) {
+	b := disorderly(t, func() (net.Conn, net.Conn) {
+		near, far := tcpPair()
+		for _, c := range []net.Conn{near, far} {
+			_ = c.(*net.TCPConn).SetWriteBuffer(4 << 10)
+		}
+		return near, far
+	}, 3)
+	for by := time.Now().Add(time.Minute); len(b.s.table.all())+b.clients() > 0 && time.Now().Before(by); {
+		<-time.After(100 * time.Millisecond)
+		b.s.forgetAccepted(time.Now())
+	}
+	b.nothingLeft()
+}
+
+// disorderly is a bed after disorder.
+func disorderly(t *testing.T, pipe func() (net.Conn, net.Conn), rounds int) *bed {
+	t.Helper()
+	b := newBedOver(t, pipe, direct, func(_ *policy.Source, l *limit.Bounds) {
+		l.InviteTargetTimeout, l.ConnectTotal, l.IdleTimeout = 50*time.Millisecond, 300*time.Millisecond, 300*time.Millisecond
+		l.TransactionTimeout, l.InviteTimeout, l.AcceptedInvites = 400*time.Millisecond, 600*time.Millisecond, 50
+	})
+	b.state.Pools[0].Members.SetMembers([]string{"10.0.0.1:5061", "10.0.0.2:5061"})
+	d := &disorder{bed: b, over: make(chan struct{})}
+	for addr, dialled := range b.members {
+		go d.serve(addr, dialled)
+	}
+	var senders sync.WaitGroup
+	for i := range 3 {
+		senders.Go(func() { d.send(b.outside, b.world.partner, "fabrikam.com", "alice@contoso.com", "") })
+		senders.Go(func() {
+			d.send(b.outside, b.world.other, "adatum.com", []string{"alice", "mallory"}[i%2]+"@contoso.com", "")
+		})
+		senders.Go(func() {
+			d.send(b.inside, b.world.member, "contoso.com", "bob@fabrikam.com", []string{partnerAddr, secondAddr}[i%2])
+		})
+	}
+	for range rounds {
+		<-time.After(100 * time.Millisecond)
+		b.apply(b.state.Pools)
+	}
+	close(d.over)
+	senders.Wait()
+	return b
 }
 
 func (b *bed) nothingLeft() {
@@ -257,6 +281,9 @@ func (p *unruly) each(do func(msg)) {
 		m, err := p.read(time.Minute)
 		if err != nil {
 			return
+		}
+		if rand.N(100) == 0 {
+			<-time.After(rand.N(100 * time.Millisecond)) // and takes nothing
 		}
 		do(m)
 	}
