@@ -35,8 +35,6 @@ func TestKeyUpdatesUnread(t *testing.T) {
 		}
 		keys.seal(23, []byte("a"))
 		n, err := raw.Write(keys.out)
-		if err != nil {
-		}
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Fatal(err)
 		}
