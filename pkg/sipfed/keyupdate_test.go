@@ -10,6 +10,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -26,8 +27,8 @@ func TestKeyUpdatesUnread(t *testing.T) {
 	b := newBedOver(t, tcpPair, func(_ *policy.Source, l *limit.Bounds) { l.WriteTimeout = time.Second })
 	raw, keys := b.keyedPartner(t)
 	keys.seal(23, []byte("MESSAGE sip:alice@contoso.com SIP/2.0\r\nX: "))
-	_ = raw.SetWriteDeadline(time.Now().Add(time.Minute))
-	const most = 2 << 20 // what loopback itself takes is much less
+	_ = raw.SetDeadline(time.Now().Add(time.Minute))
+	const most = 2 << 20 // of answers, loopback itself takes much less
 	for sent := 0; sent < most; {
 		for range 16 { // as many as crypto/tls suffers between two bytes of a message
 			keys.seal(22, []byte{24, 0, 0, 1, 1})
@@ -39,11 +40,13 @@ func TestKeyUpdatesUnread(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err != nil {
-			return
+			return // cut off before it had said so much
 		}
 		sent, keys.out = sent+n, keys.out[:0]
 	}
-	t.Errorf("the edge took %d bytes, and has answered them for nobody", most)
+	if kept, _ := io.Copy(io.Discard, raw); kept > most/2 {
+		t.Errorf("%d bytes of answers were kept", kept)
+	}
 }
 
 // keyedPartner is a partner who has said nothing, and his keys.
