@@ -22,8 +22,8 @@
 // A connection belongs to the goroutine that reads it (conn.run). Its writer is
 // a child that has ended before run returns; whoever has something to send
 // appends it to the connection's outgoing buffer and wakes the writer, which
-// sends all that is queued in one write. A reader that has a little for one other
-// connection takes the writer's part for that moment, if there is no writer
+// sends all that is queued in one write. A reader that has a little for a few other
+// connections takes the part of each one's writer for that moment, if there is none
 // (writer.go): the socket takes it without waiting, or leaves it to a writer
 // (socket.go). Nobody else reads or writes the socket; closing it is open to all.
 //

@@ -4,7 +4,8 @@ import (
 	"errors"
 	"net"
 	"sync"
-	"syscall"
+
+	"edged/pkg/sock"
 )
 
 // socket is what lies below TLS. It says when its reader has used up what arrived, and
@@ -14,28 +15,18 @@ type socket struct {
 	net.Conn
 	drained func() // called before each read; nil during the handshake
 
-	raw    syscall.RawConn // of one that is eager
-	offer  func(fd uintptr) bool
+	own    *sock.Conn // of one that is eager
 	mu     sync.Mutex
 	rest   []byte // what the system has not taken
 	behind bool   // flush is at work, and everything else comes after
 	most   int    // bytes that rest may have
 	failed error  // it would have had more: what a record lacks, no later one makes up for
-
-	// What offer is about.
-	bytes []byte
-	taken int
-	err   error
 }
 
 // hasten makes a socket eager, if it is the system's own; tests have others.
 func (s *socket) hasten() {
-	own, ok := s.Conn.(syscall.Conn)
-	if !ok {
-		return
-	}
-	if raw, err := own.SyscallConn(); err == nil {
-		s.raw, s.offer, s.most = raw, s.offerNow, ownWords
+	if own := sock.New(s.Conn); own != nil {
+		s.own, s.most = own, ownWords
 	}
 }
 
@@ -45,6 +36,9 @@ func (s *socket) Read(b []byte) (int, error) {
 	}
 	if err := s.failure(); err != nil {
 		return 0, err
+	}
+	if s.own != nil {
+		return s.own.Read(b)
 	}
 	return s.Conn.Read(b)
 }
@@ -71,7 +65,7 @@ func (s *socket) failure() error {
 
 // Write takes all of b, unless the connection has failed or there is no room.
 func (s *socket) Write(b []byte) (int, error) {
-	if s.raw == nil {
+	if s.own == nil {
 		return s.Conn.Write(b)
 	}
 	s.mu.Lock()
@@ -82,7 +76,7 @@ func (s *socket) Write(b []byte) (int, error) {
 	taken := 0
 	if !s.behind && len(s.rest) == 0 {
 		var err error
-		if taken, err = s.writeNow(b); err != nil {
+		if taken, err = s.own.Offer(b); err != nil {
 			return taken, err
 		}
 	}
@@ -94,28 +88,8 @@ func (s *socket) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// writeNow offers bytes to the system, once, and returns how many it took.
-func (s *socket) writeNow(b []byte) (int, error) {
-	s.bytes, s.taken, s.err = b, 0, nil
-	err := s.raw.Write(s.offer)
-	s.bytes = nil
-	return s.taken, errors.Join(err, s.err)
-}
-
-// offerNow is writeNow's part that has the descriptor; it never wants to wait.
-func (s *socket) offerNow(fd uintptr) bool {
-	n, err := syscall.Write(int(fd), s.bytes)
-	switch {
-	case err == nil:
-		s.taken = n
-	case !errors.Is(err, syscall.EAGAIN) && !errors.Is(err, syscall.EINTR):
-		s.err = err
-	}
-	return true
-}
-
 // eager reports whether Write does not wait.
-func (s *socket) eager() bool { return s != nil && s.raw != nil }
+func (s *socket) eager() bool { return s != nil && s.own != nil }
 
 // owes reports whether flush has something to do.
 func (s *socket) owes() bool {

@@ -49,16 +49,19 @@ func (c *conn) wakeLater(other *conn) {
 	}
 }
 
+// few is how many connections a reader writes to itself, and how often to each.
+const few = 4
+
 // wakeFed has all that the reader has fed sent, before it waits for anything. A little
-// for one connection, as it is where nobody has much to do, the reader writes itself.
+// for a few connections, as it is where nobody has much to do, the reader writes itself.
 // What TLS has said by itself and the system has not taken is left to the writer too.
 func (c *conn) wakeFed() {
 	if c.below.owes() {
 		c.wakeWriter()
 	}
-	alone := len(c.fed) == 1
+	many := len(c.fed) > few
 	for i, other := range c.fed {
-		if !alone || !other.writeLittle() {
+		if many || !other.writeLittle() {
 			other.wakeWriter()
 		}
 		c.fed[i] = nil
@@ -81,8 +84,8 @@ func (c *conn) wakeWriter() {
 const little = 4 << 10
 
 // writeLittle does the writer's work of a moment, if that is a small one and no writer
-// is there, and needs no waiting. If more has come meanwhile, it leaves that to a writer.
-// It reports false if it did nothing.
+// is there, and needs no waiting. What comes meanwhile it writes too, or leaves it to a
+// writer if that goes on. It reports false if it did nothing.
 func (c *conn) writeLittle() bool {
 	c.mu.Lock()
 	if c.writing || !c.below.eager() || c.below.owes() || c.out == nil || len(c.out.b) > little {
@@ -93,9 +96,12 @@ func (c *conn) writeLittle() bool {
 	c.writers.Add(1)
 	c.mu.Unlock()
 	defer c.writers.Done()
-	if c.writeBatch() && c.hasMore() {
-		c.writers.Go(c.writeLoop)
+	for n := 0; n < few && !c.below.owes(); n++ {
+		if !c.writeBatch() || !c.hasMore() {
+			return true
+		}
 	}
+	c.writers.Go(c.writeLoop)
 	return true
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"edged/pkg/domain"
 	"edged/pkg/limit"
+	"edged/pkg/sock"
 	"edged/pkg/tlsid"
 	"edged/pkg/verdict"
 	"edged/pkg/xmpp/xmlstream"
@@ -120,6 +121,9 @@ type known struct {
 
 func newConn(s *Server, side Side, dialled bool, raw net.Conn, peer netip.AddrPort) *conn {
 	now := time.Now()
+	if own := sock.New(raw); own != nil { // tests have others
+		raw = own
+	}
 	c := &conn{
 		id: s.nextConn.Add(1), srv: s, side: side, dialled: dialled, raw: raw, sock: raw, addr: peer,
 		born: now, heard: now, busy: now, sent: now,

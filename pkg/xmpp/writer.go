@@ -5,9 +5,9 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"time"
 
+	"edged/pkg/sock"
 	"edged/pkg/xmpp/xmlstream"
 )
 
@@ -259,8 +259,8 @@ func (c *conn) closeWrite() {
 	if sock, ok := c.sock.(*tls.Conn); ok {
 		_ = sock.CloseWrite()
 	}
-	if tcp, ok := c.raw.(*net.TCPConn); ok && c.isDeaf() {
-		_ = tcp.CloseWrite()
+	if own, ok := c.raw.(*sock.Conn); ok && c.isDeaf() {
+		_ = own.CloseWrite()
 	}
 	by := time.Now().Add(closeWait)
 	c.mu.Lock()
@@ -281,8 +281,8 @@ func (c *conn) awaitClose() {
 	if !waits {
 		return
 	}
-	if tcp, ok := c.raw.(*net.TCPConn); ok {
-		_ = tcp.CloseWrite()
+	if own, ok := c.raw.(*sock.Conn); ok {
+		_ = own.CloseWrite()
 	}
 	const most = 1 << 20 // bytes; nothing is to come
 	_, _ = io.CopyN(io.Discard, c.raw, most)
