@@ -63,23 +63,34 @@ func (s *socket) failure() error {
 	return s.failed
 }
 
-// Write takes all of b, unless the connection has failed or there is no room.
+// Write takes all of b, unless the connection has failed or there is no room. TLS calls
+// it once at a time; nobody who asks for the state of the socket waits for the system.
 func (s *socket) Write(b []byte) (int, error) {
 	if s.own == nil {
 		return s.Conn.Write(b)
 	}
+	direct, err := s.clear()
+	taken := 0
+	if direct && err == nil {
+		taken, err = s.own.Offer(b)
+	}
+	if err != nil || taken == len(b) {
+		return taken, err
+	}
+	return s.keep(b, taken)
+}
+
+// clear reports whether nothing that was written before waits to be sent.
+func (s *socket) clear() (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.failed != nil {
-		return 0, s.failed
-	}
-	taken := 0
-	if !s.behind && len(s.rest) == 0 {
-		var err error
-		if taken, err = s.own.Offer(b); err != nil {
-			return taken, err
-		}
-	}
+	return !s.behind && len(s.rest) == 0, s.failed
+}
+
+// keep leaves to flush what the system has not taken of b.
+func (s *socket) keep(b []byte, taken int) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if len(s.rest)+len(b)-taken > s.most {
 		s.failed = errOwnWords
 		return taken, s.failed
