@@ -102,6 +102,9 @@ func (s *socket) keep(b []byte, taken int) (int, error) {
 // eager reports whether Write does not wait.
 func (s *socket) eager() bool { return s != nil && s.own != nil }
 
+// calm reports whether the last Read had to wait for its bytes.
+func (s *socket) calm() bool { return s.eager() && s.own.Waited() }
+
 // owes reports whether flush has something to do.
 func (s *socket) owes() bool {
 	if !s.eager() {

@@ -53,13 +53,18 @@ func (c *conn) wakeLater(other *conn) {
 const few = 4
 
 // wakeFed has all that the reader has fed sent, before it waits for anything. A little
-// for a few connections, as it is where nobody has much to do, the reader writes itself.
-// What TLS has said by itself and the system has not taken is left to the writer too.
+// for one connection the reader writes itself, or for a few where nobody has much to do:
+// under load a writer finds more to send at once. What TLS has said by itself and the
+// system has not taken is left to the writer too.
 func (c *conn) wakeFed() {
 	if c.below.owes() {
 		c.wakeWriter()
 	}
-	many := len(c.fed) > few
+	most := 1
+	if c.below.calm() {
+		most = few
+	}
+	many := len(c.fed) > most
 	for i, other := range c.fed {
 		if many || !other.writeLittle() {
 			other.wakeWriter()

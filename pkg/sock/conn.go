@@ -47,6 +47,9 @@ func (c *Conn) Read(b []byte) (int, error) {
 	return n, nil
 }
 
+// Waited reports whether the last Read had to wait for its bytes. It is the reader's to ask.
+func (c *Conn) Waited() bool { return c.in.waited }
+
 // Write implements net.Conn: it waits until the system has taken everything.
 func (c *Conn) Write(b []byte) (int, error) {
 	written := 0
@@ -95,16 +98,17 @@ type transfer struct {
 	wait func(func(fd uintptr) bool) error // calls until true, and waits in between
 	try  func(fd uintptr) bool             // once, made only once
 
-	b     []byte
-	n     int
-	errno syscall.Errno
-	waits bool
+	b      []byte
+	n      int
+	errno  syscall.Errno
+	waits  bool
+	waited bool // by the last do
 }
 
 // do makes the call, again and again if it waits, until something has been done. Without
 // waiting there may be nothing.
 func (t *transfer) do(b []byte, waits bool) (int, error) {
-	t.b, t.waits = b, waits
+	t.b, t.waits, t.waited = b, waits, false
 	err := t.wait(t.try)
 	t.b = nil
 	if err == nil && t.errno != 0 {
@@ -126,7 +130,7 @@ func (t *transfer) once(fd uintptr) bool {
 		case errno != syscall.EAGAIN:
 			return true
 		}
-		t.n, t.errno = 0, 0
+		t.n, t.errno, t.waited = 0, 0, t.waits
 		return !t.waits
 	}
 }

@@ -120,6 +120,23 @@ func TestOffer(t *testing.T) {
 	}
 }
 
+// TestWaited: a reader learns whether its bytes were there already.
+func TestWaited(t *testing.T) {
+	near, far := pair(t)
+	for _, before := range []bool{true, false} {
+		say := func() { _, _ = far.Write([]byte("x")) }
+		if before {
+			say()
+			<-time.After(10 * time.Millisecond)
+		} else {
+			time.AfterFunc(10*time.Millisecond, say)
+		}
+		if n, err := near.Read(make([]byte, 2)); n != 1 || err != nil || near.Waited() == before {
+			t.Errorf("sent before: %v; read %d bytes, %v, after waiting: %v", before, n, err, near.Waited())
+		}
+	}
+}
+
 // TestNotTheSystems: what is no socket is none.
 func TestNotTheSystems(t *testing.T) {
 	near, far := net.Pipe()
