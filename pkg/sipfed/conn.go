@@ -54,6 +54,8 @@ type conn struct {
 
 	// Owned by run and its reader.
 	reader    *sipmsg.Reader
+	now       time.Time                // when it last came back from the socket
+	wakeAt    time.Time                // the socket's read deadline
 	messageBy time.Time                // when the message under way must be complete; zero between messages
 	firstBy   time.Time                // outside: when the first message that policy allows must be here; then zero
 	asked     map[domain.Name]struct{} // domains looked up for this connection
@@ -88,6 +90,7 @@ type conn struct {
 }
 
 func newConn(s *Server, side Side, sock *tls.Conn, peer netip.AddrPort, id tlsid.Identity) *conn {
+	now := time.Now()
 	c := &conn{
 		id:      s.nextConn.Add(1),
 		srv:     s,
@@ -98,7 +101,8 @@ func newConn(s *Server, side Side, sock *tls.Conn, peer netip.AddrPort, id tlsid
 		waiting: make(map[*attempt]int64),
 		domains: make(map[domain.Name]*Traffic),
 		asked:   make(map[domain.Name]struct{}),
-		used:    time.Now(),
+		now:     now,
+		used:    now,
 	}
 	if below, ok := sock.NetConn().(*socket); ok {
 		below.hasten()
@@ -123,7 +127,7 @@ func (c *conn) run(ctx context.Context) {
 		c.below.drained = c.wakeFed
 	}
 	if !c.dialled && c.side == External {
-		c.firstBy = time.Now().Add(c.srv.state.Load().Bounds.FirstMessageTimeout)
+		c.firstBy = c.now.Add(c.srv.state.Load().Bounds.FirstMessageTimeout)
 	}
 	err := c.readLoop(ctx)
 	c.wakeFed()
@@ -330,7 +334,7 @@ func (c *conn) lastUsed() time.Time {
 // messageStarts arms the deadline of a message whose first byte has arrived:
 // a sender of one byte a second is cut off.
 func (c *conn) messageStarts() {
-	c.messageBy = time.Now().Add(c.srv.state.Load().Bounds.MessageTimeout)
+	c.messageBy = c.now.Add(c.srv.state.Load().Bounds.MessageTimeout)
 }
 
 // timedReader reads from the socket under the deadline that fits the moment:
@@ -341,15 +345,13 @@ func (r timedReader) Read(p []byte) (int, error) {
 	c := r.c
 	for {
 		idle := c.srv.state.Load().Bounds.IdleTimeout
-		if err := c.sock.SetReadDeadline(c.readBy(idle)); err != nil {
+		if err := c.arm(idle); err != nil {
 			return 0, err
 		}
-		if c.giveUp.Load() { // set after readBy looked
-			_ = c.sock.SetReadDeadline(time.Now().Add(lastLook))
-		}
 		n, err := c.sock.Read(p)
+		c.now = time.Now()
 		if n > 0 {
-			c.touch(time.Now())
+			c.touch(c.now)
 			c.hears()
 			return n, err
 		}
@@ -362,6 +364,21 @@ func (r timedReader) Read(p []byte) (int, error) {
 	}
 }
 
+// arm sets the deadline of the next read. One that only looks whether the connection is
+// idle may come somewhat early, and then is set anew: it need not move with each read.
+func (c *conn) arm(idle time.Duration) error {
+	by, early := c.readBy(idle)
+	if early && !by.Before(c.wakeAt) && by.Sub(c.wakeAt) < idle/8 {
+		return nil
+	}
+	c.wakeAt = by
+	err := c.sock.SetReadDeadline(by)
+	if c.giveUp.Load() { // set after readBy looked
+		_ = c.sock.SetReadDeadline(time.Now().Add(lastLook))
+	}
+	return err
+}
+
 // hears notes that bytes have come. With the first of them, and only then, has it accepted our
 // certificate, and a target that was left alone is good again.
 func (c *conn) hears() {
@@ -371,16 +388,19 @@ func (c *conn) hears() {
 	c.relent()
 }
 
-// readBy is the deadline of the next read.
-func (c *conn) readBy(idle time.Duration) time.Time {
-	by := time.Now().Add(idle)
-	if !c.messageBy.IsZero() {
-		by = c.messageBy
+// readBy is the deadline of the next read, and whether it may come early.
+func (c *conn) readBy(idle time.Duration) (by time.Time, early bool) {
+	switch {
+	case c.messageBy.IsZero() && c.firstBy.IsZero():
+		by = c.lastUsed().Add(idle)
+		if soon := c.now.Add(idle / 8); by.Before(soon) { // it was used for writing, or is waited on
+			by = soon
+		}
+		return by, true
+	case c.messageBy.IsZero() || !c.firstBy.IsZero() && c.firstBy.Before(c.messageBy):
+		return c.firstBy, false
 	}
-	if !c.firstBy.IsZero() && c.firstBy.Before(by) {
-		by = c.firstBy
-	}
-	return by
+	return c.messageBy, false
 }
 
 // fingerprint names a certificate in keys: equal certificates, equal names.

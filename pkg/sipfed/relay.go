@@ -115,7 +115,7 @@ func (s *Server) newTransaction(st *State, c *conn, m *sipmsg.Message, adm *admi
 	tx.mu.Lock()
 	m.Retain()
 	tx.first.trip = trip{}
-	tx.life = life{srv: s, st: st, from: c, req: m, method: m.Method, echo: newEcho(st, s.table.seed, m), adm: adm, born: time.Now()}
+	tx.life = life{srv: s, st: st, from: c, req: m, method: m.Method, echo: newEcho(st, s.table.seed, m), adm: adm, born: c.now}
 	tx.connectBy = tx.born.Add(st.Bounds.ConnectTotal)
 	return tx
 }
