@@ -41,9 +41,18 @@ type tokenBox struct {
 }
 
 type tokenKey struct {
-	macs sync.Pool // of the HMACs that derive nonces
-	aead cipher.AEAD
+	aead  cipher.AEAD
+	desks sync.Pool // of *desk
 }
+
+// desk is what sealing or opening one token needs: room, and the HMAC that derives nonces.
+type desk struct {
+	mac                        hash.Hash
+	bound, plain, sealed, text []byte
+}
+
+// tokenText is how a token is written, in one way only.
+var tokenText = base64.RawURLEncoding.Strict()
 
 func newTokenBox(s Secret) (*tokenBox, error) {
 	box := &tokenBox{}
@@ -78,18 +87,19 @@ func deriveTokenKey(secret []byte) (*tokenKey, error) {
 	}
 	aead, err := cipher.NewGCM(block)
 	key := &tokenKey{aead: aead}
-	key.macs.New = func() any { return hmac.New(sha256.New, nonce) }
+	key.desks.New = func() any { return &desk{mac: hmac.New(sha256.New, nonce)} }
 	return key, err
 }
 
-// appendNonce derives the nonce for a text and what it is bound to.
-func (k *tokenKey) appendNonce(dst, bound, plain []byte) []byte {
-	mac := k.macs.Get().(hash.Hash) //nolint:forcetypeassert // New makes nothing else
-	defer k.macs.Put(mac)
-	mac.Reset()
-	mac.Write(bound)
-	mac.Write(plain)
-	return mac.Sum(dst)[:len(dst)+k.aead.NonceSize()]
+// desk takes one; whoever takes it puts it back.
+func (k *tokenKey) desk() *desk { return k.desks.Get().(*desk) } //nolint:forcetypeassert // New makes nothing else
+
+// appendNonce derives the nonce, of so many bytes, for a text and what it is bound to.
+func (d *desk) appendNonce(dst []byte, size int) []byte {
+	d.mac.Reset()
+	d.mac.Write(d.bound)
+	d.mac.Write(d.plain)
+	return d.mac.Sum(dst)[:len(dst)+size]
 }
 
 // seal encrypts a token for the dialog (callID, t.tag). Both sides' URIs carry
@@ -99,37 +109,43 @@ func (k *tokenKey) appendNonce(dst, bound, plain []byte) []byte {
 // token, and no nonce is ever used for two texts (the idea of RFC 8452).
 func (b *tokenBox) seal(t routeToken, side Side, callID []byte) string {
 	key := b.keys[0]
-	var bounds, plains [128]byte
-	bound, plain := appendBound(bounds[:0], side, callID, t.tag), t.appendPlain(plains[:0])
-	sealed := key.appendNonce(make([]byte, 0, 256), bound, plain)
-	sealed = key.aead.Seal(sealed, sealed, plain, bound)
-	return base64.RawURLEncoding.EncodeToString(sealed)
+	d := key.desk()
+	defer key.desks.Put(d)
+	d.bound, d.plain = appendBound(d.bound[:0], side, callID, t.tag), t.appendPlain(d.plain[:0])
+	nonce := d.appendNonce(d.sealed[:0], key.aead.NonceSize())
+	d.sealed = key.aead.Seal(nonce, nonce, d.plain, d.bound)
+	d.text = tokenText.AppendEncode(d.text[:0], d.sealed)
+	return string(d.text)
 }
 
 // open decrypts a token. The dialog's first request had one tag, which later
 // requests carry in From or in To, according to who sends them: both are tried.
 func (b *tokenBox) open(sealed []byte, side Side, callID []byte, tags ...[]byte) (routeToken, error) {
-	raw := make([]byte, base64.RawURLEncoding.DecodedLen(len(sealed)))
-	if _, err := base64.RawURLEncoding.Strict().Decode(raw, sealed); err != nil {
-		return routeToken{}, errToken
-	}
-	var bounds [128]byte
 	for _, key := range b.keys {
-		n := key.aead.NonceSize()
-		if len(raw) < n {
-			return routeToken{}, errToken
-		}
-		for _, tag := range tags {
-			plain, err := key.aead.Open(nil, raw[:n], raw[n:], appendBound(bounds[:0], side, callID, tag))
-			if err != nil {
-				continue
-			}
-			t, err := unmarshalToken(plain)
-			t.tag = tag
-			return t, err
+		if t, ok := key.open(sealed, side, callID, tags); ok {
+			return t, nil
 		}
 	}
 	return routeToken{}, errToken
+}
+
+func (k *tokenKey) open(sealed []byte, side Side, callID []byte, tags [][]byte) (t routeToken, ok bool) {
+	d := k.desk()
+	defer k.desks.Put(d)
+	var err error
+	if d.sealed, err = tokenText.AppendDecode(d.sealed[:0], sealed); err != nil || len(d.sealed) < k.aead.NonceSize() {
+		return t, false
+	}
+	nonce, text := d.sealed[:k.aead.NonceSize()], d.sealed[k.aead.NonceSize():]
+	for _, tag := range tags {
+		d.bound = appendBound(d.bound[:0], side, callID, tag)
+		if plain, err := k.aead.Open(d.plain[:0], nonce, text, d.bound); err == nil {
+			t, err = unmarshalToken(plain)
+			d.plain, t.tag = plain, tag
+			return t, err == nil
+		}
+	}
+	return t, false
 }
 
 // appendBound appends what a seal is bound to.
@@ -150,23 +166,21 @@ func (t routeToken) appendPlain(dst []byte) []byte {
 	return dst
 }
 
-func unmarshalToken(plain []byte) (routeToken, error) {
-	parts := bytes.Split(plain, []byte{0})
-	if len(parts) != 5 {
-		return routeToken{}, errToken
+func unmarshalToken(plain []byte) (t routeToken, err error) {
+	var parts [5][]byte
+	more := true
+	for i := range parts {
+		if !more {
+			return t, errToken
+		}
+		parts[i], plain, more = bytes.Cut(plain, []byte{0})
 	}
-	partner, err := domain.ParseWire(string(parts[0]))
-	if err != nil {
-		return routeToken{}, errToken
+	if more {
+		return t, errToken
 	}
-	ours, err := domain.ParseWire(string(parts[2]))
-	if err != nil {
-		return routeToken{}, errToken
+	t.local.Local, t.pool, t.member = string(parts[1]), string(parts[3]), string(parts[4])
+	if t.partner, err = domain.ParseWire(string(parts[0])); err == nil {
+		t.local.Domain, err = domain.ParseWire(string(parts[2]))
 	}
-	return routeToken{
-		partner: partner,
-		local:   policy.User{Local: string(parts[1]), Domain: ours},
-		pool:    string(parts[3]),
-		member:  string(parts[4]),
-	}, nil
+	return t, err
 }
