@@ -31,7 +31,10 @@ func (tx *transaction) reply(status int, phrase string, extra ...string) {
 	if status > 100 {
 		tag = newTag()
 	}
-	tx.deliver(sipmsg.AppendResponse(nil, tx.req, status, phrase, tag, extra...))
+	out := tx.srv.buffers.get()
+	defer tx.srv.buffers.put(out)
+	out.b = sipmsg.AppendResponse(out.b, tx.req, status, phrase, tag, extra...)
+	tx.deliver(status, out.b)
 }
 
 func (tx *transaction) replyWith(a answer, r *refusal) {
@@ -43,9 +46,10 @@ func (tx *transaction) replyWith(a answer, r *refusal) {
 }
 
 // deliver sends a response to the connection that the request came on, or finds
-// another way if that is gone.
-func (tx *transaction) deliver(response []byte) {
-	if tx.invite() {
+// another way if that is gone. An INVITE that comes again is told the same again, but a
+// success only once: from then on it is absorbed (RFC 6026 §7.1).
+func (tx *transaction) deliver(status int, response []byte) {
+	if tx.invite() && status/100 != 2 {
 		tx.last = append(tx.last[:0], response...)
 	}
 	switch err := tx.from.queue(tx.by, nil, response); {

@@ -140,7 +140,7 @@ func (tx *transaction) forward(a *attempt, m *sipmsg.Message) {
 	out := tx.srv.buffers.get()
 	defer tx.srv.buffers.put(out)
 	out.b = tx.srv.appendForwarded(out.b, tx, a, m)
-	tx.deliver(out.b)
+	tx.deliver(m.Status, out.b)
 }
 
 // acknowledge sends the ACK for a final response ≥ 300 (§17.1.1.3).
