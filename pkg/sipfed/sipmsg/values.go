@@ -1,6 +1,9 @@
 package sipmsg
 
-import "iter"
+import (
+	"bytes"
+	"iter"
+)
 
 // Value is one element of a header field, with its place in Raw so that it can be
 // cut out.
@@ -80,26 +83,22 @@ func (m *Message) element(row, at int) (v Value, next int) {
 // elementEnd returns the first comma in b[i:end] outside quotes and angle
 // brackets, or end.
 func elementEnd(b []byte, i, end int) int {
-	angle := false
 	for ; i < end; i++ {
 		switch b[i] {
 		case '"':
-			if angle {
-				break
-			}
 			after := quotedEnd(b[:end], i)
 			if after < 0 {
 				return end
 			}
 			i = after - 1
 		case '<':
-			angle = true
-		case '>':
-			angle = false
-		case ',':
-			if !angle {
-				return i
+			inside := bytes.IndexByte(b[i:end], '>')
+			if inside < 0 {
+				return end
 			}
+			i += inside
+		case ',':
+			return i
 		}
 	}
 	return end
