@@ -21,6 +21,7 @@ func (tx *transaction) fail(r *refusal) {
 		tx.finish(r, 0) // RFC 4320 §4.2: nothing that arrives this late is of use
 		return
 	}
+	tx.adm.report(tx.st, tx.from, a.status) // before its sender can know, and go on
 	tx.replyWith(a, r)
 	tx.finish(r, a.status)
 }
@@ -74,7 +75,6 @@ func (tx *transaction) finish(r *refusal, status int) {
 	for _, a := range append(tx.earlier, tx.current) {
 		tx.cancelAttempt(a) // nobody shall ring on (RFC 3261 §16.7 step 10)
 	}
-	tx.adm.report(tx.st, tx.from, status)
 	tx.srv.metrics.request(tx, r, status)
 	tx.log(r, status)
 	switch tx.phase {

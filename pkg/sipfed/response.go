@@ -84,6 +84,7 @@ func (tx *transaction) succeed(a *attempt, m *sipmsg.Message) {
 	a.settle()
 	tx.forward(a, m)
 	if first {
+		tx.adm.report(tx.st, tx.from, m.Status)
 		tx.finish(nil, m.Status)
 	}
 }
@@ -121,6 +122,7 @@ func (tx *transaction) refused(a *attempt, m *sipmsg.Message) {
 	} else {
 		tx.forward(a, m)
 	}
+	tx.adm.report(tx.st, tx.from, status)
 	if tx.cancelled && status == 487 {
 		tx.finish(refuse(verdict.Cancelled, "taken back by its sender"), status)
 		return
