@@ -355,20 +355,25 @@ func (r timedReader) Read(p []byte) (int, error) {
 			c.hears()
 			return n, err
 		}
-		if !errors.Is(err, os.ErrDeadlineExceeded) || c.giveUp.Load() || !c.messageBy.IsZero() || !c.firstBy.IsZero() {
+		if !errors.Is(err, os.ErrDeadlineExceeded) || c.giveUp.Load() {
 			return n, err
 		}
-		if c.idle(idle) {
-			return 0, errIdle
+		switch by := c.tooSlow(); {
+		case by.IsZero():
+			if c.idle(idle) {
+				return 0, errIdle
+			}
+		case !c.now.Before(by):
+			return n, err
 		}
 	}
 }
 
-// arm sets the deadline of the next read. One that only looks whether the connection is
-// idle may come somewhat early, and then is set anew: it need not move with each read.
+// arm sees that the next read wakes up when its deadline has passed. One that comes too
+// early stays until it has: whoever is woken looks again, and reads come by the thousand.
 func (c *conn) arm(idle time.Duration) error {
-	by, early := c.readBy(idle)
-	if early && !by.Before(c.wakeAt) && by.Sub(c.wakeAt) < idle/8 {
+	by := c.readBy(idle)
+	if c.wakeAt.After(c.now) && !by.Before(c.wakeAt) {
 		return nil
 	}
 	c.wakeAt = by
@@ -388,19 +393,25 @@ func (c *conn) hears() {
 	c.relent()
 }
 
-// readBy is the deadline of the next read, and whether it may come early.
-func (c *conn) readBy(idle time.Duration) (by time.Time, early bool) {
-	switch {
-	case c.messageBy.IsZero() && c.firstBy.IsZero():
-		by = c.lastUsed().Add(idle)
-		if soon := c.now.Add(idle / 8); by.Before(soon) { // it was used for writing, or is waited on
-			by = soon
-		}
-		return by, true
-	case c.messageBy.IsZero() || !c.firstBy.IsZero() && c.firstBy.Before(c.messageBy):
-		return c.firstBy, false
+// readBy is the deadline of the next read.
+func (c *conn) readBy(idle time.Duration) time.Time {
+	if by := c.tooSlow(); !by.IsZero() {
+		return by
 	}
-	return c.messageBy, false
+	by := c.lastUsed().Add(idle)
+	if soon := c.now.Add(idle / 8); by.Before(soon) { // it was unused for long, and is waited on
+		return soon
+	}
+	return by
+}
+
+// tooSlow is when the sender has taken too long for a message, or for the first one; zero
+// between messages.
+func (c *conn) tooSlow() time.Time {
+	if c.messageBy.IsZero() || !c.firstBy.IsZero() && c.firstBy.Before(c.messageBy) {
+		return c.firstBy
+	}
+	return c.messageBy
 }
 
 // fingerprint names a certificate in keys: equal certificates, equal names.
