@@ -11,17 +11,24 @@ import (
 const hintAfter = 3500 * time.Millisecond
 
 // arm sets the transaction's one timer.
-func (tx *transaction) arm(d time.Duration) { tx.armFor(time.Now().Add(d)) }
+func (tx *transaction) arm(d time.Duration) {
+	tx.due = time.Now().Add(d)
+	tx.startTimer(d)
+}
 
 // armFor sets it for a moment; one that has passed already comes in a moment.
 func (tx *transaction) armFor(due time.Time) {
 	tx.due = due
-	d := max(time.Until(due), time.Millisecond)
+	tx.startTimer(time.Until(due))
+}
+
+func (tx *transaction) startTimer(in time.Duration) {
+	in = max(in, time.Millisecond)
 	if tx.timer == nil {
-		tx.timer = time.AfterFunc(d, tx.expire)
+		tx.timer = time.AfterFunc(in, tx.expire)
 		return
 	}
-	tx.timer.Reset(d)
+	tx.timer.Reset(in)
 }
 
 // armConnecting sets the timer of a request that waits for a connection.
