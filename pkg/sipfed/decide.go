@@ -3,6 +3,7 @@ package sipfed
 import (
 	"bytes"
 	"context"
+	"time"
 
 	"edged/pkg/discovery"
 	"edged/pkg/domain"
@@ -28,6 +29,7 @@ func (s *Server) decideInward(ctx context.Context, st *State, c *conn, m *sipmsg
 			may = may && s.strangers.Load().Allow(c.key)
 			return may
 		})
+		c.now = time.Now() // what comes next has not waited for the DNS
 		if !may {
 			return d, refuse(verdict.DNSLimited, "too many domains looked up for %s", c.subject)
 		}

@@ -116,12 +116,7 @@ func TestSocketIsBounded(t *testing.T) {
 func TestClosedBetweenWriteAndFlush(t *testing.T) {
 	b := newBedOver(t, tcpPair)
 	b.poolServer()
-	var c *conn
-	for c == nil {
-		for _, open := range b.s.group.All() {
-			c = open
-		}
-	}
+	c := b.anyConn()
 	c.mu.Lock()
 	c.writing = true // by this test, on this goroutine
 	c.writers.Add(1)
@@ -157,4 +152,63 @@ func eagerPair(t *testing.T) (s *socket, far net.Conn) {
 		t.Fatal("a TCP connection is not eager")
 	}
 	return s, far
+}
+
+// TestOwnWordsAreFlushed: what TLS says by itself while the writer is about to end is not
+// left behind.
+func TestOwnWordsAreFlushed(t *testing.T) {
+	b := newBedOver(t, tcpPair)
+	b.poolServer()
+	c := b.anyConn()
+	c.mu.Lock()
+	c.writing = true // the writer is this test
+	c.writers.Add(1)
+	c.mu.Unlock()
+	if err := c.flush(); err != nil { // nothing yet
+		t.Fatal(err)
+	}
+	for c.below.makeRoom(1 << 20); !c.below.owes(); { // the reader answers; the system has no room
+		if _, err := c.below.Write(make([]byte, 64<<10)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.wakeWriter()
+	if !c.writeBatch() {
+		t.Error("the writer ends, and nobody flushes")
+	}
+	c.close(errStopped)
+	c.writeLoop()
+	c.writers.Done()
+}
+
+// TestReaderWritesLittle: what comes to be much while a reader writes for another
+// connection is left to a writer.
+func TestReaderWritesLittle(t *testing.T) {
+	b := newBedOver(t, tcpPair)
+	b.poolServer()
+	c := b.anyConn()
+	for _, size := range []int{little, little + 1} {
+		c.mu.Lock()
+		c.out = &buffer{b: make([]byte, size)}
+		c.queued += int64(size)
+		c.mu.Unlock()
+		c.hold(size)
+		if did := c.writeLittle(); did != (size == little) {
+			t.Errorf("%d bytes: %v", size, did)
+		}
+	}
+	if c.hasLittle() {
+		t.Error("much is a little")
+	}
+}
+
+// anyConn is a connection of the server's.
+func (b *bed) anyConn() (c *conn) {
+	b.t.Helper()
+	for c == nil {
+		for _, open := range b.s.group.All() {
+			c = open
+		}
+	}
+	return c
 }

@@ -1,6 +1,7 @@
 package sipfed
 
 import (
+	"io"
 	"net"
 	"net/netip"
 	"strings"
@@ -153,4 +154,42 @@ func srvToOurselves(t *testing.T) {
 	if answer := member.expect("SIP/2.0 504"); !strings.HasPrefix(answer.one("ms-diagnostics"), "1010;") {
 		t.Errorf("got\n%s", answer)
 	}
+}
+
+// TestSlowDNSIsNobodysSlowness: a message that begins behind one whose domain the DNS is
+// slow about has all of its time.
+func TestSlowDNSIsNobodysSlowness(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	silent, err := net.ListenPacket("udp", "127.0.0.1:0") //nolint:noctx // loopback
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	b := newBedOver(t, tcpPair, func(src *policy.Source, l *limit.Bounds) {
+		src.Federation.PartnerDiscovery = true
+		l.MessageTimeout = time.Second
+	})
+	st := b.newState()
+	st.Resolver = must(discovery.New(discovery.Config{Servers: []string{silent.LocalAddr().String()}, Timeout: 2 * time.Second}))
+	b.put(st)
+	pool := b.poolServer()
+	partner := b.partner(b.world.public.Issue(ca.Leaf{DNS: []string{"fabrikam.com", "sip.adatum.com"}}))
+	served := func() {
+		t.Helper()
+		pool.send(pool.expect("MESSAGE").reply("200 OK"))
+		partner.expect("SIP/2.0 200")
+	}
+	partner.send(request("MESSAGE", "1", ""))
+	served()
+	slow, next := request("MESSAGE", "2", ""), wire(request("MESSAGE", "3", ""))
+	_, _ = io.WriteString(partner.sock, wire(strings.ReplaceAll(slow, "fabrikam.com", "adatum.com"))+next[:100])
+	if answer, err := partner.read(time.Minute); err != nil {
+		t.Fatalf("about the domain that the DNS says nothing of: %v", err)
+	} else if !strings.HasPrefix(answer.first, "SIP/2.0 5") {
+		t.Errorf("about the domain that the DNS says nothing of: %s", answer.first)
+	}
+	_, _ = io.WriteString(partner.sock, next[100:])
+	served()
 }

@@ -93,7 +93,7 @@ const little = 4 << 10
 // writer if that goes on. It reports false if it did nothing.
 func (c *conn) writeLittle() bool {
 	c.mu.Lock()
-	if c.writing || !c.below.eager() || c.below.owes() || c.out == nil || len(c.out.b) > little {
+	if c.writing || !c.below.eager() || !c.hasLittleLocked() {
 		c.mu.Unlock()
 		return false
 	}
@@ -101,13 +101,27 @@ func (c *conn) writeLittle() bool {
 	c.writers.Add(1)
 	c.mu.Unlock()
 	defer c.writers.Done()
-	for n := 0; n < few && !c.below.owes(); n++ {
+	for range few {
 		if !c.writeBatch() || !c.hasMore() {
 			return true
+		}
+		if !c.hasLittle() {
+			break
 		}
 	}
 	c.writers.Go(c.writeLoop)
 	return true
+}
+
+// hasLittle reports whether there is a little to write, and nothing that has to wait.
+func (c *conn) hasLittle() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.hasLittleLocked()
+}
+
+func (c *conn) hasLittleLocked() bool {
+	return c.out != nil && len(c.out.b) <= little && !c.below.owes()
 }
 
 // hasMore reports whether the writer has something left to do; if not, there is none
@@ -134,10 +148,10 @@ func (c *conn) writeLoop() {
 	}
 }
 
-// writeBatch writes what is queued. It reports false if there is nothing, or never will
-// be again.
+// writeBatch writes what is queued. It reports false if there is nothing to do, or never
+// will be again.
 func (c *conn) writeBatch() bool {
-	batch, end := c.take()
+	batch, owing, end := c.take()
 	switch {
 	case batch != nil:
 		err := c.write(batch.b)
@@ -153,7 +167,7 @@ func (c *conn) writeBatch() bool {
 	case end != nil:
 		c.close(end)
 	}
-	return false
+	return owing
 }
 
 // lastLook is how long the reader of a connection that cannot be written any
@@ -175,22 +189,24 @@ func (c *conn) writeFailed(err error) {
 }
 
 // take takes all that is queued and counts it as written: whatever of a batch fails,
-// it may have been sent. Where there is nothing, it says why the connection ends with
-// that, or lets the writer go.
-func (c *conn) take() (batch *buffer, end error) {
+// it may have been sent. Where there is nothing, it says whether something is left to
+// flush, or why the connection ends now, or lets the writer go.
+func (c *conn) take() (batch *buffer, owing bool, end error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.closed != nil:
-		return nil, c.closed
+		return nil, false, c.closed
 	case c.out != nil:
 		batch, c.out, c.written = c.out, nil, c.queued
-		return batch, nil
+		return batch, false, nil
+	case c.below.owes(): // TLS has said something by itself
+		return nil, true, nil
 	case c.leaving != nil:
-		return nil, c.leaving
+		return nil, false, c.leaving
 	}
 	c.writing = false
-	return nil, nil
+	return nil, false, nil
 }
 
 func (c *conn) write(batch []byte) error {

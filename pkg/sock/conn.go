@@ -13,9 +13,12 @@ import (
 type Conn struct {
 	net.Conn
 	in, out transfer
+	streak  int // reads, one after the other, that did not wait
 }
 
-// New returns a connection as a Conn; nil if it is not the system's own, or its end.
+// New returns a TCP connection as a Conn; nil if it is not the system's own, or its end. The
+// descriptor has to be nonblocking, as package net makes it: a call that blocks would hold
+// up the whole process.
 func New(c net.Conn) *Conn {
 	own, ok := c.(syscall.Conn)
 	if !ok {
@@ -37,7 +40,14 @@ func (c *Conn) Read(b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
 	}
+	if c.streak == longStreak {
+		c.streak, c.in.waited = 0, false
+		return c.Conn.Read(b) // the scheduler hears of it
+	}
 	n, err := c.in.do(b, true)
+	if c.streak++; c.in.waited {
+		c.streak = 0
+	}
 	if err != nil {
 		return 0, c.failed("read", err)
 	}
@@ -46,6 +56,11 @@ func (c *Conn) Read(b []byte) (int, error) {
 	}
 	return n, nil
 }
+
+// longStreak is how many reads may find something without the scheduler hearing of it.
+// A reader whose peer sends faster than it reads never stops by itself, and only the thread that
+// watches over the processors makes it: it has to be awake.
+const longStreak = 16
 
 // Waited reports whether the last Read had to wait for its bytes. It is the reader's to ask.
 func (c *Conn) Waited() bool { return c.in.waited }
@@ -57,6 +72,9 @@ func (c *Conn) Write(b []byte) (int, error) {
 		n, err := c.out.do(b[written:], true)
 		if err != nil {
 			return written, c.failed("write", err)
+		}
+		if n == 0 {
+			return written, io.ErrUnexpectedEOF
 		}
 		written += n
 	}
@@ -89,7 +107,7 @@ func (c *Conn) failed(what string, err error) error {
 		op.Op = what
 		return op
 	}
-	return &net.OpError{Op: what, Net: c.LocalAddr().Network(), Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: os.NewSyscallError(what, err)}
+	return &net.OpError{Op: what, Net: "tcp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: os.NewSyscallError(what, err)}
 }
 
 // transfer is one direction. Whoever uses it owns it meanwhile.

@@ -10,5 +10,7 @@
 // ever.
 //
 // What goes with that: while the calls of a Conn are all that a process makes, the watching
-// thread sleeps until the next timer. Any other system call of the process wakes it.
+// thread may sleep until the next timer, and nobody makes a goroutine stop that has always
+// something to do. So a reader that finds something every time tells the scheduler now
+// and then.
 package sock
