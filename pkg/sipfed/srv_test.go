@@ -178,7 +178,11 @@ func TestSlowDNSIsNobodysSlowness(t *testing.T) {
 	partner := b.partner(b.world.public.Issue(ca.Leaf{DNS: []string{"fabrikam.com", "sip.adatum.com"}}))
 	served := func() {
 		t.Helper()
-		pool.send(pool.expect("MESSAGE").reply("200 OK"))
+		m, err := pool.read(10 * time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pool.send(m.reply("200 OK"))
 		partner.expect("SIP/2.0 200")
 	}
 	partner.send(request("MESSAGE", "1", ""))

@@ -16,7 +16,6 @@ import (
 
 	"edged/pkg/domain"
 	"edged/pkg/limit"
-	"edged/pkg/sock"
 	"edged/pkg/tlsid"
 	"edged/pkg/verdict"
 	"edged/pkg/xmpp/xmlstream"
@@ -40,7 +39,7 @@ type conn struct {
 	side    Side
 	dialled bool
 	addr    netip.AddrPort
-	raw     net.Conn
+	raw     *socket
 	born    time.Time
 	release func() // accepted ones: gives back what limits counted
 
@@ -121,11 +120,9 @@ type known struct {
 
 func newConn(s *Server, side Side, dialled bool, raw net.Conn, peer netip.AddrPort) *conn {
 	now := time.Now()
-	if own := sock.New(raw); own != nil { // tests have others
-		raw = own
-	}
+	below := newSocket(raw, func() time.Duration { return s.state.Load().Bounds.WriteTimeout })
 	c := &conn{
-		id: s.nextConn.Add(1), srv: s, side: side, dialled: dialled, raw: raw, sock: raw, addr: peer,
+		id: s.nextConn.Add(1), srv: s, side: side, dialled: dialled, raw: below, sock: below, addr: peer,
 		born: now, heard: now, busy: now, sent: now,
 	}
 	c.log = s.log.With(slog.Uint64("conn", c.id), slog.String("side", side.String()), slog.String("peer_addr", c.addr.String()))

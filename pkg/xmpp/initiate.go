@@ -260,9 +260,6 @@ func (c *conn) sendKey() *refusal {
 
 // say writes while nobody else does: during negotiation.
 func (c *conn) say(text string) error {
-	if err := c.sock.SetWriteDeadline(time.Now().Add(c.srv.state.Load().Bounds.WriteTimeout)); err != nil {
-		return err
-	}
 	_, err := c.sock.Write([]byte(text))
 	return err
 }

@@ -33,10 +33,6 @@ func (c *conn) handleStartTLS(ctx context.Context, e *xmlstream.Element) *refusa
 		c.abort(errors.New("bytes behind starttls in the clear"))
 		return nil
 	}
-	if err := c.raw.SetWriteDeadline(time.Now().Add(c.srv.state.Load().Bounds.WriteTimeout)); err != nil {
-		c.abort(err)
-		return nil
-	}
 	if _, err := c.raw.Write([]byte("<proceed xmlns='" + nsTLS + "'/>")); err != nil {
 		c.abort(err)
 		return nil

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"time"
 
-	"edged/pkg/sock"
 	"edged/pkg/xmpp/xmlstream"
 )
 
@@ -191,10 +190,8 @@ func (c *conn) collect() (batch, bool) {
 }
 
 func (c *conn) write(b batch) error {
-	timeout := c.srv.state.Load().Bounds.WriteTimeout
-	if err := c.sock.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
-		return err
-	}
+	c.raw.begin()
+	defer c.raw.end()
 	buf := b.control
 	if b.chunk != nil {
 		buf = b.chunk.buf
@@ -259,8 +256,8 @@ func (c *conn) closeWrite() {
 	if sock, ok := c.sock.(*tls.Conn); ok {
 		_ = sock.CloseWrite()
 	}
-	if own, ok := c.raw.(*sock.Conn); ok && c.isDeaf() {
-		_ = own.CloseWrite()
+	if c.isDeaf() {
+		c.raw.closeWrite()
 	}
 	by := time.Now().Add(closeWait)
 	c.mu.Lock()
@@ -281,9 +278,7 @@ func (c *conn) awaitClose() {
 	if !waits {
 		return
 	}
-	if own, ok := c.raw.(*sock.Conn); ok {
-		_ = own.CloseWrite()
-	}
+	c.raw.closeWrite()
 	const most = 1 << 20 // bytes; nothing is to come
 	_, _ = io.CopyN(io.Discard, c.raw, most)
 }
