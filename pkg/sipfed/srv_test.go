@@ -162,7 +162,7 @@ func TestSlowDNSIsNobodysSlowness(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
-	silent, err := net.ListenPacket("udp", "127.0.0.1:0") //nolint:noctx // loopback
+	silent, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
