@@ -175,3 +175,46 @@ func pair(t *testing.T) (near, far *sock.Conn) {
 	t.Cleanup(func() { dialled.Close(); accepted.Close() })
 	return sock.New(dialled), sock.New(accepted)
 }
+
+// TestAlwaysSomething: a reader that finds something every time tells the scheduler now
+// and then; one that waits does not.
+func TestAlwaysSomething(t *testing.T) {
+	plain, far := pair(t)
+	told := &counted{TCPConn: plain.Conn.(*net.TCPConn)}
+	near := sock.New(told)
+	if _, err := far.Write(make([]byte, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(smallReads{near}, make([]byte, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	if told.reads < 1000/20 || told.reads > 1000/10 {
+		t.Errorf("%d of 1000 reads that found something were told of", told.reads)
+	}
+	told.reads = 0
+	for range 100 {
+		time.AfterFunc(time.Millisecond, func() { _, _ = far.Write([]byte("x")) })
+		if n, err := near.Read(make([]byte, 1)); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	if told.reads > 10 { // some bytes may come early on a busy machine
+		t.Errorf("%d of 100 reads that waited were told of", told.reads)
+	}
+}
+
+// smallReads reads a byte at a time.
+type smallReads struct{ net.Conn }
+
+func (r smallReads) Read(b []byte) (int, error) { return r.Conn.Read(b[:1]) }
+
+// counted counts the reads that go through package net.
+type counted struct {
+	*net.TCPConn
+	reads int
+}
+
+func (c *counted) Read(b []byte) (int, error) {
+	c.reads++
+	return c.TCPConn.Read(b)
+}
