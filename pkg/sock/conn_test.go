@@ -124,7 +124,7 @@ func TestOffer(t *testing.T) {
 func TestWaited(t *testing.T) {
 	near, far := pair(t)
 	for _, before := range []bool{true, false} {
-		say := func() { _, _ = far.Write([]byte("x")) }
+		say := func() { _, _ = far.Conn.Write([]byte("x")) }
 		if before {
 			say()
 			<-time.After(10 * time.Millisecond)
@@ -193,7 +193,7 @@ func TestAlwaysSomething(t *testing.T) {
 	}
 	told.reads = 0
 	for range 100 {
-		time.AfterFunc(time.Millisecond, func() { _, _ = far.Write([]byte("x")) })
+		time.AfterFunc(time.Millisecond, func() { _, _ = far.Conn.Write([]byte("x")) })
 		if n, err := near.Read(make([]byte, 1)); n != 1 || err != nil {
 			t.Fatal(n, err)
 		}
