@@ -5,8 +5,8 @@
 // processor to somebody else, and where all processors were idle before, it wakes the
 // thread that watches over this, which then looks every few microseconds for a while. On
 // a socket that never blocks none of it is needed, and where messages come one by one it
-// costs more than the call: a MESSAGE and its answer took 25 % less processor time without
-// it, at 2,000 a second (docs/performance.md). Waiting is left to the runtime's poller, as
+// costs more than the call: SIP took a fifth less processor time without it, at 2,000
+// messages a second (docs/performance.md). Waiting is left to the runtime's poller, as
 // ever.
 //
 // What goes with that: while the calls of a Conn are all that a process makes, the watching
