@@ -98,10 +98,10 @@ func TestHiddenWhilePoolIsDown(t *testing.T) {
 				}
 			}
 		}()
+		a := &asking{partner: partner}
 		for range 3 {
 			var answers []string
 			for _, user := range []string{"alice", "mallory"} {
-				a := &asking{partner: partner}
 				begin := time.Now()
 				answer := a.ask("MESSAGE", user, "SIP/2.0 504", "")
 				answers = append(answers, fmt.Sprintln(time.Since(begin).Round(time.Second))+answer)

@@ -227,7 +227,8 @@ func (s *Server) sibling(c *conn) *conn {
 }
 
 // answerRefusal answers a request that has no transaction, logs and counts it.
-// ACK and BENOTIFY are never answered.
+// ACK and BENOTIFY are never answered. It is all written down before the sender can know,
+// and go on.
 func (s *Server) answerRefusal(c *conn, m *sipmsg.Message, r *refusal) {
 	if m.Method == "ACK" || m.Method == "BENOTIFY" {
 		s.noteDropped(c, m, r)
@@ -238,12 +239,12 @@ func (s *Server) answerRefusal(c *conn, m *sipmsg.Message, r *refusal) {
 	if r.phrase != "" {
 		phrase = r.phrase
 	}
-	_ = c.send(sipmsg.AppendResponse(nil, m, a.status, phrase, newTag(), answerLines(s.state.Load(), c.side, a, r)...))
 	s.metrics.refused(c.side, m.Method, r.reason)
 	s.traceRefused(c, m, r, a.status)
 	c.log().LogAttrs(s.group.Context(), slog.LevelInfo, "request refused", append(c.messageAttrs(m),
 		slog.String("reason", r.reason.String()), slog.String("rule", string(r.rule)),
 		slog.Int("status", a.status), slog.String("detail", verdict.Quotable(r.detail)))...)
+	_ = c.send(sipmsg.AppendResponse(nil, m, a.status, phrase, newTag(), answerLines(s.state.Load(), c.side, a, r)...))
 }
 
 // answerSelf answers an OPTIONS that asks for the edge itself (RFC 3261 §11).
