@@ -2,7 +2,7 @@ package xmpp
 
 import (
 	"net"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"edged/pkg/sock"
@@ -15,9 +15,7 @@ import (
 type socket struct {
 	net.Conn
 	within func() time.Duration // limits.write_timeout
-
-	mu sync.Mutex
-	by time.Time // when the batch under way must be written; zero if there is none
+	batch  atomic.Bool          // one is under way, and has its deadline
 }
 
 func newSocket(raw net.Conn, within func() time.Duration) *socket {
@@ -28,28 +26,23 @@ func newSocket(raw net.Conn, within func() time.Duration) *socket {
 }
 
 func (s *socket) Write(b []byte) (int, error) {
-	s.mu.Lock()
-	by := s.by
-	s.mu.Unlock()
-	if by.IsZero() {
-		by = time.Now().Add(s.within())
-	}
-	if err := s.SetWriteDeadline(by); err != nil {
-		return 0, err
+	if !s.batch.Load() {
+		if err := s.hurry(); err != nil {
+			return 0, err
+		}
 	}
 	return s.Conn.Write(b)
 }
 
 // begin has the writes from now on share their time, until end.
-func (s *socket) begin() { s.setBy(time.Now().Add(s.within())) }
-
-func (s *socket) end() { s.setBy(time.Time{}) }
-
-func (s *socket) setBy(by time.Time) {
-	s.mu.Lock()
-	s.by = by
-	s.mu.Unlock()
+func (s *socket) begin() error {
+	s.batch.Store(true)
+	return s.hurry()
 }
+
+func (s *socket) end() { s.batch.Store(false) }
+
+func (s *socket) hurry() error { return s.SetWriteDeadline(time.Now().Add(s.within())) }
 
 // closeWrite ends what is sent on the TCP connection.
 func (s *socket) closeWrite() {

@@ -31,7 +31,9 @@ func TestWritesHaveTheirTime(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				near, far := net.Pipe()
 				s := newSocket(near, func() time.Duration { return within })
-				s.begin()
+				if err := s.begin(); err != nil {
+					t.Fatal(err)
+				}
 				s.end()
 				<-time.After(time.Minute) // the time of the last batch is over
 				var reading sync.WaitGroup
@@ -45,7 +47,9 @@ func TestWritesHaveTheirTime(t *testing.T) {
 					}
 				})
 				if tt.batch {
-					s.begin()
+					if err := s.begin(); err != nil {
+						t.Fatal(err)
+					}
 					defer s.end()
 				}
 				begin, err := time.Now(), error(nil)

@@ -190,8 +190,10 @@ func (c *conn) collect() (batch, bool) {
 }
 
 func (c *conn) write(b batch) error {
-	c.raw.begin()
 	defer c.raw.end()
+	if err := c.raw.begin(); err != nil {
+		return err
+	}
 	buf := b.control
 	if b.chunk != nil {
 		buf = b.chunk.buf
