@@ -54,7 +54,7 @@ type conn struct {
 
 	// Owned by run and its reader.
 	reader    *sipmsg.Reader
-	now       time.Time                // when it last came back from the socket
+	now       time.Time                // when it last came back from the socket, or from the DNS
 	wakeAt    time.Time                // the socket's read deadline
 	messageBy time.Time                // when the message under way must be complete; zero between messages
 	firstBy   time.Time                // outside: when the first message that policy allows must be here; then zero

@@ -249,8 +249,8 @@ func (s *Server) answerRefusal(c *conn, m *sipmsg.Message, r *refusal) {
 
 // answerSelf answers an OPTIONS that asks for the edge itself (RFC 3261 §11).
 func (s *Server) answerSelf(c *conn, m *sipmsg.Message) {
-	_ = c.send(sipmsg.AppendResponse(nil, m, 200, "OK", newTag()))
 	s.metrics.refused(c.side, m.Method, verdict.Allowed)
+	_ = c.send(sipmsg.AppendResponse(nil, m, 200, "OK", newTag()))
 }
 
 // newTag makes a To tag (RFC 3261 §19.3).
